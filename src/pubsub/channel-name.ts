@@ -1,0 +1,47 @@
+// Turns a raw request path into the name of a channel, or says why it is none. Knows nothing of HTTP.
+
+declare const channelNameBrand: unique symbol;
+
+/** A decoded path: valid UTF-8, leading slash, at most as many code points as `--max-path` allows. */
+export type ChannelName = string & { readonly [channelNameBrand]: true };
+
+/** Why a path names no channel, as one line for the client. */
+export type PathRefused = { readonly status: 400; readonly reason: string };
+
+const malformedPercent = /%(?![0-9A-Fa-f]{2})/;
+
+/**
+ * The channel of a request path as the engine hands it over: the query cut off, percent-encoding untouched.
+ * The path is decoded exactly once and not normalised: `/a`, `/a/`, `//a` and `/a/../a` are four channels.
+ */
+export function parseChannelName(path: string, pathCodePointsMax: number): ChannelName | PathRefused {
+	// The engine puts U+FFFD where raw bytes are not UTF-8, so distinct paths would share a channel.
+	if (path.includes('\uFFFD')) {
+		return refused('The path holds raw bytes that are not UTF-8: percent-encode it as UTF-8.');
+	}
+	let name = path;
+	if (path.includes('%')) {
+		try {
+			name = decodeURIComponent(path);
+		} catch {
+			return malformedPercent.test(path)
+				? refused('The path holds a % without two hexadecimal digits after it: write %25 for a literal %.')
+				: refused('The path is not valid UTF-8 after percent-decoding: encode it as UTF-8.');
+		}
+	}
+	// A code point takes one or two UTF-16 units, so most paths need no count.
+	if (name.length > pathCodePointsMax && countCodePoints(name) > pathCodePointsMax) {
+		return refused(`The path is longer than ${pathCodePointsMax} characters, its leading slash included (--max-path).`);
+	}
+	return name as ChannelName;
+}
+
+function countCodePoints(text: string): number {
+	let count = 0;
+	for (const _ of text) count++;
+	return count;
+}
+
+function refused(reason: string): PathRefused {
+	return { status: 400, reason };
+}
