@@ -1,0 +1,24 @@
+// OPTIONS, and the methods that are not served.
+import type { Door } from './door.js';
+import type { OriginPolicy } from './origin.js';
+import { type HeaderLines, refuse, replyNothing } from './reply.js';
+
+const methods = 'GET, HEAD, POST, PUT, OPTIONS';
+
+/** A CORS preflight (Fetch, section 3.2.2) for the origins that `--origin` allows, else the methods there are. */
+export function optionsDoor(checkOrigin: OriginPolicy): Door {
+	return (res, req, { origin, host }) => {
+		const { hasCors, headers } = checkOrigin(origin, host, req.getUrl());
+		replyNothing(res, [...headers, ...(hasCors ? preflight : allow)]);
+	};
+}
+
+const allow: HeaderLines = [['Allow', methods]];
+const preflight: HeaderLines = [
+	['Access-Control-Allow-Methods', methods],
+	['Access-Control-Allow-Headers', 'Content-Type, If-Match'],
+	['Access-Control-Max-Age', '600'],
+];
+
+export const otherMethodDoor: Door = (res) =>
+	refuse(res, { status: 405, reason: `The methods here are ${methods}.`, headers: allow });

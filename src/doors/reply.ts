@@ -1,0 +1,73 @@
+// One plain answer per request, written in one piece.
+import type { HttpResponse } from '../engine.js';
+
+/** A request that is not served: the status, one line for a person, and what the status demands beside it. */
+export type Refused = { readonly status: RefusedStatus; readonly reason: string; readonly headers?: HeaderLines };
+export type HeaderLines = readonly (readonly [name: string, value: string])[];
+
+const statusLines = {
+	200: '200 OK',
+	204: '204 No Content',
+	400: '400 Bad Request',
+	403: '403 Forbidden',
+	405: '405 Method Not Allowed',
+	412: '412 Precondition Failed',
+	413: '413 Content Too Large',
+	426: '426 Upgrade Required',
+	500: '500 Internal Server Error',
+	503: '503 Service Unavailable',
+} as const;
+export type Status = keyof typeof statusLines;
+export type RefusedStatus = Exclude<Status, 200 | 204>;
+
+/** Answers with one line of text. The engine discards what is left of the request's body. */
+export function replyText(res: HttpResponse, status: Status, line: string, headers: HeaderLines = []): void {
+	writeHead(res, status, [textPlain, ...headers]);
+	res.end(`${line}\n`);
+}
+
+/** Answers as a GET would be, without the body (RFC 9110, section 9.3.2). */
+export function replyHead(res: HttpResponse, status: Status, bodyBytes: number, headers: HeaderLines): void {
+	writeHead(res, status, [...headers, ['Content-Length', String(bodyBytes)]]);
+	res.endWithoutBody();
+}
+
+/** Answers 204, which has no body and no Content-Length (RFC 9110, section 8.6). */
+export function replyNothing(res: HttpResponse, headers: HeaderLines): void {
+	writeHead(res, 204, headers);
+	res.endWithoutBody();
+}
+
+/** Answers why not, to a HEAD without the words. */
+export function refuse(res: HttpResponse, refused: Refused, headers: HeaderLines = [], isHead = false): void {
+	const { status, reason } = refused;
+	const head = [...(refused.headers ?? []), ...headers];
+	if (isHead) replyHead(res, status, Buffer.byteLength(`${reason}\n`), [textPlain, ...head]);
+	else replyText(res, status, reason, head);
+}
+
+/**
+ * Answers 400 and closes the connection, so that no byte after this request runs as another one. Not in the handler's own
+ * turn: what was read together with the request would be parsed on. While the answer is owed, the engine closes instead.
+ */
+export function refuseAndClose(res: HttpResponse, reason: string): void {
+	let isAborted = false;
+	res.onAborted(() => {
+		isAborted = true;
+	});
+	setImmediate(() => {
+		if (isAborted) return;
+		res.cork(() => {
+			writeHead(res, 400, [textPlain]);
+			res.end(`${reason}\n`, true);
+		});
+	});
+}
+
+const textPlain = ['Content-Type', 'text/plain; charset=utf-8'] as const;
+
+export function writeHead(res: HttpResponse, status: Status, headers: HeaderLines): void {
+	// The engine writes 200 by itself.
+	if (status !== 200) res.writeStatus(statusLines[status]);
+	for (const [name, value] of headers) res.writeHeader(name, value);
+}
