@@ -1,0 +1,99 @@
+// The values that options take: each parser turns text into a value or throws an InvalidValue that says what would be right.
+import { isIPv6 } from 'node:net';
+import { type OriginRule, parseOrigin } from './doors/origin.js';
+import type { Address } from './operations/addresses.js';
+
+/** A value that an option does not take. The message follows the flag and the value: `--addr: "nowhere" is …`. */
+export class InvalidValue extends Error {}
+
+export function parseAddress(text: string): Address {
+	const match = /^(?:\[([^\]]+)\]|([A-Za-z0-9._-]*)):([0-9]{1,5})$/.exec(text);
+	const port = Number(match?.[3]);
+	if (match === null || (match[1] !== undefined && !isIPv6(match[1]))) {
+		throw new InvalidValue('is not an address: write host:port, :port for all interfaces, or [::1]:port');
+	}
+	return { host: match[1] ?? match[2] ?? '', port: checkedPort(port) };
+}
+
+/** A port on 127.0.0.1, a whole address, or `off`. */
+export function parseOperatorAddress(text: string): Address | 'off' {
+	if (text === 'off') return 'off';
+	if (/^[0-9]+$/.test(text)) return { host: '127.0.0.1', port: checkedPort(Number(text)) };
+	try {
+		return parseAddress(text);
+	} catch (error) {
+		if (!(error instanceof InvalidValue) || /port/.test(error.message.split(':')[0] ?? '')) throw error;
+		throw new InvalidValue('is not an address: write a port (on 127.0.0.1), host:port, or off');
+	}
+}
+
+function checkedPort(port: number): number {
+	if (port > 65_535) throw new InvalidValue('has no such port: ports go from 0 (any free one) to 65535');
+	return port;
+}
+
+const unitBytes: Record<string, number> = { '': 1, KiB: 1_024, MiB: 1_048_576 };
+
+/** A parser of sizes in bytes. */
+export function parseSize(bytesMin: number, bytesMax: number): (text: string) => number {
+	return (text) => {
+		const match = /^([0-9]{1,12})(|KiB|MiB)$/.exec(text);
+		const bytes = Number(match?.[1]) * (unitBytes[match?.[2] ?? ''] ?? 1);
+		if (match !== null && bytes >= bytesMin && bytes <= bytesMax) return bytes;
+		throw new InvalidValue(
+			`is not a size from ${formatSize(bytesMin)} to ${formatSize(bytesMax)}: write bytes, or 64KiB, or 4MiB`,
+		);
+	};
+}
+
+function formatSize(bytes: number): string {
+	const unit = bytes % 1_048_576 === 0 ? 'MiB' : bytes % 1_024 === 0 ? 'KiB' : '';
+	return `${bytes / (unitBytes[unit] ?? 1)}${unit}`;
+}
+
+export function parseCount(min: number, max: number): (text: string) => number {
+	return (text) => {
+		const count = Number(text);
+		if (/^[0-9]{1,12}$/.test(text) && count >= min && count <= max) return count;
+		throw new InvalidValue(`is not a whole number from ${min} to ${max}`);
+	};
+}
+
+/** Whole seconds as the engine's time-outs take them: 0 for never, or from min to max. Others would abort the process. */
+export function parseSecondsOrNever(min: number, max: number): (text: string) => number {
+	return (text) => {
+		const match = /^([0-9]{1,6})(s|m)?$/.exec(text);
+		const seconds = Number(match?.[1]) * (match?.[2] === 'm' ? 60 : 1);
+		if (match !== null && (match[2] !== undefined || seconds === 0) && (seconds === 0 || (seconds >= min && seconds <= max))) {
+			return seconds;
+		}
+		throw new InvalidValue(`is not a duration from ${min}s to ${max}s: write 30s, or 2m, or 0 for never`);
+	};
+}
+
+export function parseChoice<const Choice extends string>(choices: readonly Choice[]): (text: string) => Choice {
+	return (text) => {
+		const choice = choices.find((known) => known === text);
+		if (choice === undefined) throw new InvalidValue(`is none of ${choices.join(', ')}`);
+		return choice;
+	};
+}
+
+/** A flag without a value: it is there or it is not. */
+export function parseSwitch(text: string): boolean {
+	return parseChoice(['true', 'false'])(text) === 'true';
+}
+
+/** Origins and the words that stand for one, separated by commas; none at all is an empty list. */
+export function parseOriginRules(text: string): readonly OriginRule[] {
+	if (text === '') return [];
+	return text.split(',').map((item) => {
+		const rule = item.trim();
+		if (rule === 'same_origin' || rule === 'same_hostname') return rule;
+		const origin = parseOrigin(rule);
+		if (origin !== undefined) return origin;
+		throw new InvalidValue(
+			'is not a list of origins: write scheme://host[:port], same_origin or same_hostname, separated by commas',
+		);
+	});
+}
