@@ -19,11 +19,14 @@ export function readBody(
 	}
 	let body = new Uint8Array(0);
 	let bytes = 0;
+	let isTooLarge = false;
 	res.onData((chunk, isLast) => {
+		// The engine goes on calling while it discards the rest, and the answer is given.
+		if (isTooLarge) return;
 		const start = bytes;
 		bytes += chunk.byteLength;
 		if (bytes > bytesMax) {
-			// Once answered, the engine discards the rest without calling back.
+			isTooLarge = true;
 			onTooLarge();
 		} else if (isLast && start === 0) {
 			onBody(chunk);

@@ -40,6 +40,9 @@ export function firstProtocol(headers: Headers): string | undefined {
 	return first !== undefined && /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(first) ? first : undefined;
 }
 
+/** For a handshake by any other method (RFC 6455, section 4.1). */
+export const handshakeWithoutGet: Refused = { status: 400, reason: 'A websocket handshake must be a GET request.' };
+
 const wrongVersion: Refused = {
 	status: 426,
 	reason: 'Only websocket version 13 is spoken here (RFC 6455).',

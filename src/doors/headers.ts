@@ -51,7 +51,7 @@ export function readHeaders(req: HttpRequest): Headers {
  * and 6.3). A proxy in front may have read it otherwise, so nothing after it on the connection may run as a request.
  */
 export function ambiguity(headers: Headers): string | undefined {
-	if (headers.contentLength !== undefined && !/^[0-9]{1,15}$/.test(headers.contentLength)) {
+	if (headers.contentLength !== undefined && !/^[0-9]+$/.test(headers.contentLength)) {
 		return 'Content-Length must be one decimal number, given once.';
 	}
 	if (headers.transferEncoding !== undefined && headers.transferEncoding.toLowerCase() !== 'chunked') {

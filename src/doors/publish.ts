@@ -6,7 +6,7 @@ import type { Hub } from '../pubsub/hub.js';
 import { textMessage, trustedMessage } from '../pubsub/message.js';
 import { readBody } from './body.js';
 import { answerFault, type Door } from './door.js';
-import { isHandshake } from './handshake.js';
+import { handshakeWithoutGet, isHandshake } from './handshake.js';
 import type { Headers } from './headers.js';
 import { type OriginPolicy, originRefusal } from './origin.js';
 import { type Refused, refuse, replyText } from './reply.js';
@@ -40,7 +40,7 @@ export function publishDoor({
 		const path = req.getUrl();
 		const verdict = checkOrigin(headers.origin, headers.host, path);
 		if (!verdict.isAllowed) return refuse(res, originRefusal, verdict.headers);
-		if (isHandshake(headers)) return refuse(res, handshakeByPost, verdict.headers);
+		if (isHandshake(headers)) return refuse(res, handshakeWithoutGet, verdict.headers);
 		const name = parseChannelName(path, pathCodePointsMax);
 		if (typeof name === 'object') return refuse(res, name, verdict.headers);
 
@@ -77,7 +77,6 @@ export function publishDoor({
 	}
 }
 
-const handshakeByPost: Refused = { status: 400, reason: 'A websocket handshake must be a GET request (RFC 6455, section 4.1).' };
 const notUtf8: Refused = {
 	status: 400,
 	reason:

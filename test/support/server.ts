@@ -1,0 +1,40 @@
+// A server in this process, on free ports, with its log in memory.
+import type { TestContext } from 'node:test';
+import { pino } from 'pino';
+import { readOptions } from '#src/options.js';
+import { startServer } from '#src/server.js';
+
+export type TestServer = {
+	readonly port: number;
+	readonly operatorPort: number;
+	/** Every line of the log so far, parsed. */
+	readonly log: Record<string, unknown>[];
+	/** The address of a path, to open a websocket on. */
+	ws(path: string): string;
+	stop(): Promise<void>;
+};
+
+/** Starts a server with these flags, and stops it after the test. */
+export async function startTestServer(t: TestContext, ...flags: string[]): Promise<TestServer> {
+	const options = readOptions(['--addr', '127.0.0.1:0', '--mport', '0', '--log-level', 'debug', ...flags], 'test');
+	if ('text' in options) throw new Error('these flags print something and start nothing');
+	const log: Record<string, unknown>[] = [];
+	const server = await startServer(options, pino({ level: options.logLevel }, { write: (line) => log.push(JSON.parse(line)) }));
+	t.after(() => server.stop());
+	const { port } = server.address;
+	return {
+		port,
+		operatorPort: server.operatorAddress?.port ?? 0,
+		log,
+		ws: (path) => `ws://127.0.0.1:${port}${path}`,
+		stop: () => server.stop(),
+	};
+}
+
+/** The value of one metric with its labels, as in `pathcast_messages_received_total{source="post"}`. */
+export async function metric(server: TestServer, name: string): Promise<number> {
+	const text = await (await fetch(`http://127.0.0.1:${server.operatorPort}/metrics`)).text();
+	const line = text.split('\n').find((candidate) => candidate.startsWith(`${name} `));
+	if (line === undefined) throw new Error(`no metric ${name}`);
+	return Number(line.slice(name.length + 1));
+}

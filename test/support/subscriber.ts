@@ -1,0 +1,74 @@
+// A websocket client whose messages are taken one by one.
+import { once } from 'node:events';
+import type { TestContext } from 'node:test';
+import WebSocket from 'ws';
+
+export type Received = { readonly data: Buffer; readonly isBinary: boolean };
+export type Closed = { readonly code: number; readonly reason: string };
+
+export class Subscriber {
+	/** Resolves when the connection has ended, with 1006 if no close frame came. */
+	readonly closed: Promise<Closed>;
+	readonly #waiting: ((message: Received) => void)[] = [];
+	readonly #arrived: Received[] = [];
+
+	constructor(readonly ws: WebSocket) {
+		ws.on('message', (data: Buffer, isBinary: boolean) => {
+			const taker = this.#waiting.shift();
+			if (taker) taker({ data, isBinary });
+			else this.#arrived.push({ data, isBinary });
+		});
+		// A dropped connection may come as an error; it always ends in a close.
+		ws.on('error', () => {});
+		this.closed = new Promise((resolve) => ws.on('close', (code, reason) => resolve({ code, reason: reason.toString() })));
+	}
+
+	/** The next message, which may still have to arrive. Rejects if the connection ends first. */
+	next(): Promise<Received> {
+		const arrived = this.#arrived.shift();
+		if (arrived) return Promise.resolve(arrived);
+		return new Promise((resolve, reject) => {
+			this.#waiting.push(resolve);
+			void this.closed.then(({ code, reason }) => reject(new Error(`closed with ${code} ${reason} before the next message`)));
+		});
+	}
+
+	/** The next message, which must be text. */
+	async nextText(): Promise<string> {
+		const { data, isBinary } = await this.next();
+		if (isBinary) throw new Error('expected a text message, got a binary one');
+		return data.toString();
+	}
+
+	async texts(count: number): Promise<string[]> {
+		const texts: string[] = [];
+		while (texts.length < count) texts.push(await this.nextText());
+		return texts;
+	}
+
+	send(data: string | Buffer): void {
+		this.ws.send(data, { binary: typeof data !== 'string' });
+	}
+
+	close(): Promise<Closed> {
+		this.ws.close();
+		return this.closed;
+	}
+}
+
+/** Opens a websocket, which the test's end terminates. Resolves when it is subscribed. The path goes out as it is, in UTF-8. */
+export async function subscribe(t: TestContext, url: string, options: WebSocket.ClientOptions = {}): Promise<Subscriber> {
+	const [, origin = '', path = ''] = /^(ws:\/\/[^/]+)(.*)$/.exec(url) ?? [];
+	const ws = new WebSocket(origin, {
+		...options,
+		// The client itself would normalise the path.
+		finishRequest: (request) => {
+			request.path = Buffer.from(path).toString('latin1');
+			request.end();
+		},
+	});
+	t.after(() => ws.terminate());
+	const subscriber = new Subscriber(ws);
+	await once(ws, 'open');
+	return subscriber;
+}
