@@ -33,7 +33,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const app = engine.createApp();
 	const hub = new Hub((channel, message) => {
 		app.publish(channel, message.bytes, message.isBinary);
-	});
+	}, options.maxBacklog);
 	const metrics = new Metrics();
 	const sockets = new Set<Socket<Subscriber>>();
 	let state: 'starting' | 'ready' | 'stopping' = 'starting';

@@ -11,7 +11,7 @@ export async function startAdmin(address: Address, { exposition, isReady }: Admi
 	const routes: Record<string, (res: ServerResponse) => void | Promise<void>> = {
 		'/metrics': async (res) => {
 			const body = await exposition.expose();
-			res.writeHead(200, { 'Content-Type': exposition.contentType }).end(body);
+			res.writeHead(200, { 'Content-Type': exposition.contentType, 'Content-Length': Buffer.byteLength(body) }).end(body);
 		},
 		'/healthz': (res) => replyLine(res, 200, 'OK'),
 		'/readyz': (res) => (isReady() ? replyLine(res, 200, 'OK') : replyLine(res, 503, 'starting or stopping')),
@@ -37,5 +37,6 @@ export function boundPort(server: Server): number {
 }
 
 function replyLine(res: ServerResponse, status: number, line: string): void {
-	res.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8' }).end(`${line}\n`);
+	const body = `${line}\n`;
+	res.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', 'Content-Length': Buffer.byteLength(body) }).end(body);
 }

@@ -7,13 +7,15 @@ import { type Message, trustedMessage } from './message.js';
 export type Channel = {
 	readonly name: ChannelName;
 	subscribers: number;
-	/** The last tick in which something was published here, and how many messages in that tick. */
+	/** The last tick in which something was published here, and how many messages, and bytes that went out, in that tick. */
 	tick: number;
-	publishedInTick: number;
+	messagesInTick: number;
+	bytesInTick: number;
 	/** Whether the tick before that one was a burst. */
 	isHot: boolean;
-	/** The rest of this tick's burst, in order. */
+	/** What is published but has not gone out yet, in order. */
 	deferred: Message[];
+	deferredBytes: number;
 };
 
 /** Hands a message to every present subscriber of the channel: one call, whatever their number. */
@@ -25,20 +27,22 @@ const directPerTickMax = 30;
 
 export class Hub {
 	readonly #fanOut: FanOut;
+	/** What one channel may send in one tick, so that a reader gets to read before its backlog is judged. */
+	readonly #tickBytesMax: number;
+	/** Beyond this a channel's burst goes out all the same: it would fill our memory instead of its readers' backlog. */
+	readonly #deferredBytesMax: number;
 	readonly #channels = new Map<ChannelName, Channel>();
-	#deferring: Channel[] = [];
+	readonly #deferring = new Set<Channel>();
 	#tick = 0;
 	#isTickEndScheduled = false;
 	#subscribers = 0;
 	#deliveries = 0;
-	readonly #endTick = () => {
-		this.#isTickEndScheduled = false;
-		this.#tick++;
-		this.flush();
-	};
 
-	constructor(fanOut: FanOut) {
+	/** `backlogBytesMax` is how far a subscriber may lag behind; the engine looks at it once a tick. */
+	constructor(fanOut: FanOut, backlogBytesMax: number) {
 		this.#fanOut = fanOut;
+		this.#tickBytesMax = backlogBytesMax / 4;
+		this.#deferredBytesMax = backlogBytesMax * 4;
 	}
 
 	get channels(): number {
@@ -63,7 +67,16 @@ export class Hub {
 	join(name: ChannelName): Channel {
 		let channel = this.#channels.get(name);
 		if (channel === undefined) {
-			channel = { name, subscribers: 0, tick: -2, publishedInTick: 0, isHot: false, deferred: [] };
+			channel = {
+				name,
+				subscribers: 0,
+				tick: Number.NEGATIVE_INFINITY,
+				messagesInTick: 0,
+				bytesInTick: 0,
+				isHot: false,
+				deferred: [],
+				deferredBytes: 0,
+			};
 			this.#channels.set(name, channel);
 		} else {
 			this.flushChannel(channel);
@@ -78,35 +91,36 @@ export class Hub {
 		this.#subscribers--;
 		if (--channel.subscribers > 0) return;
 		channel.deferred = [];
+		channel.deferredBytes = 0;
 		this.#channels.delete(channel.name);
 	}
 
-	/** Puts the message into the channel's order. It goes out at once, or after the burst that it belongs to, within this tick. */
+	/** Puts the message into the channel's order. It goes out at once, or at the end of this tick, or, if much does, of the next ones. */
 	publish(channel: Channel, message: Message): void {
-		if (channel.tick !== this.#tick) {
-			channel.isHot = channel.tick === this.#tick - 1 && channel.publishedInTick > directPerTickMax;
-			channel.tick = this.#tick;
-			channel.publishedInTick = 0;
-			this.#scheduleTickEnd();
-		}
-		if (++channel.publishedInTick > directPerTickMax || channel.isHot) this.#defer(channel, message);
+		this.#beginTick(channel);
+		channel.messagesInTick++;
+		const isBurst = channel.isHot || channel.messagesInTick > directPerTickMax || channel.bytesInTick >= this.#tickBytesMax;
+		if (isBurst || channel.deferred.length > 0) this.#defer(channel, message);
 		else this.#deliver(channel, message);
 	}
 
 	/** Sends what is deferred on one channel: whatever happens next to its subscribers comes after that. */
 	flushChannel(channel: Channel): void {
-		if (channel.deferred.length === 0) return;
-		const messages = channel.deferred;
-		channel.deferred = [];
-		for (const message of messages) this.#deliver(channel, message);
+		this.#sendDeferred(channel, Number.POSITIVE_INFINITY);
 	}
 
 	/** Sends all that is deferred. */
 	flush(): void {
-		if (this.#deferring.length === 0) return;
-		const channels = this.#deferring;
-		this.#deferring = [];
-		for (const channel of channels) this.flushChannel(channel);
+		for (const channel of this.#deferring) this.flushChannel(channel);
+	}
+
+	#beginTick(channel: Channel): void {
+		if (channel.tick === this.#tick) return;
+		channel.isHot = channel.tick === this.#tick - 1 && channel.messagesInTick > directPerTickMax;
+		channel.tick = this.#tick;
+		channel.messagesInTick = 0;
+		channel.bytesInTick = 0;
+		this.#scheduleTickEnd();
 	}
 
 	#scheduleTickEnd(): void {
@@ -115,13 +129,40 @@ export class Hub {
 		setImmediate(this.#endTick);
 	}
 
+	readonly #endTick = (): void => {
+		for (const channel of this.#deferring) {
+			this.#sendDeferred(channel, this.#tickBytesMax);
+			if (channel.deferred.length === 0) this.#deferring.delete(channel);
+		}
+		this.#tick++;
+		this.#isTickEndScheduled = false;
+		if (this.#deferring.size > 0) this.#scheduleTickEnd();
+	};
+
 	#defer(channel: Channel, message: Message): void {
-		if (channel.deferred.length === 0) this.#deferring.push(channel);
+		this.#deferring.add(channel);
 		// Copied, because the engine takes the bytes back when the handler returns.
 		channel.deferred.push(trustedMessage(copyOf(message.bytes), message.isBinary));
+		channel.deferredBytes += message.bytes.byteLength;
+	}
+
+	/** Sends deferred messages until the channel has sent `bytesMax` in this tick, or until none is left. */
+	#sendDeferred(channel: Channel, bytesMax: number): void {
+		this.#beginTick(channel);
+		let sent = 0;
+		for (const message of channel.deferred) {
+			// The last subscriber may go while we send.
+			if (channel.subscribers === 0) break;
+			if (channel.bytesInTick >= bytesMax && channel.deferredBytes <= this.#deferredBytesMax) break;
+			sent++;
+			channel.deferredBytes -= message.bytes.byteLength;
+			this.#deliver(channel, message);
+		}
+		channel.deferred = channel.deferred.slice(sent);
 	}
 
 	#deliver(channel: Channel, message: Message): void {
+		channel.bytesInTick += message.bytes.byteLength;
 		this.#deliveries += channel.subscribers;
 		this.#fanOut(channel.name, message);
 	}

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { protocol } from '../support/protocol.js';
+import { startTestServer } from '../support/server.js';
+import { type Received, subscribe } from '../support/subscriber.js';
+
+protocol(
+	'A subscriber that lags more than `--max-backlog` behind is disconnected (1006), never silently skipped, and does not slow the others.',
+	async (t) => {
+		const server = await startTestServer(t, '--max-backlog', '256KiB');
+		const healthy = await subscribe(t, server.ws('/room'));
+		const stalled = await subscribe(t, server.ws('/room'));
+		const text = (i: number) => `${i} ${'x'.repeat(16_000)}`;
+		stalled.ws.pause();
+		let isCut = false;
+		const leaves = healthy.closed.then(() => assert.fail('the healthy one was cut'));
+
+		// One message at a time, each awaited by the healthy one: the stalled one holds up nobody.
+		let sent = 0;
+		while (!isCut && sent < 2_000) {
+			healthy.send(text(sent));
+			assert.equal(await Promise.race([healthy.nextText(), leaves]), text(sent));
+			sent++;
+			isCut = server.log.some(({ event, code }) => event === 'close' && code === 1006);
+		}
+		assert.ok(isCut, `not disconnected after ${sent} messages of 16 KB`);
+
+		// What it got until then is the beginning of the order, without a gap; then comes the end, without a close frame.
+		stalled.ws.resume();
+		assert.equal((await stalled.closed).code, 1006);
+		let seen = 0;
+		try {
+			for (; ; seen++) assert.equal((await stalled.nextText()).split(' ')[0], String(seen));
+		} catch (error) {
+			assert.match(String(error), /closed with 1006/);
+		}
+		assert.ok(seen < sent);
+	},
+);
+
+protocol(
+	'A reader that keeps up is not cut by 16 publishers with 16 messages of 64 KiB each under way, with the default of 4 MiB.',
+	async (t) => {
+		const server = await startTestServer(t);
+		const reader = await subscribe(t, server.ws('/room'));
+		const publishers = await Promise.all(Array.from({ length: 16 }, () => subscribe(t, server.ws('/room'))));
+		const windowSize = 16;
+		const perPublisher = 48;
+		const total = publishers.length * perPublisher;
+		const digest = ({ data }: Received) => data.subarray(0, 8).toString();
+
+		async function publishAndRead(p: number): Promise<string[]> {
+			const publisher = publishers[p];
+			assert.ok(publisher);
+			const own = `${String(p).padStart(2, '0')} `;
+			let sent = 0;
+			const send = () => publisher.send(`${own}${String(sent++).padStart(5, '0')}${'x'.repeat(65_536 - 8)}`);
+			while (sent < windowSize) send();
+			const order: string[] = [];
+			while (order.length < total) {
+				const head = digest(await publisher.next());
+				order.push(head);
+				if (head.startsWith(own) && sent < perPublisher) send();
+			}
+			return order;
+		}
+		const orders = await Promise.all(publishers.map((_, p) => publishAndRead(p)));
+		const readersOrder: string[] = [];
+		while (readersOrder.length < total) readersOrder.push(digest(await reader.next()));
+		assert.equal(new Set(readersOrder).size, total);
+		for (const order of orders) assert.deepEqual(order, readersOrder);
+	},
+);

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setImmediate as tickEnd } from 'node:timers/promises';
+import type { ChannelName } from '#src/pubsub/channel-name.js';
+import { Hub } from '#src/pubsub/hub.js';
+import { trustedMessage } from '#src/pubsub/message.js';
+
+const room = '/room' as ChannelName;
+const other = '/other' as ChannelName;
+
+/** A hub whose fan-out is written down, and a way to publish text as the engine would hand it over. */
+function recordedHub(backlogBytesMax = 1_048_576) {
+	const out: string[] = [];
+	const hub = new Hub((name, { bytes }) => out.push(`${name} ${Buffer.from(bytes as Uint8Array)}`), backlogBytesMax);
+	const publish = (name: ChannelName, text: string) => {
+		const channel = hub.find(name);
+		assert.ok(channel);
+		const bytes = new TextEncoder().encode(text).buffer;
+		hub.publish(channel, trustedMessage(bytes, false));
+		// The engine takes its bytes back when the handler returns.
+		new Uint8Array(bytes).fill(0);
+	};
+	return { hub, out, publish };
+}
+
+const numbered = (count: number, prefix: string) => Array.from({ length: count }, (_, i) => `${prefix} ${i}`);
+
+test('a quiet channel is published to at once, a burst from the 31st message on at the end of the tick, in order', async () => {
+	const { hub, out, publish } = recordedHub();
+	hub.join(room);
+	for (let i = 0; i < 200; i++) publish(room, String(i));
+	assert.deepEqual(out, numbered(30, '/room'));
+	await tickEnd();
+	assert.deepEqual(out, numbered(200, '/room'));
+});
+
+test('a channel that had a burst in the last tick is deferred from its first message on, until a quiet tick', async () => {
+	const { hub, out, publish } = recordedHub();
+	hub.join(room);
+	for (let i = 0; i < 40; i++) publish(room, 'burst');
+	await tickEnd();
+	out.length = 0;
+	publish(room, 'hot');
+	assert.deepEqual(out, []);
+	await tickEnd();
+	assert.deepEqual(out, ['/room hot']);
+	publish(room, 'cool');
+	assert.deepEqual(out, ['/room hot', '/room cool']);
+});
+
+test('one channel in a burst defers no other', () => {
+	const { hub, out, publish } = recordedHub();
+	hub.join(room);
+	hub.join(other);
+	for (let i = 0; i < 100; i++) publish(room, 'burst');
+	publish(other, 'at once');
+	assert.equal(out.at(-1), '/other at once');
+});
+
+test('who joins during a burst sees none of what came before, and all after it', async () => {
+	const { hub, out, publish } = recordedHub();
+	hub.join(room);
+	for (let i = 0; i < 50; i++) publish(room, 'before');
+	hub.join(room);
+	out.push('joined');
+	for (let i = 0; i < 50; i++) publish(room, 'after');
+	await tickEnd();
+	assert.deepEqual(out, [...Array(50).fill('/room before'), 'joined', ...Array(50).fill('/room after')]);
+});
+
+test('what nobody is left to hear is dropped, and no later subscriber of the same path gets it', async () => {
+	const { hub, out, publish } = recordedHub();
+	const channel = hub.join(room);
+	for (let i = 0; i < 50; i++) publish(room, 'before');
+	hub.leave(channel);
+	assert.equal(hub.find(room), undefined);
+	hub.join(room);
+	await tickEnd();
+	assert.equal(out.length, 30);
+	publish(room, 'after');
+	assert.equal(out.at(-1), '/room after');
+});
+
+test('a burst of many bytes goes out over several ticks, in order and with all that comes after it', async () => {
+	const { hub, out, publish } = recordedHub(400);
+	hub.join(room);
+	for (let i = 0; i < 7; i++) publish(room, `${'x'.repeat(48)} ${i}`);
+	const sent = () => out.map((text) => text.slice(-1)).join('');
+	assert.equal(sent(), '01', 'a quarter of what a subscriber may lag behind');
+	await tickEnd();
+	assert.equal(sent(), '01', 'this tick has sent its share');
+	publish(room, 'x 7');
+	await tickEnd();
+	assert.equal(sent(), '0123');
+	await tickEnd();
+	assert.equal(sent(), '012345');
+	await tickEnd();
+	publish(room, 'x 8');
+	await tickEnd();
+	assert.equal(sent(), '012345678');
+});
+
+test('a burst beyond four times what a subscriber may lag behind is not kept in memory', async () => {
+	const { hub, out, publish } = recordedHub(100);
+	hub.join(room);
+	for (let i = 0; i < 30; i++) publish(room, 'x'.repeat(100));
+	assert.equal(out.length, 1);
+	await tickEnd();
+	assert.equal(out.length, 26, 'four are kept');
+	for (let i = 0; i < 4; i++) await tickEnd();
+	assert.equal(out.length, 30);
+});
+
+test('deliveries are messages times subscribers at the time they go out', async () => {
+	const { hub, publish } = recordedHub();
+	const channel = hub.join(room);
+	for (let i = 0; i < 40; i++) publish(room, 'x');
+	assert.equal(hub.deliveries, 30);
+	hub.join(room);
+	assert.equal(hub.deliveries, 40, 'the deferred went to the one that was there');
+	await tickEnd();
+	publish(room, 'x');
+	await tickEnd();
+	assert.equal(hub.deliveries, 42);
+	hub.leave(channel);
+	assert.deepEqual([hub.subscribers, hub.channels], [1, 1]);
+});
