@@ -81,7 +81,7 @@ export const optionTable = {
 	maxBacklog: {
 		value: 'size',
 		default: '4MiB',
-		help: 'Disconnect a subscriber that lags this far behind. Must hold the largest burst of one channel within a tick.',
+		help: 'Disconnect a subscriber that lags this far behind.',
 		parse: parseSize(1_024, 1_024 * 1_048_576),
 	},
 } satisfies Record<string, OptionRow<unknown>>;

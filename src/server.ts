@@ -20,12 +20,13 @@ export type Server = {
 	readonly address: Address;
 	/** The operator's listener, unless it is off. */
 	readonly operatorAddress: Address | undefined;
-	/** Stops listening and closes every websocket with 1012. What peers leave open is dropped after five seconds. */
+	/** Stops listening and closes every websocket with 1012. What peers leave open is dropped after a second, or after five if some of them lag. */
 	stop(): Promise<void>;
 };
 
-// Long enough for peers that read to take their last messages and close; a service manager's patience is far longer.
-const dropAfterMs = 5_000;
+// Time for peers to close in their turn, or to read on if they lag. It ends idle keep-alive connections too.
+const dropAfterMs = 1_000;
+const dropLaggingAfterMs = 5_000;
 
 /** Starts a server. Throws a StartError, and leaves nothing open, if it cannot. */
 export async function startServer(options: Options, log: Log): Promise<Server> {
@@ -90,11 +91,10 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			state = 'stopping';
 			engine.stopListening(listening);
 			hub.flush();
-			await closeAll(sockets, 1012, 'the server is restarting; connect again');
+			const hasBacklog = await closeAll(sockets, 1012, 'the server is restarting; connect again');
 			admin?.close();
 			admin?.closeAllConnections();
-			// Idle keep-alive connections and peers that do not close hold the process no longer than this.
-			setTimeout(() => app.close(), dropAfterMs).unref();
+			setTimeout(() => app.close(), hasBacklog ? dropLaggingAfterMs : dropAfterMs).unref();
 		},
 	};
 }

@@ -3,6 +3,7 @@ import type { TestContext } from 'node:test';
 import { pino } from 'pino';
 import { readOptions } from '#src/options.js';
 import { startServer } from '#src/server.js';
+import { request } from './http.js';
 
 export type TestServer = {
 	readonly port: number;
@@ -32,8 +33,12 @@ export async function startTestServer(t: TestContext, ...flags: string[]): Promi
 }
 
 /** The value of one metric with its labels, as in `pathcast_messages_received_total{source="post"}`. */
-export async function metric(server: TestServer, name: string): Promise<number> {
-	const text = await (await fetch(`http://127.0.0.1:${server.operatorPort}/metrics`)).text();
+export function metric(server: TestServer, name: string): Promise<number> {
+	return metricOf(server.operatorPort, name);
+}
+
+export async function metricOf(operatorPort: number, name: string): Promise<number> {
+	const { body: text } = await request(operatorPort, { path: '/metrics' });
 	const line = text.split('\n').find((candidate) => candidate.startsWith(`${name} `));
 	if (line === undefined) throw new Error(`no metric ${name}`);
 	return Number(line.slice(name.length + 1));

@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { type TestContext, test } from 'node:test';
+import { flagOf, optionTable } from '#src/options.js';
+import { runCommand } from '../support/command.js';
+import { post, request } from '../support/http.js';
+import { protocol } from '../support/protocol.js';
+import { subscribe } from '../support/subscriber.js';
+
+const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
+const anyPort = ['--addr', '127.0.0.1:0', '--mport', '0'];
+
+/** Runs the command, which must refuse to start with exactly this line. */
+async function refuses(
+	t: TestContext,
+	args: readonly string[],
+	line: string | RegExp,
+	nodeArgs: readonly string[] = [],
+): Promise<void> {
+	const { code, stdout, stderr } = await runCommand(t, args, nodeArgs).ended;
+	assert.match(stderr, /^pathcast: [^\n]+\n$/, args.join(' '));
+	if (typeof line === 'string') assert.equal(stderr, `pathcast: ${line}\n`);
+	else assert.match(stderr, line);
+	assert.deepEqual([code, stdout], [1, ''], args.join(' '));
+}
+
+test('it tells in one line at start its version, its real addresses and the page, and serves', async (t) => {
+	const command = runCommand(t, anyPort);
+	const { msg, version: loggedVersion, addr, mport, page } = await command.logged('start');
+	assert.equal(loggedVersion, version);
+	assert.equal(msg, `pathcast ${version} listens on ${addr}, operator on ${mport}; open ${page}`);
+	assert.equal(page, `http://localhost:${String(addr).slice('127.0.0.1:'.length)}/`);
+	assert.equal(command.stdout.split('\n').length, 2);
+	const port = await command.port();
+	const subscriber = await subscribe(t, `ws://127.0.0.1:${port}/room/1`);
+	const { body } = await post(port, '/room/1', 'hello');
+	assert.equal(body, 'OK\n');
+	assert.equal(await subscriber.nextText(), 'hello');
+	assert.equal((await request(Number(String(mport).slice('127.0.0.1:'.length)), { path: '/readyz' })).status, 200);
+	assert.equal(command.stderr, '');
+});
+
+protocol(
+	'SIGTERM and SIGINT close every websocket with 1012 and a reason, after its last message, and the command exits with 0.',
+	async (t) => {
+		for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+			const command = runCommand(t, anyPort);
+			const port = await command.port();
+			const subscribers = await Promise.all(['/a', '/a', '/b'].map((path) => subscribe(t, `ws://127.0.0.1:${port}${path}`)));
+			for (const path of ['/a', '/b']) await post(port, path, 'last');
+			command.child.kill(signal);
+			for (const subscriber of subscribers) {
+				assert.equal(await subscriber.nextText(), 'last');
+				assert.deepEqual(await subscriber.closed, { code: 1012, reason: 'the server is restarting; connect again' });
+			}
+			const { code, signal: killedBy, stderr } = await command.ended;
+			assert.deepEqual([code, killedBy, stderr], [0, null, '']);
+			await assert.rejects(request(port, {}));
+		}
+	},
+);
+
+test('it listens on all interfaces with :port, and on IPv6 with brackets', async (t) => {
+	const hasIPv6 = Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === '::1'));
+	const all = runCommand(t, ['--addr', ':0', '--mport', 'off']);
+	const port = await all.port();
+	assert.equal((await request(port, { path: '/' })).status, 200);
+	assert.match(String((await all.logged('start')).msg), /operator on off/);
+	if (!hasIPv6) return t.diagnostic('no IPv6 here');
+	assert.equal((await fetch(`http://[::1]:${port}/`)).status, 200);
+	const six = runCommand(t, ['--addr', '[::1]:0', '--mport', 'off']);
+	const { addr } = await six.logged('start');
+	assert.match(String(addr), /^\[::1\]:[0-9]+$/);
+	assert.equal((await fetch(`http://${addr}/`)).status, 200);
+});
+
+test('two processes never share an address', async (t) => {
+	const first = runCommand(t, anyPort);
+	const { addr, mport } = await first.logged('start');
+	const inUse = 'it is in use; stop the server that has it, or choose another port.';
+	await refuses(t, ['--addr', String(addr), '--mport', '0'], `--addr: cannot listen on ${addr}: ${inUse}`);
+	await refuses(t, ['--addr', '127.0.0.1:0', '--mport', String(mport)], `--mport: cannot listen on ${mport}: ${inUse}`);
+	const port = String(addr).slice('127.0.0.1:'.length);
+	await refuses(t, ['--addr', `:${port}`, '--mport', '0'], new RegExp(`--addr: cannot listen on .*:${port}: ${inUse}`));
+
+	const other = createServer().listen(0, '127.0.0.1');
+	t.after(() => other.close());
+	await new Promise((resolve) => other.once('listening', resolve));
+	const { port: taken } = other.address() as { port: number };
+	await refuses(t, ['--addr', `127.0.0.1:${taken}`, '--mport', '0'], `--addr: cannot listen on 127.0.0.1:${taken}: ${inUse}`);
+	assert.equal((await request(Number(port), {})).status, 200, 'the first one was not disturbed');
+});
+
+test('a wrong value is one line on standard error that names the flag and the remedy', async (t) => {
+	const address = 'is not an address: write host:port, :port for all interfaces, or [::1]:port.';
+	const message = 'is not a size from 1 to 64MiB: write bytes, or 64KiB, or 4MiB.';
+	const cases: [string[], string | RegExp][] = [
+		[['--addr', 'nowhere'], `--addr: "nowhere" ${address}`],
+		[['--addr', ''], `--addr: "" ${address}`],
+		[['--addr', '::1'], `--addr: "::1" ${address}`],
+		[['--addr', '[::g]:1'], `--addr: "[::g]:1" ${address}`],
+		[['--addr', 'http://localhost:1'], `--addr: "http://localhost:1" ${address}`],
+		[['--addr', '127.0.0.1:70000'], '--addr: "127.0.0.1:70000" has no such port: ports go from 0 (any free one) to 65535.'],
+		[['--addr', 'nowhere.invalid:1'], /--addr: the host nowhere\.invalid cannot be resolved; give an IP address or a known name/],
+		[
+			['--addr', '192.0.2.1:8081', '--mport', '0'],
+			/--addr: cannot listen on 192\.0\.2\.1:8081: it is no address of this machine/,
+		],
+		[['--mport', 'on'], '--mport: "on" is not an address: write a port (on 127.0.0.1), host:port, or off.'],
+		[['--mport', '70000'], '--mport: "70000" has no such port: ports go from 0 (any free one) to 65535.'],
+		[['--log-level', 'loud'], '--log-level: "loud" is none of fatal, error, warn, info, debug, trace, silent.'],
+		[['--max-message', '-1'], `--max-message: "-1" ${message}`],
+		[['--max-message', '0'], `--max-message: "0" ${message}`],
+		[['--max-message', '1GB'], `--max-message: "1GB" ${message}`],
+		[['--max-message', '65MiB'], `--max-message: "65MiB" ${message}`],
+		[['--max-message', '99999999999999999999'], `--max-message: "99999999999999999999" ${message}`],
+		[['--max-message', '1e3'], `--max-message: "1e3" ${message}`],
+		[['--max-path', '0'], '--max-path: "0" is not a whole number from 1 to 4096.'],
+		[['--max-path', '2.5'], '--max-path: "2.5" is not a whole number from 1 to 4096.'],
+		[['--client-publish', 'some'], '--client-publish: "some" is none of all, none.'],
+		[['--ping-timeout', '7s'], /--ping-timeout: "7s" is not a duration from 8s to 960s/],
+		[['--ping-timeout', '961s'], /--ping-timeout: "961s" is not a duration/],
+		[['--ping-timeout', '30'], /--ping-timeout: "30" is not a duration from 8s to 960s: write 30s, or 2m, or 0 for never\./],
+		[['--ping-timeout', '-8s'], /--ping-timeout: "-8s" is not a duration/],
+		[['--max-backlog', '0'], /--max-backlog: "0" is not a size from 1KiB to 1024MiB/],
+		[['--max-backlog', '5000MiB'], /--max-backlog: "5000MiB" is not a size/],
+		[['--max-backlog', '32KiB'], /--max-backlog \(32768 bytes\) is below --max-message \(65536 bytes\)/],
+		[['--origin', 'example.com'], /--origin: "example\.com" is not a list of origins: write scheme:\/\/host\[:port\]/],
+		[['--origin', 'https://example.com/path'], /--origin: /],
+		[['--origin', 'https://a.example,*'], /--origin: /],
+		[['--origin', 'https://user@example.com'], /--origin: /],
+		[['--origin', 'https://a.example', '--origin', 'null'], /--origin: "https:\/\/a\.example,null" is not a list of origins/],
+		[['--nonsense'], "unknown option '--nonsense'; pathcast --help lists the options."],
+		[
+			['--max-mesage', '1'],
+			/unknown option '--max-mesage' \(Did you mean --max-message\?\); pathcast --help lists the options\./,
+		],
+		[['--addr'], "option '--addr <address>' argument missing; pathcast --help lists the options."],
+		[['surplus'], /too many arguments.*; pathcast --help lists the options\./],
+	];
+	await Promise.all(cases.map(([args, line]) => refuses(t, args, line)));
+});
+
+test('the bounds of every number are good values', async (t) => {
+	for (const args of [
+		['--max-message', '1', '--max-path', '1', '--ping-timeout', '8s', '--max-backlog', '1KiB'],
+		['--max-message', '64MiB', '--max-path', '4096', '--ping-timeout', '960s', '--max-backlog', '1024MiB'],
+		['--ping-timeout', '0'],
+		['--ping-timeout', '16m'],
+	]) {
+		const command = runCommand(t, [...anyPort, ...args]);
+		const subscriber = await subscribe(t, `ws://127.0.0.1:${await command.port()}/`);
+		subscriber.send('x');
+		assert.equal(await subscriber.nextText(), 'x', args.join(' '));
+		command.child.kill('SIGTERM');
+		assert.equal((await command.ended).code, 0);
+	}
+});
+
+test('on a Node without a native build of the engine it says so in one line, and how to get one', async (t) => {
+	const pretend = "Object.defineProperty(process, 'versions', { value: { ...process.versions, modules: '999' } })";
+	const line = /has no native build of uWebSockets\.js in this installation: use Node 20, or install the official release/;
+	await refuses(t, anyPort, line, ['--import', `data:text/javascript,${encodeURIComponent(pretend)}`]);
+});
+
+test('--help lists every option with its default, --version prints the version', async (t) => {
+	const help = await runCommand(t, ['--help']).ended;
+	assert.deepEqual([help.code, help.stderr], [0, '']);
+	assert.ok(help.stdout.split('\n').every((line) => line.length <= 100));
+	const text = help.stdout.replace(/\s+/g, ' ');
+	for (const [name, row] of Object.entries(optionTable)) {
+		const value = 'value' in row ? ` <${row.value}>` : '';
+		const shownDefault = 'value' in row && row.default !== '' ? ` (default: "${row.default}")` : '';
+		assert.ok(text.includes(`${flagOf(name as keyof typeof optionTable)}${value} ${row.help}${shownDefault}`), name);
+	}
+	const shown = await runCommand(t, ['--version']).ended;
+	assert.deepEqual([shown.code, shown.stdout, shown.stderr], [0, `${version}\n`, '']);
+});
