@@ -1,7 +1,7 @@
 // Says goodbye to many websockets without holding up the loop.
 import type { Socket } from '../engine.js';
 
-// 200 to a tick kept every tick under 7 ms with 4,000 clients (shared/ENGINE.md, "Listening and stopping").
+// 200 to a tick kept every tick under 7 ms with 4,000 clients.
 const closesPerTick = 200;
 
 /**
