@@ -1,12 +1,49 @@
-// The log: one JSON object a line on standard output.
+// The log: one JSON object a line, or text for a terminal; to standard output or to a file that can be rotated.
+import { closeSync, openSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
+import { prettyFactory } from 'pino-pretty';
+import { StartError } from '../start-error.js';
 
 export type Log = Logger;
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
-export type LogLevel = (typeof logLevels)[number];
+export const logFormats = ['json', 'text', 'auto'] as const;
 
-export function createLog(level: LogLevel): Log {
-	return pino({ level, base: null });
+export type LogOptions = {
+	readonly level: (typeof logLevels)[number];
+	readonly format: (typeof logFormats)[number];
+	/** An absolute path; standard output, if undefined. */
+	readonly file: string | undefined;
+	readonly isTerminal: boolean;
+	/** Told when lines cannot be written, and are lost beyond the last ones. */
+	readonly onUnwritable: (code: string) => void;
+};
+
+// While a disk is full the newest lines wait in memory, up to here; the server goes on.
+const waitingBytesMax = 1_048_576;
+
+/** Creates the log, and `reopen` for after its file was renamed. Throws a StartError if the file cannot be opened. */
+export function createLog({ level, format, file, isTerminal, onUnwritable }: LogOptions): { log: Log; reopen: () => void } {
+	if (file !== undefined) checkLogFile(file);
+	const destination = pino.destination({ dest: file ?? 1, append: true, sync: true, maxLength: waitingBytesMax });
+	destination.on('error', (error: NodeJS.ErrnoException) => onUnwritable(error.code ?? error.message));
+	const isText = format === 'text' || (format === 'auto' && file === undefined && isTerminal);
+	const toText = prettyFactory({ colorize: isTerminal && file === undefined, translateTime: 'SYS:standard' });
+	const stream = isText ? { write: (line: string) => destination.write(String(toText(line))) } : destination;
+	const log = pino(
+		{ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+		stream,
+	);
+	return { log, reopen: () => file !== undefined && destination.reopen() };
+}
+
+function checkLogFile(file: string): void {
+	try {
+		closeSync(openSync(file, 'a'));
+	} catch (error) {
+		const { code } = error as NodeJS.ErrnoException;
+		const remedy = code === 'ENOENT' ? 'create its directory' : 'check its path and permissions';
+		throw new StartError(`--log: ${file} cannot be written (${code}); ${remedy}, or choose another file.`);
+	}
 }
 
 /**

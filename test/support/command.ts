@@ -1,6 +1,9 @@
 // The built command as a process of its own.
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readFileSync, watch } from 'node:fs';
+import { dirname } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -27,25 +30,43 @@ export class Command {
 		});
 		child.stderr?.on('data', (data) => {
 			this.stderr += data;
+			this.#wake();
 		});
 		this.ended = once(child, 'close').then(([code, signal]) => ({ code, signal, stdout: this.stdout, stderr: this.stderr }));
 		void this.ended.then(() => this.#wake());
 	}
 
-	/** The first line of the log with that event. Rejects if the process ends without it. */
-	async logged(event: string): Promise<Record<string, unknown>> {
+	/** Waits for output until `look` finds something in it. Rejects if the process ends without it. */
+	async until<Found>(look: () => Found | undefined): Promise<Found> {
 		for (;;) {
-			const line = this.stdout
-				.split('\n')
-				.slice(0, -1)
-				.filter((text) => text.startsWith('{'))
-				.map((text) => JSON.parse(text))
-				.find((entry) => entry.event === event);
-			if (line !== undefined) return line;
+			const found = look();
+			if (found !== undefined) return found;
 			if (this.child.exitCode !== null) throw new Error(`ended with ${this.child.exitCode}: ${this.stderr}`);
 			await new Promise<void>((resolve) => {
 				this.#wake = resolve;
 			});
+		}
+	}
+
+	/** The first line of the log with that event. */
+	logged(event: string): Promise<Record<string, unknown>> {
+		return this.until(() => {
+			const lines = this.stdout.split('\n').slice(0, -1);
+			const entries = lines.filter((text) => text.startsWith('{')).map((text) => JSON.parse(text));
+			return entries.find((entry) => entry.event === event);
+		});
+	}
+
+	/** Waits until a file that this process writes matches. */
+	async wroteTo(file: string, pattern: RegExp): Promise<void> {
+		const watcher = watch(dirname(file));
+		try {
+			while (!existsSync(file) || !pattern.test(readFileSync(file, 'utf8'))) {
+				const ended = await Promise.race([once(watcher, 'change').then(() => undefined), this.ended]);
+				if (ended !== undefined) throw new Error(`ended with ${ended.code}: ${ended.stderr}`);
+			}
+		} finally {
+			watcher.close();
 		}
 	}
 
@@ -70,4 +91,22 @@ export function runCommand(
 		await command.ended;
 	});
 	return command;
+}
+
+/** Arguments that listen on free ports. */
+export const anyPort = ['--addr', '127.0.0.1:0', '--mport', '0'];
+
+/** Runs the command, which must refuse to start with one line on standard error, and exit code 1. */
+export async function refuses(
+	t: TestContext,
+	args: readonly string[],
+	line: string | RegExp,
+	nodeArgs: readonly string[] = [],
+	env: NodeJS.ProcessEnv = process.env,
+): Promise<void> {
+	const { code, stdout, stderr } = await runCommand(t, args, nodeArgs, env).ended;
+	assert.match(stderr, /^pathcast: [^\n]+\n$/, args.join(' '));
+	if (typeof line === 'string') assert.equal(stderr, `pathcast: ${line}\n`);
+	else assert.match(stderr, line);
+	assert.deepEqual([code, stdout], [1, ''], args.join(' '));
 }

@@ -1,4 +1,4 @@
-// Random choices that a seed repeats: PATHCAST_TEST_SEED=… npm test runs a failure again.
+// Random choices that a seed repeats: TEST_SEED=… npm test runs a failure again.
 import type { TestContext } from 'node:test';
 
 export class Random {
@@ -20,7 +20,7 @@ export class Random {
 
 /** A source of random choices whose seed is printed. */
 export function seededRandom(t: TestContext): Random {
-	const seed = Number(process.env.PATHCAST_TEST_SEED ?? Math.floor(Math.random() * 2 ** 32));
-	t.diagnostic(`PATHCAST_TEST_SEED=${seed}`);
+	const seed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 2 ** 32));
+	t.diagnostic(`TEST_SEED=${seed}`);
 	return new Random(seed);
 }

@@ -17,12 +17,12 @@ export type TestServer = {
 
 /** Starts a server with these flags, and stops it after the test. */
 export async function startTestServer(t: TestContext, ...flags: string[]): Promise<TestServer> {
-	const options = readOptions(['--addr', '127.0.0.1:0', '--mport', '0', '--log-level', 'debug', ...flags], 'test');
+	const options = readOptions(['--addr', '127.0.0.1:0', '--mport', '0', '--log-level', 'debug', ...flags], {}, 'test');
 	if ('text' in options) throw new Error('these flags print something and start nothing');
 	const log: Record<string, unknown>[] = [];
 	const server = await startServer(options, pino({ level: options.logLevel }, { write: (line) => log.push(JSON.parse(line)) }));
 	t.after(() => server.stop());
-	const { port } = server.address;
+	const port = 'port' in server.address ? server.address.port : 0;
 	return {
 		port,
 		operatorPort: server.operatorAddress?.port ?? 0,

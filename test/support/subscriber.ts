@@ -56,10 +56,13 @@ export class Subscriber {
 	}
 }
 
-/** Opens a websocket, which the test's end terminates. Resolves when it is subscribed. The path goes out as it is, in UTF-8. */
+/**
+ * Opens a websocket (ws://host/path, wss://…, or ws+unix:/socket:/path), which the test's end terminates.
+ * Resolves when it is subscribed. The path goes out as it is, in UTF-8.
+ */
 export async function subscribe(t: TestContext, url: string, options: WebSocket.ClientOptions = {}): Promise<Subscriber> {
-	const [, origin = '', path = ''] = /^(ws:\/\/[^/]+)(.*)$/.exec(url) ?? [];
-	const ws = new WebSocket(origin, {
+	const [, origin = '', path = ''] = /^(wss?:\/\/[^/]+|ws\+unix:[^:]+:)(\/.*)$/.exec(url) ?? [];
+	const ws = new WebSocket(`${origin}/`, {
 		...options,
 		// The client itself would normalise the path.
 		finishRequest: (request) => {

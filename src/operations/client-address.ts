@@ -1,0 +1,36 @@
+// Who a request comes from: the peer, or whom trusted proxies in front say it was.
+import { BlockList, isIP, SocketAddress } from 'node:net';
+
+export type Network = { readonly address: string; readonly prefixBits: number; readonly family: 'ipv4' | 'ipv6' };
+
+/** Gives the client's address, from the peer's as the engine has it (4 or 16 bytes, or none) and `X-Forwarded-For`. */
+export type ClientAddress = (peer: ArrayBuffer, forwardedFor: string | undefined) => string;
+
+export function clientAddressBehind(proxies: readonly Network[]): ClientAddress {
+	const trusted = new BlockList();
+	for (const { address, prefixBits, family } of proxies) trusted.addSubnet(address, prefixBits, family);
+	// A peer on our UNIX socket has no address; the socket's permissions say who it can be.
+	const isTrusted = (address: string) =>
+		proxies.length > 0 && (address === '' || trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4'));
+
+	return (peer, forwardedFor) => {
+		let client = addressText(peer);
+		// Each proxy appends whom it got the request from, so from the right every entry is as true as the one after it.
+		const entries = forwardedFor?.split(',').map((entry) => entry.trim()) ?? [];
+		while (isTrusted(client)) {
+			const before = entries.pop();
+			if (before === undefined || isIP(before) === 0) break;
+			client = before;
+		}
+		return client;
+	};
+}
+
+function addressText(bytes: ArrayBuffer): string {
+	const octets = new Uint8Array(bytes);
+	if (octets.length === 4) return octets.join('.');
+	if (octets.length !== 16) return '';
+	const groups = Array.from({ length: 8 }, (_, i) => (((octets[2 * i] ?? 0) << 8) | (octets[2 * i + 1] ?? 0)).toString(16));
+	// On an address of all interfaces, IPv4 peers come as ::ffff:a.b.c.d.
+	return new SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address.replace(/^::ffff:(?=[0-9.]+$)/, '');
+}
