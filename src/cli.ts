@@ -1,42 +1,70 @@
 #!/usr/bin/env node
-// The command: arguments in, exit code out. The only file that knows process.argv, signals and exit codes.
+// The command: arguments and environment in, exit code out. The only file that knows process.argv, signals and exit codes.
 import { readFileSync } from 'node:fs';
-import { formatAddress } from './operations/addresses.js';
-import { createLog } from './operations/log.js';
-import { readOptions } from './options.js';
-import { startServer } from './server.js';
+import { type Address, formatAddress } from './operations/addresses.js';
+import { createLog, type Log, rateLimited } from './operations/log.js';
+import { type Options, readOptions } from './options.js';
+import { type Server, startServer } from './server.js';
 import { StartError } from './start-error.js';
 
 async function main(): Promise<void> {
 	const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-	const options = readOptions(process.argv.slice(2), version);
+	const options = readOptions(process.argv.slice(2), process.env, version);
 	if ('text' in options) {
 		process.stdout.write(options.text);
 		return;
 	}
-	const log = createLog(options.logLevel);
+	const { log, reopen } = createLog({
+		level: options.logLevel,
+		format: options.logFormat,
+		file: options.log,
+		isTerminal: process.stdout.isTTY === true,
+		onUnwritable: rateLimited(60_000, (_, code: string) => complain(`the log cannot be written (${code}); the server goes on`)),
+	});
 	const server = await startServer(options, log);
+	// First, because who reads that it has started may send a signal at once.
+	handleSignals(server, log, reopen);
+	logStart(log, version, options, server);
+}
+
+function logStart(log: Log, version: string, options: Options, server: Server): void {
 	const addr = formatAddress(server.address);
 	const mport = server.operatorAddress ? formatAddress(server.operatorAddress) : 'off';
-	const page = `http://${isReachedAsLocalhost(server.address.host) ? `localhost:${server.address.port}` : addr}/`;
-	log.info(
-		{ event: 'start', version, addr, mport, page },
-		`pathcast ${version} listens on ${addr}, operator on ${mport}; open ${page}`,
-	);
+	const page = pageUrl(server.address, options.tlsCert === undefined ? 'http' : 'https');
+	const hint = page === undefined ? '' : `; open ${page}`;
+	log.info({ event: 'start', version, addr, mport, page }, `pathcast ${version} listens on ${addr}, operator on ${mport}${hint}`);
+}
+
+function pageUrl(address: Address, scheme: string): string | undefined {
+	if ('path' in address) return undefined;
+	const isLocal = ['::', '0.0.0.0', '127.0.0.1', '::1'].includes(address.host);
+	return `${scheme}://${isLocal ? `localhost:${address.port}` : formatAddress(address)}/`;
+}
+
+function handleSignals(server: Server, log: Log, reopenLog: () => void): void {
+	let isStopping = false;
 	for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-		process.once(signal, () => {
-			log.info({ event: 'stop', signal }, `${signal}: stopping`);
+		process.on(signal, () => {
+			if (isStopping) process.exit(1);
+			isStopping = true;
+			log.info({ event: 'stop', signal }, `${signal}: stopping; a second signal exits at once`);
+			// When the last connection is gone, the process ends by itself, with 0.
 			void server.stop();
 		});
 	}
+	// Without a log file there is nothing to open again, but the signal must not end the process.
+	process.on('SIGHUP', () => {
+		reopenLog();
+		log.info({ event: 'reopen' }, 'SIGHUP: the log file was opened again');
+	});
 }
 
-function isReachedAsLocalhost(host: string): boolean {
-	return host === '::' || host === '0.0.0.0' || host === '127.0.0.1' || host === '::1';
+function complain(line: string): void {
+	process.stderr.write(`pathcast: ${line}\n`);
 }
 
 main().catch((error: unknown) => {
 	if (!(error instanceof StartError)) throw error;
-	process.stderr.write(`pathcast: ${error.message}\n`);
+	complain(error.message);
 	process.exitCode = 1;
 });

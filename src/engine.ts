@@ -21,9 +21,12 @@ export type App = Omit<uWS.TemplatedApp, 'ws' | 'listen'> & {
 };
 
 export type Engine = {
-	createApp(): App;
+	/** An app that speaks TLS, if it is given files that are known to be good. */
+	createApp(tls: { readonly cert: string; readonly key: string } | undefined): App;
 	/** Listens on one address that no other process shares. False if that address cannot be had. */
 	listen(app: App, host: string, port: number): ListenSocket | false;
+	/** Listens on a UNIX socket, for this user alone, in place of whatever is at its path. False if it cannot be had. */
+	listenOnPath(app: App, path: string): ListenSocket | false;
 	/** The port that a listening socket has, where 0 was asked for. */
 	localPort(socket: ListenSocket): number;
 	stopListening(socket: ListenSocket): void;
@@ -41,13 +44,29 @@ export function loadEngine(): Engine {
 		);
 	}
 	return {
-		createApp: () => engine.App() as unknown as App,
+		createApp(tls) {
+			if (tls === undefined) return engine.App() as unknown as App;
+			try {
+				return engine.SSLApp({ cert_file_name: tls.cert, key_file_name: tls.key }) as unknown as App;
+			} catch {
+				throw new StartError(
+					`--tls-cert: the engine cannot use ${tls.cert} with ${tls.key}; check that both files are the right ones.`,
+				);
+			}
+		},
 		listen(app, host, port) {
 			let listening: ListenSocket | false = false;
 			// Exclusively: by default the engine shares the port with a second process, and every channel splits in two.
 			app.listen(host, port, engine.LIBUS_LISTEN_EXCLUSIVE_PORT, (socket) => {
 				listening = socket;
 			});
+			return listening;
+		},
+		listenOnPath(app, path) {
+			let listening: ListenSocket | false = false;
+			app.listen_unix((socket) => {
+				listening = socket;
+			}, path);
 			return listening;
 		},
 		localPort: (socket) => engine.us_socket_local_port(socket as uWS.us_socket),

@@ -1,30 +1,62 @@
 // The values that options take: each parser turns text into a value or throws an InvalidValue that says what would be right.
-import { isIPv6 } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 import { type OriginRule, parseOrigin } from './doors/origin.js';
-import type { Address } from './operations/addresses.js';
+import type { Address, TcpAddress } from './operations/addresses.js';
+import type { Network } from './operations/client-address.js';
 
 /** A value that an option does not take. The message follows the flag and the value: `--addr: "nowhere" is …`. */
 export class InvalidValue extends Error {}
 
+/** `host:port`, or the absolute path of a UNIX socket. */
 export function parseAddress(text: string): Address {
+	if (!text.startsWith('/')) return parseTcpAddress(text);
+	// sun_path holds 108 bytes with its final NUL (unix(7)).
+	if (Buffer.byteLength(text) > 107) throw new InvalidValue('is too long for a UNIX socket: its path may take 107 bytes');
+	return { path: parseAbsolutePath(text) };
+}
+
+export function parseAbsolutePath(text: string): string {
+	if (!text.startsWith('/') || text.endsWith('/') || text.includes('\0')) {
+		throw new InvalidValue('is not the absolute path of a file: begin with / and end with a name');
+	}
+	return text;
+}
+
+/** Permissions in octal, as chmod takes them. */
+export function parseMode(text: string): number {
+	if (!/^0?[0-7]{3}$/.test(text)) throw new InvalidValue('is not a mode: write three octal digits, as in 0660');
+	return Number.parseInt(text, 8);
+}
+
+/** Addresses and CIDR networks, separated by commas. */
+export function parseNetworks(text: string): readonly Network[] {
+	if (text === '') return [];
+	return text.split(',').map((item) => {
+		const [address = '', prefix, ...rest] = item.trim().split('/');
+		const bits = isIP(address) === 6 ? 128 : 32;
+		const isPrefix = prefix === undefined || (/^[0-9]{1,3}$/.test(prefix) && Number(prefix) <= bits);
+		if (isIP(address) === 0 || !isPrefix || rest.length > 0) {
+			throw new InvalidValue('is not a list of networks: write addresses or CIDR, as in 127.0.0.1,10.0.0.0/8');
+		}
+		return { address, prefixBits: Number(prefix ?? bits), family: bits === 128 ? 'ipv6' : 'ipv4' };
+	});
+}
+
+function parseTcpAddress(text: string): TcpAddress {
 	const match = /^(?:\[([^\]]+)\]|([A-Za-z0-9._-]*)):([0-9]{1,5})$/.exec(text);
 	const port = Number(match?.[3]);
 	if (match === null || (match[1] !== undefined && !isIPv6(match[1]))) {
-		throw new InvalidValue('is not an address: write host:port, :port for all interfaces, or [::1]:port');
+		throw new InvalidValue('is not an address: write host:port, :port for all interfaces, [::1]:port, or /absolute/path');
 	}
 	return { host: match[1] ?? match[2] ?? '', port: checkedPort(port) };
 }
 
 /** A port on 127.0.0.1, a whole address, or `off`. */
-export function parseOperatorAddress(text: string): Address | 'off' {
+export function parseOperatorAddress(text: string): TcpAddress | 'off' {
 	if (text === 'off') return 'off';
 	if (/^[0-9]+$/.test(text)) return { host: '127.0.0.1', port: checkedPort(Number(text)) };
-	try {
-		return parseAddress(text);
-	} catch (error) {
-		if (!(error instanceof InvalidValue) || /port/.test(error.message.split(':')[0] ?? '')) throw error;
-		throw new InvalidValue('is not an address: write a port (on 127.0.0.1), host:port, or off');
-	}
+	if (!text.includes(':')) throw new InvalidValue('is not an address: write a port (on 127.0.0.1), host:port, or off');
+	return parseTcpAddress(text);
 }
 
 function checkedPort(port: number): number {
@@ -79,7 +111,7 @@ export function parseChoice<const Choice extends string>(choices: readonly Choic
 	};
 }
 
-/** A flag without a value: it is there or it is not. */
+/** An option that is on or off. */
 export function parseSwitch(text: string): boolean {
 	return parseChoice(['true', 'false'])(text) === 'true';
 }

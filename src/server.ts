@@ -1,17 +1,21 @@
 // Puts the parts together: every route, and who knows whom.
 import { readFileSync } from 'node:fs';
-import { openDoor } from './doors/door.js';
+import { openDoor, type RefusalListener } from './doors/door.js';
 import { optionsDoor, otherMethodDoor } from './doors/methods.js';
 import { originPolicy } from './doors/origin.js';
 import { type PageDocument, pageDoor } from './doors/page.js';
 import { publishDoor } from './doors/publish.js';
-import { type Subscriber, webSocketDoor } from './doors/websocket.js';
-import { loadEngine, type Socket } from './engine.js';
-import { type Address, bindableHost, listenError, whyNotListening } from './operations/addresses.js';
+import { refusalCauses } from './doors/reply.js';
+import { disconnectCauses, type Subscriber, webSocketDoor } from './doors/websocket.js';
+import { type App, type Engine, loadEngine, type Socket } from './engine.js';
+import { type Address, bindable, listenError, type TcpAddress, whyNotListening } from './operations/addresses.js';
 import { boundPort, startAdmin } from './operations/admin.js';
-import { closeAll } from './operations/drain.js';
+import { type ClientAddress, clientAddressBehind } from './operations/client-address.js';
+import { closeAll, InFlight } from './operations/drain.js';
 import { type Log, rateLimited } from './operations/log.js';
 import { Metrics, metricsExposition } from './operations/metrics.js';
+import { checkTls } from './operations/tls.js';
+import { checkSocketPath, ownSocketFile } from './operations/unix-socket.js';
 import type { Options } from './options.js';
 import { Hub } from './pubsub/hub.js';
 
@@ -19,37 +23,41 @@ export type Server = {
 	/** Where it listens, with the real port. */
 	readonly address: Address;
 	/** The operator's listener, unless it is off. */
-	readonly operatorAddress: Address | undefined;
-	/** Stops listening and closes every websocket with 1012. What peers leave open is dropped after a second, or after five if some of them lag. */
+	readonly operatorAddress: TcpAddress | undefined;
+	/** Stops listening, lets requests finish, closes every websocket with 1012, and drops what peers leave open. */
 	stop(): Promise<void>;
 };
 
 // Time for peers to close in their turn, or to read on if they lag. It ends idle keep-alive connections too.
 const dropAfterMs = 1_000;
 const dropLaggingAfterMs = 5_000;
+// For bodies that are still coming when the server stops.
+const requestPatienceMs = 5_000;
 
 /** Starts a server. Throws a StartError, and leaves nothing open, if it cannot. */
 export async function startServer(options: Options, log: Log): Promise<Server> {
 	const engine = loadEngine();
-	const app = engine.createApp();
+	const tls = options.tlsCert && options.tlsKey ? { cert: options.tlsCert, key: options.tlsKey } : undefined;
+	if (tls) checkTls(tls);
+	const app = engine.createApp(tls);
 	const hub = new Hub((channel, message) => {
 		app.publish(channel, message.bytes, message.isBinary);
 	}, options.maxBacklog);
-	const metrics = new Metrics();
+	const metrics = new Metrics(refusalCauses, disconnectCauses);
 	const sockets = new Set<Socket<Subscriber>>();
+	const inFlight = new InFlight();
+	const clientAddress = clientAddressBehind(options.trustProxy);
 	let state: 'starting' | 'ready' | 'stopping' = 'starting';
 
-	const logOriginRefused = rateLimited(1_000, (leftOut: number, origin: string, path: string) => {
-		const setting = options.origin.map((rule) => (typeof rule === 'string' ? rule : `${rule.scheme}//${rule.host}`)).join(',');
-		log.info({ event: 'refused', reason: 'origin', origin, path, setting, leftOut }, 'an origin that --origin does not allow');
-	});
-	const checkOrigin = originPolicy(options.origin, logOriginRefused);
 	const parts = {
 		hub,
-		checkOrigin,
 		sockets,
+		inFlight,
 		metrics,
 		log,
+		clientAddress,
+		checkOrigin: originPolicy(options.origin),
+		onRefused: refusalListener(options, log, metrics, clientAddress),
 		isStopping: () => state === 'stopping',
 		allowsBinary: options.binary,
 		allowsPublish: options.clientPublish === 'all',
@@ -59,43 +67,82 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		backlogBytesMax: options.maxBacklog,
 		pingTimeoutSeconds: options.pingTimeout,
 	};
-	const page = openDoor(pageDoor(readPage(), options.maxPath), log);
-	const publish = openDoor(publishDoor(parts), log);
+	const page = openDoor(pageDoor(readPage(), options.maxPath), parts);
+	const publish = openDoor(publishDoor(parts), parts);
 
 	app.ws('/*', webSocketDoor(parts));
 	app.get('/*', page);
 	app.head('/*', page);
 	app.post('/*', publish);
 	app.put('/*', publish);
-	app.options('/*', openDoor(optionsDoor(checkOrigin), log));
-	app.any('/*', openDoor(otherMethodDoor, log));
+	app.options('/*', openDoor(optionsDoor(parts.checkOrigin), parts));
+	app.any('/*', openDoor(otherMethodDoor, parts));
 
-	const operator =
-		options.mport === 'off' ? undefined : { ...options.mport, host: await bindableHost('--mport', options.mport.host) };
-	const host = await bindableHost('--addr', options.addr.host);
+	const operator = options.mport === 'off' ? undefined : await bindable('--mport', options.mport);
+	const listening = await listen(engine, app, options);
+	const adminParts = { exposition: metricsExposition(metrics, hub), isReady: () => state === 'ready' };
 	const admin =
-		operator && (await startAdmin(operator, { exposition: metricsExposition(metrics, hub), isReady: () => state === 'ready' }));
-	const listening = engine.listen(app, host, options.addr.port);
-	if (listening === false) {
-		admin?.close();
-		const address = { host, port: options.addr.port };
-		throw listenError('--addr', address, await whyNotListening(address));
-	}
+		operator &&
+		(await startAdmin(operator, adminParts).catch((error) => {
+			listening.stop();
+			app.close();
+			throw error;
+		}));
 	state = 'ready';
 
 	return {
-		address: { host, port: engine.localPort(listening) },
+		address: listening.address,
 		operatorAddress: operator && admin && { host: operator.host, port: boundPort(admin) },
 		stop: async () => {
 			if (state === 'stopping') return;
 			state = 'stopping';
-			engine.stopListening(listening);
-			hub.flush();
-			const hasBacklog = await closeAll(sockets, 1012, 'the server is restarting; connect again');
+			listening.stop();
+			await inFlight.idle(requestPatienceMs);
+			const hasBacklog = await closeAll(sockets, 1012, 'the server is restarting; connect again', () => hub.flush());
 			admin?.close();
 			admin?.closeAllConnections();
 			setTimeout(() => app.close(), hasBacklog ? dropLaggingAfterMs : dropAfterMs).unref();
 		},
+	};
+}
+
+type Listening = { readonly address: Address; stop(): void };
+
+/** Listens where --addr says. Throws a StartError if that cannot be, with nothing deleted. */
+async function listen(engine: Engine, app: App, { addr, addrMode }: Options): Promise<Listening> {
+	if ('path' in addr) {
+		await checkSocketPath(addr.path);
+		const socket = engine.listenOnPath(app, addr.path);
+		if (!socket) throw listenError('--addr', addr, await whyNotListening(addr));
+		const file = ownSocketFile(addr.path, addrMode);
+		return {
+			address: addr,
+			stop() {
+				engine.stopListening(socket);
+				file.remove();
+			},
+		};
+	}
+	const address = await bindable('--addr', addr);
+	const socket = engine.listen(app, address.host, address.port);
+	if (!socket) throw listenError('--addr', address, await whyNotListening(address));
+	return { address: { host: address.host, port: engine.localPort(socket) }, stop: () => engine.stopListening(socket) };
+}
+
+/** Counts refusals, and logs them: at `debug`, but for refused origins, which a configuration may be to blame for. */
+function refusalListener(options: Options, log: Log, metrics: Metrics, clientAddress: ClientAddress): RefusalListener {
+	const setting = options.origin.map((rule) => (typeof rule === 'string' ? rule : `${rule.scheme}//${rule.host}`)).join(',');
+	const logOrigin = rateLimited(1_000, (leftOut: number, fields: object) =>
+		log.info({ ...fields, setting, leftOut }, 'an origin that --origin does not allow'),
+	);
+	const isDebug = log.isLevelEnabled('debug');
+	return ({ cause, status }, head, peer) => {
+		metrics.requestRefused(cause);
+		if (cause !== 'origin' && !isDebug) return;
+		const ip = clientAddress(peer, head.forwardedFor);
+		const fields = { event: 'refused', path: head.path, ip, origin: head.origin, code: status, reason: cause };
+		if (cause === 'origin') logOrigin(fields);
+		else log.debug(fields, 'refused');
 	};
 }
 

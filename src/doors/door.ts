@@ -1,31 +1,56 @@
-// What every HTTP door shares: headers read once, ambiguous framing turned away, a throw answered instead of fatal.
+// What every HTTP door shares: the head read once, ambiguous framing turned away, refusals told of, a throw answered.
 import type { HttpRequest, HttpResponse } from '../engine.js';
 import type { Log } from '../operations/log.js';
-import { ambiguity, type Headers, readHeaders } from './headers.js';
-import { refuseAndClose, replyText } from './reply.js';
+import { type Refused, replyAndClose, replyRefused } from './reply.js';
+import { ambiguity, type RequestHead, readHead } from './request-head.js';
 
-export type Door<Rest extends unknown[] = []> = (res: HttpResponse, req: HttpRequest, headers: Headers, ...rest: Rest) => void;
+/** Answers a request, or gives the reason why not, to be answered with. */
+export type Door<Rest extends unknown[] = []> = (res: HttpResponse, head: RequestHead, ...rest: Rest) => Refused | undefined;
+
+/** Hears of every refusal, for the metrics and the log. The peer is its address as the engine has it. */
+export type RefusalListener = (refused: Refused, head: RequestHead, peer: ArrayBuffer) => void;
+
+export type DoorParts = { readonly onRefused: RefusalListener; readonly log: Log };
 
 /** Makes an engine handler of a door. The engine aborts the process if a handler throws, or returns without an answer to come. */
-export function openDoor<Rest extends unknown[]>(door: Door<Rest>, log: Log) {
+export function openDoor<Rest extends unknown[]>(door: Door<Rest>, parts: DoorParts) {
 	return (res: HttpResponse, req: HttpRequest, ...rest: Rest): void => {
-		try {
-			const headers = readHeaders(req);
-			const ambiguous = ambiguity(headers);
-			if (ambiguous === undefined) door(res, req, headers, ...rest);
-			else refuseAndClose(res, ambiguous);
-		} catch (error) {
-			answerFault(res, error, log);
-		}
+		const head = readHead(req);
+		answer(res, head, parts, () => {
+			const ambiguous = ambiguity(head);
+			if (ambiguous === undefined) return door(res, head, ...rest);
+			const refused: Refused = { status: 400, cause: 'framing', reason: ambiguous };
+			parts.onRefused(refused, head, res.getRemoteAddress());
+			replyAndClose(res, refused);
+			return undefined;
+		});
 	};
 }
 
-/** Logs a bug and answers 500, if an answer is still owed. */
-export function answerFault(res: HttpResponse, error: unknown, log: Log): void {
-	log.error({ event: 'fault', err: error }, 'A handler threw; this request is answered with 500, and the server goes on.');
+/** Runs what answers a request: answers its refusal, and a throw with 500, if an answer is still owed. */
+export function answer(
+	res: HttpResponse,
+	head: RequestHead,
+	{ onRefused, log }: DoorParts,
+	serve: () => Refused | undefined,
+): void {
 	try {
-		replyText(res, 500, 'The server failed to handle this request; its log says why.');
-	} catch {
-		// The engine throws if the answer was given, or the client has gone.
+		const refused = serve();
+		if (refused === undefined) return;
+		onRefused(refused, head, res.getRemoteAddress());
+		replyRefused(res, refused, head.isHead);
+	} catch (error) {
+		log.error(
+			{ event: 'fault', err: error, path: head.path },
+			'A handler threw; its request is answered with 500, and the server goes on.',
+		);
+		try {
+			onRefused(fault, head, res.getRemoteAddress());
+			replyRefused(res, fault, head.isHead);
+		} catch {
+			// The engine throws if the answer was given, or the client has gone.
+		}
 	}
 }
+
+const fault: Refused = { status: 500, cause: 'fault', reason: 'The server failed to handle this request; its log says why.' };

@@ -1,15 +1,16 @@
 // OPTIONS, and the methods that are not served.
 import type { Door } from './door.js';
 import type { OriginPolicy } from './origin.js';
-import { type HeaderLines, refuse, replyNothing } from './reply.js';
+import { type HeaderLines, replyNothing } from './reply.js';
 
 const methods = 'GET, HEAD, POST, PUT, OPTIONS';
 
 /** A CORS preflight (Fetch, section 3.2.2) for the origins that `--origin` allows, else the methods there are. */
 export function optionsDoor(checkOrigin: OriginPolicy): Door {
-	return (res, req, { origin, host }) => {
-		const { hasCors, headers } = checkOrigin(origin, host, req.getUrl());
+	return (res, { origin, host }) => {
+		const { hasCors, headers } = checkOrigin(origin, host);
 		replyNothing(res, [...headers, ...(hasCors ? preflight : allow)]);
+		return undefined;
 	};
 }
 
@@ -20,5 +21,9 @@ const preflight: HeaderLines = [
 	['Access-Control-Max-Age', '600'],
 ];
 
-export const otherMethodDoor: Door = (res) =>
-	refuse(res, { status: 405, reason: `The methods here are ${methods}.`, headers: allow });
+export const otherMethodDoor: Door = () => ({
+	status: 405,
+	cause: 'method',
+	reason: `The methods here are ${methods}.`,
+	headers: allow,
+});

@@ -12,28 +12,31 @@ export type OriginVerdict = {
 	readonly hasCors: boolean;
 };
 
-/** Judges a request by its Origin and Host. The path is for the log alone. */
-export type OriginPolicy = (origin: string | undefined, host: string | undefined, path: string) => OriginVerdict;
+/** Judges a request by its Origin and Host. */
+export type OriginPolicy = (origin: string | undefined, host: string | undefined) => OriginVerdict;
 
-export const originRefusal: Refused = { status: 403, reason: 'Pages of this origin may not use this server (--origin).' };
+export const originRefusal: Refused = {
+	status: 403,
+	cause: 'origin',
+	reason: 'Pages of this origin may not use this server (--origin).',
+};
 
 /** An origin (`scheme://host[:port]`, RFC 6454) by its parts, or undefined if the text is none. */
 export function parseOrigin(text: string): { scheme: string; host: string } | undefined {
-	if (!/^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#@\\\s]+\/?$/.test(text) || !URL.canParse(text)) return undefined;
+	if (!/^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#@*\\\s]+\/?$/.test(text) || !URL.canParse(text)) return undefined;
 	// The URL parser lowers the case of web schemes' hosts, writes IDNs in punycode, and leaves default ports out.
 	const { protocol, host } = new URL(text);
 	return host === '' ? undefined : { scheme: protocol, host: host.toLowerCase() };
 }
 
 /** Builds the check of one list of rules. An empty list allows every origin. */
-export function originPolicy(rules: readonly OriginRule[], onRefused: (origin: string, path: string) => void): OriginPolicy {
+export function originPolicy(rules: readonly OriginRule[]): OriginPolicy {
 	if (rules.length === 0) return () => withoutCors;
-	return (origin, host, path) => {
+	return (origin, host) => {
 		// Application servers and curl send none; browsers always do where it matters.
 		if (origin === undefined) return withoutOrigin;
 		const parsed = parseOrigin(origin);
 		if (parsed === undefined || !rules.some((rule) => ruleAllows(rule, parsed, host))) {
-			onRefused(origin, path);
 			return { isAllowed: false, hasCors: false, headers: varyByOrigin };
 		}
 		return {

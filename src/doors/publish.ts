@@ -1,89 +1,106 @@
 // POST and PUT: a body in, the same fan-out as a websocket message, the number of subscribers back.
-import type { Log } from '../operations/log.js';
+import type { ClientAddress } from '../operations/client-address.js';
+import type { InFlight } from '../operations/drain.js';
 import type { Metrics } from '../operations/metrics.js';
 import { type ChannelName, parseChannelName } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
 import { textMessage, trustedMessage } from '../pubsub/message.js';
-import { readBody } from './body.js';
-import { answerFault, type Door } from './door.js';
+import { type Body, readBody } from './body.js';
+import { answer, type Door, type DoorParts } from './door.js';
 import { handshakeWithoutGet, isHandshake } from './handshake.js';
-import type { Headers } from './headers.js';
-import { type OriginPolicy, originRefusal } from './origin.js';
-import { type Refused, refuse, replyText } from './reply.js';
+import { type OriginPolicy, type OriginVerdict, originRefusal } from './origin.js';
+import { type HeaderLines, type Refused, replyText } from './reply.js';
+import type { RequestHead } from './request-head.js';
 
-export type PublishParts = {
+export type PublishParts = DoorParts & {
 	readonly hub: Hub;
 	readonly checkOrigin: OriginPolicy;
+	readonly clientAddress: ClientAddress;
+	/** The requests whose body is still coming, so that stopping can wait for them. */
+	readonly inFlight: InFlight;
 	readonly allowsBinary: boolean;
 	readonly messageBytesMax: number;
 	readonly pathCodePointsMax: number;
 	readonly metrics: Metrics;
-	readonly log: Log;
 };
 
-export function publishDoor({
-	hub,
-	checkOrigin,
-	allowsBinary,
-	messageBytesMax,
-	pathCodePointsMax,
-	metrics,
-	log,
-}: PublishParts): Door {
+export function publishDoor(parts: PublishParts): Door {
+	const { hub, checkOrigin, clientAddress, inFlight, allowsBinary, messageBytesMax, pathCodePointsMax, metrics, log } = parts;
 	const isDebug = log.isLevelEnabled('debug');
 	const tooLarge: Refused = {
 		status: 413,
+		cause: 'size',
 		reason: `The message is longer than ${messageBytesMax} bytes (--max-message).`,
 	};
 
-	return (res, req, headers) => {
-		const path = req.getUrl();
-		const verdict = checkOrigin(headers.origin, headers.host, path);
-		if (!verdict.isAllowed) return refuse(res, originRefusal, verdict.headers);
-		if (isHandshake(headers)) return refuse(res, handshakeWithoutGet, verdict.headers);
-		const name = parseChannelName(path, pathCodePointsMax);
-		if (typeof name === 'object') return refuse(res, name, verdict.headers);
-
+	return (res, head) => {
+		const verdict = checkOrigin(head.origin, head.host);
+		const name = channelToPublish(head, verdict);
+		if (typeof name === 'object') return withHeaders(name, verdict.headers);
+		const announcedBytes = head.contentLength === undefined ? undefined : Number(head.contentLength);
+		inFlight.begin();
 		readBody(
 			res,
-			headers.contentLength === undefined ? undefined : Number(headers.contentLength),
+			announcedBytes,
 			messageBytesMax,
 			(body) => {
-				try {
-					const result = publish(name, body, headers);
-					if (typeof result === 'object') refuse(res, result, verdict.headers);
-					else replyText(res, 200, 'OK', [['X-Subscribers', String(result)], ...verdict.headers]);
-				} catch (error) {
-					answerFault(res, error, log);
-				}
+				inFlight.end();
+				answer(res, head, parts, () => {
+					const result = body === undefined ? tooLarge : publish(name, body, head);
+					if (typeof result === 'object') return withHeaders(result, verdict.headers);
+					if (isDebug) {
+						const ip = clientAddress(res.getRemoteAddress(), head.forwardedFor);
+						const bytes = body?.byteLength;
+						log.debug({ event: 'publish', path: name, ip, origin: head.origin, bytes, subscribers: result }, 'published by POST');
+					}
+					replyText(res, 200, 'OK', [['X-Subscribers', String(result)], ...verdict.headers]);
+					return undefined;
+				});
 			},
-			() => refuse(res, tooLarge, verdict.headers),
+			() => inFlight.end(),
 		);
+		return undefined;
 	};
 
-	/** Publishes a body and gives the number of subscribers that it went to, or refuses it and publishes nothing. */
-	function publish(name: ChannelName, body: ArrayBuffer | Uint8Array, headers: Headers): number | Refused {
-		const message = allowsBinary && isOctetStream(headers.contentType) ? trustedMessage(body, true) : textMessage(body);
+	/** The channel that a request may publish to, or why it may not. */
+	function channelToPublish(head: RequestHead, { isAllowed }: OriginVerdict): ChannelName | Refused {
+		if (!isAllowed) return originRefusal;
+		if (isHandshake(head)) return handshakeWithoutGet;
+		return parseChannelName(head.path, pathCodePointsMax);
+	}
+
+	/** Publishes a body and gives the number of subscribers that it goes to, or refuses it and publishes nothing. */
+	function publish(name: ChannelName, body: Body, { contentType, ifMatch }: RequestHead): number | Refused {
+		const message = allowsBinary && isOctetStream(contentType) ? trustedMessage(body, true) : textMessage(body);
 		if (message === undefined) return notUtf8;
 		const channel = hub.find(name);
-		if (headers.ifMatch !== undefined && headers.ifMatch !== '*') return noEntityTags;
-		if (headers.ifMatch === '*' && channel === undefined) return nobodyListens;
+		if (ifMatch !== undefined && ifMatch !== '*') return noEntityTags;
+		if (ifMatch === '*' && channel === undefined) return nobodyListens;
 		const subscribers = channel?.subscribers ?? 0;
 		if (body.byteLength === 0) return subscribers;
-		metrics.messageReceived('post');
-		if (isDebug) log.debug({ event: 'publish', path: name, bytes: body.byteLength, subscribers }, 'published by POST');
-		if (channel !== undefined) hub.publish(channel, message);
+		metrics.messageReceived('post', body.byteLength);
+		if (channel === undefined) metrics.messageUnheard();
+		else hub.publish(channel, message);
 		return subscribers;
 	}
 }
 
 const notUtf8: Refused = {
 	status: 400,
+	cause: 'body',
 	reason:
 		'The body is not valid UTF-8. Binary messages need the server option --binary and Content-Type: application/octet-stream.',
 };
-const nobodyListens: Refused = { status: 412, reason: 'Nobody is subscribed to this channel; nothing was published.' };
-const noEntityTags: Refused = { status: 412, reason: 'A channel has no entity tags: If-Match can only be *.' };
+const nobodyListens: Refused = {
+	status: 412,
+	cause: 'nobody',
+	reason: 'Nobody is subscribed to this channel; nothing was published.',
+};
+const noEntityTags: Refused = { status: 412, cause: 'nobody', reason: 'A channel has no entity tags: If-Match can only be *.' };
+
+function withHeaders(refused: Refused, headers: HeaderLines): Refused {
+	return { ...refused, headers: [...(refused.headers ?? []), ...headers] };
+}
 
 function isOctetStream(contentType: string | undefined): boolean {
 	return contentType?.split(';', 1)[0]?.trim().toLowerCase() === 'application/octet-stream';

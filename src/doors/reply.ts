@@ -1,9 +1,30 @@
 // One plain answer per request, written in one piece.
 import type { HttpResponse } from '../engine.js';
 
-/** A request that is not served: the status, one line for a person, and what the status demands beside it. */
-export type Refused = { readonly status: RefusedStatus; readonly reason: string; readonly headers?: HeaderLines };
 export type HeaderLines = readonly (readonly [name: string, value: string])[];
+
+/** Why a request is not served: the label in the metrics and the log. */
+export const refusalCauses = [
+	'body',
+	'fault',
+	'framing',
+	'handshake',
+	'method',
+	'nobody',
+	'origin',
+	'path',
+	'size',
+	'stopping',
+] as const;
+export type RefusalCause = (typeof refusalCauses)[number];
+
+/** A request that is not served: the status, one line for a person, and what the status demands beside it. */
+export type Refused = {
+	readonly status: RefusedStatus;
+	readonly cause: RefusalCause;
+	readonly reason: string;
+	readonly headers?: HeaderLines;
+};
 
 const statusLines = {
 	200: '200 OK',
@@ -39,18 +60,16 @@ export function replyNothing(res: HttpResponse, headers: HeaderLines): void {
 }
 
 /** Answers why not, to a HEAD without the words. */
-export function refuse(res: HttpResponse, refused: Refused, headers: HeaderLines = [], isHead = false): void {
-	const { status, reason } = refused;
-	const head = [...(refused.headers ?? []), ...headers];
-	if (isHead) replyHead(res, status, Buffer.byteLength(`${reason}\n`), [textPlain, ...head]);
-	else replyText(res, status, reason, head);
+export function replyRefused(res: HttpResponse, { status, reason, headers = [] }: Refused, isHead: boolean): void {
+	if (isHead) replyHead(res, status, Buffer.byteLength(`${reason}\n`), [textPlain, ...headers]);
+	else replyText(res, status, reason, headers);
 }
 
 /**
- * Answers 400 and closes the connection, so that no byte after this request runs as another one. Not in the handler's own
+ * Answers and closes the connection, so that no byte after this request runs as another one. Not in the handler's own
  * turn: what was read together with the request would be parsed on. While the answer is owed, the engine closes instead.
  */
-export function refuseAndClose(res: HttpResponse, reason: string): void {
+export function replyAndClose(res: HttpResponse, { status, reason }: Refused): void {
 	let isAborted = false;
 	res.onAborted(() => {
 		isAborted = true;
@@ -58,7 +77,7 @@ export function refuseAndClose(res: HttpResponse, reason: string): void {
 	setImmediate(() => {
 		if (isAborted) return;
 		res.cork(() => {
-			writeHead(res, 400, [textPlain]);
+			writeHead(res, status, [textPlain]);
 			res.end(`${reason}\n`, true);
 		});
 	});

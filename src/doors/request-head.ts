@@ -1,11 +1,15 @@
-// Reads a request's headers in one pass, before the engine takes the request back, and judges its framing.
+// Reads a request's head in one pass, before the engine takes the request back, and judges its framing.
 import type { HttpRequest } from '../engine.js';
 
-/** The header fields that a door looks at. A repeated field is joined by ", " (RFC 9110, section 5.3). */
-export type Headers = {
+/** What a door looks at of a request. A repeated header field is joined by ", " (RFC 9110, section 5.3). */
+export type RequestHead = {
+	/** As it came, without the query. */
+	readonly path: string;
+	readonly isHead: boolean;
 	connection?: string;
 	contentLength?: string;
 	contentType?: string;
+	forwardedFor?: string;
 	host?: string;
 	ifMatch?: string;
 	origin?: string;
@@ -15,58 +19,55 @@ export type Headers = {
 	webSocketProtocol?: string;
 	webSocketVersion?: string;
 	/** Whether there is any `Sec-WebSocket-*` field. */
-	hasWebSocketField?: boolean;
+	hasWebSocketField: boolean;
 };
 
-const fields: Record<string, Exclude<keyof Headers, 'hasWebSocketField'>> = {
-	__proto__: null as never,
-	connection: 'connection',
-	'content-length': 'contentLength',
-	'content-type': 'contentType',
-	host: 'host',
-	'if-match': 'ifMatch',
-	origin: 'origin',
-	'transfer-encoding': 'transferEncoding',
-	upgrade: 'upgrade',
-	'sec-websocket-key': 'webSocketKey',
-	'sec-websocket-protocol': 'webSocketProtocol',
-	'sec-websocket-version': 'webSocketVersion',
-};
+const fields = new Map([
+	['connection', 'connection'],
+	['content-length', 'contentLength'],
+	['content-type', 'contentType'],
+	['host', 'host'],
+	['if-match', 'ifMatch'],
+	['origin', 'origin'],
+	['sec-websocket-key', 'webSocketKey'],
+	['sec-websocket-protocol', 'webSocketProtocol'],
+	['sec-websocket-version', 'webSocketVersion'],
+	['transfer-encoding', 'transferEncoding'],
+	['upgrade', 'upgrade'],
+	['x-forwarded-for', 'forwardedFor'],
+] as const);
 
-export function readHeaders(req: HttpRequest): Headers {
-	const headers: Headers = {};
+export function readHead(req: HttpRequest): RequestHead {
+	const head: RequestHead = { path: req.getUrl(), isHead: req.getMethod() === 'head', hasWebSocketField: false };
 	req.forEach((name, value) => {
-		const field = fields[name];
+		const field = fields.get(name as never);
 		if (field !== undefined) {
-			const earlier = headers[field];
-			headers[field] = earlier === undefined ? value : `${earlier}, ${value}`;
+			const earlier = head[field];
+			head[field] = earlier === undefined ? value : `${earlier}, ${value}`;
 		}
-		if (name.startsWith('sec-websocket-')) headers.hasWebSocketField = true;
+		if (name.startsWith('sec-websocket-')) head.hasWebSocketField = true;
 	});
-	return headers;
+	return head;
 }
 
 /**
- * Why the end of this request's body is ambiguous, or who it is for; undefined if neither is (RFC 9112, sections 3.2
+ * Why the end of this request's body is ambiguous, or whom it is for; undefined if neither is (RFC 9112, sections 3.2
  * and 6.3). A proxy in front may have read it otherwise, so nothing after it on the connection may run as a request.
  */
-export function ambiguity(headers: Headers): string | undefined {
-	if (headers.contentLength !== undefined && !/^[0-9]+$/.test(headers.contentLength)) {
+export function ambiguity(head: RequestHead): string | undefined {
+	if (head.contentLength !== undefined && !/^[0-9]+$/.test(head.contentLength)) {
 		return 'Content-Length must be one decimal number, given once.';
 	}
-	if (headers.transferEncoding !== undefined && headers.transferEncoding.toLowerCase() !== 'chunked') {
+	if (head.transferEncoding !== undefined && head.transferEncoding.toLowerCase() !== 'chunked') {
 		return 'Transfer-Encoding must be chunked, given once, or absent.';
 	}
-	if (headers.host?.includes(',')) return 'Host must be given once.';
+	if (head.host?.includes(',')) return 'Host must be given once.';
 	return undefined;
 }
 
 /** Whether a comma-separated field holds a token, in any case of letters. */
 export function hasToken(field: string | undefined, token: string): boolean {
-	return (
-		field
-			?.toLowerCase()
-			.split(',')
-			.some((item) => item.trim() === token) ?? false
-	);
+	if (field === undefined) return false;
+	const items = field.toLowerCase().split(',');
+	return items.some((item) => item.trim() === token);
 }

@@ -1,21 +1,35 @@
 // A websocket: upgrade -> subscribe -> publish -> close.
 import type { Socket, SocketBehavior, UpgradeContext } from '../engine.js';
+import type { ClientAddress } from '../operations/client-address.js';
 import type { Log } from '../operations/log.js';
 import type { Metrics } from '../operations/metrics.js';
 import { type ChannelName, parseChannelName } from '../pubsub/channel-name.js';
 import type { Channel, Hub } from '../pubsub/hub.js';
 import { trustedMessage } from '../pubsub/message.js';
-import { type Door, openDoor } from './door.js';
+import { type Door, type DoorParts, openDoor } from './door.js';
 import { firstProtocol, handshakeRefusal } from './handshake.js';
 import { type OriginPolicy, originRefusal } from './origin.js';
-import { type Refused, refuse } from './reply.js';
+import type { Refused } from './reply.js';
 
 /** What hangs on each websocket. The engine copies it onto the socket, so its fields are plain. */
-export type Subscriber = { readonly name: ChannelName; channel: Channel | undefined };
+export type Subscriber = {
+	readonly name: ChannelName;
+	/** From upgrade to close; undefined if it could not be opened. */
+	channel: Channel | undefined;
+	/** Why we close it, once we do. */
+	disconnectCause: DisconnectCause | undefined;
+	/** For the log alone. */
+	readonly seen: { readonly conn: number; readonly ip: string; readonly origin: string | undefined } | undefined;
+};
 
-export type WebSocketParts = {
+/** Why a websocket ended: the label in the metrics. `lost` is a connection that ended without a close frame. */
+export const disconnectCauses = ['client', 'lost', 'binary', 'receive_only', 'too_long', 'fault', 'stopping'] as const;
+export type DisconnectCause = (typeof disconnectCauses)[number];
+
+export type WebSocketParts = DoorParts & {
 	readonly hub: Hub;
 	readonly checkOrigin: OriginPolicy;
+	readonly clientAddress: ClientAddress;
 	/** Every open websocket, so that stopping can close it. */
 	readonly sockets: Set<Socket<Subscriber>>;
 	readonly isStopping: () => boolean;
@@ -29,25 +43,55 @@ export type WebSocketParts = {
 	/** 0 for never. */
 	readonly pingTimeoutSeconds: number;
 	readonly metrics: Metrics;
-	readonly log: Log;
 };
 
 export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber> {
-	const { hub, sockets, allowsBinary, allowsPublish, echoesKeepalive, messageBytesMax, metrics, log } = parts;
+	const { hub, sockets, isStopping, echoesKeepalive, messageBytesMax, metrics, log } = parts;
 	const isDebug = log.isLevelEnabled('debug');
+	const messageRefusal = messageRules(parts);
 
-	/** Why a message may not be published, with the code to close with (RFC 6455, section 7.4.1); undefined if it may. */
-	function messageRefusal(bytes: number, isBinary: boolean): CloseFrame | undefined {
-		if (!allowsPublish) return receiveOnly;
-		if (isBinary && !allowsBinary) return textOnly;
-		return bytes > messageBytesMax ? tooLong : undefined;
+	function opened(ws: Socket<Subscriber>): void {
+		const subscriber = ws.getUserData();
+		const channel = hub.join(subscriber.name);
+		subscriber.channel = channel;
+		sockets.add(ws);
+		ws.subscribe(channel.name);
+		metrics.connectionOpened();
+		if (isDebug) log.debug({ event: 'open', ...seenBy(subscriber, channel) }, 'subscribed');
 	}
-	const tooLong: CloseFrame = [1009, `a message may take ${messageBytesMax} bytes at most (--max-message)`];
 
-	function close(ws: Socket<Subscriber>, channel: Channel, [code, reason]: CloseFrame): void {
-		// What was published before this is sent before the close frame.
-		hub.flushChannel(channel);
-		ws.end(code, reason);
+	function received(ws: Socket<Subscriber>, bytes: ArrayBuffer, isBinary: boolean): void {
+		const subscriber = ws.getUserData();
+		const { channel } = subscriber;
+		if (channel === undefined) return;
+		if (bytes.byteLength === 0) {
+			metrics.keepalive();
+			if (echoesKeepalive) ws.send('', isBinary);
+			return;
+		}
+		const refusal = messageRefusal(bytes.byteLength, isBinary);
+		if (refusal !== undefined) {
+			subscriber.disconnectCause = refusal.cause;
+			// What was published before this is sent before the close frame.
+			hub.flushChannel(channel);
+			ws.end(refusal.code, refusal.reason);
+			return;
+		}
+		metrics.messageReceived('websocket', bytes.byteLength);
+		if (isDebug)
+			log.debug({ event: 'publish', ...seenBy(subscriber, channel), bytes: bytes.byteLength }, 'published by websocket');
+		hub.publish(channel, trustedMessage(bytes, isBinary));
+	}
+
+	function closed(ws: Socket<Subscriber>, code: number, reason: ArrayBuffer): void {
+		sockets.delete(ws);
+		const subscriber = ws.getUserData();
+		const { channel, disconnectCause } = subscriber;
+		if (channel === undefined) return;
+		hub.leave(channel);
+		metrics.disconnected(disconnectCause ?? (code === 1006 ? 'lost' : isStopping() && code === 1012 ? 'stopping' : 'client'));
+		if (isDebug)
+			log.debug({ event: 'close', ...seenBy(subscriber, channel), code, reason: Buffer.from(reason).toString() }, 'unsubscribed');
 	}
 
 	return {
@@ -58,92 +102,84 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 		closeOnBackpressureLimit: true,
 		// Beyond this the engine drops the connection without a close frame; up to it, we close with 1009.
 		maxPayloadLength: 2 * messageBytesMax,
-
-		upgrade: openDoor(upgradeDoor(parts), log),
-
-		open: (ws) => {
-			try {
-				const subscriber = ws.getUserData();
-				const channel = hub.join(subscriber.name);
-				subscriber.channel = channel;
-				sockets.add(ws);
-				ws.subscribe(channel.name);
-				metrics.connectionOpened();
-				if (isDebug) log.debug({ event: 'open', path: channel.name, subscribers: channel.subscribers }, 'subscribed');
-			} catch (error) {
-				closeFaulty(ws, error, log);
-			}
-		},
-
-		message: (ws, bytes, isBinary) => {
-			try {
-				const { channel } = ws.getUserData();
-				if (channel === undefined) return;
-				if (bytes.byteLength === 0) {
-					metrics.keepalive();
-					if (echoesKeepalive) ws.send('', isBinary);
-					return;
-				}
-				const refusal = messageRefusal(bytes.byteLength, isBinary);
-				if (refusal !== undefined) return close(ws, channel, refusal);
-				metrics.messageReceived('websocket');
-				if (isDebug) {
-					const { name: path, subscribers } = channel;
-					log.debug({ event: 'publish', path, bytes: bytes.byteLength, subscribers }, 'published by websocket');
-				}
-				hub.publish(channel, trustedMessage(bytes, isBinary));
-			} catch (error) {
-				closeFaulty(ws, error, log);
-			}
-		},
-
-		close: (ws, code, reason) => {
-			try {
-				sockets.delete(ws);
-				const { channel } = ws.getUserData();
-				if (channel === undefined) return;
-				hub.leave(channel);
-				if (isDebug) {
-					const { name: path, subscribers } = channel;
-					log.debug({ event: 'close', path, code, reason: Buffer.from(reason).toString(), subscribers }, 'unsubscribed');
-				}
-			} catch (error) {
-				closeFaulty(ws, error, log);
-			}
-		},
+		upgrade: openDoor(upgradeDoor(parts), parts),
+		open: guarded(opened, log),
+		message: guarded(received, log),
+		close: guarded(closed, log),
 	};
 }
 
-function upgradeDoor({ checkOrigin, isStopping, pathCodePointsMax }: WebSocketParts): Door<[UpgradeContext]> {
-	return (res, req, headers, context) => {
-		const path = req.getUrl();
-		const handshake = handshakeRefusal(headers);
-		if (handshake !== undefined) return refuse(res, handshake);
-		const name = parseChannelName(path, pathCodePointsMax);
-		if (typeof name === 'object') return refuse(res, name);
-		if (!checkOrigin(headers.origin, headers.host, path).isAllowed) return refuse(res, originRefusal);
-		if (isStopping()) return refuse(res, stopping);
+function upgradeDoor(parts: WebSocketParts): Door<[UpgradeContext]> {
+	const { checkOrigin, clientAddress, isStopping, pathCodePointsMax, log } = parts;
+	const isDebug = log.isLevelEnabled('debug');
+	let connections = 0;
+	return (res, head, context) => {
+		const handshake = handshakeRefusal(head);
+		if (handshake !== undefined) return handshake;
+		const name = parseChannelName(head.path, pathCodePointsMax);
+		if (typeof name === 'object') return name;
+		if (!checkOrigin(head.origin, head.host).isAllowed) return originRefusal;
+		if (isStopping()) return stopping;
+		const seen = isDebug
+			? { conn: ++connections, ip: clientAddress(res.getRemoteAddress(), head.forwardedFor), origin: head.origin }
+			: undefined;
+		const subscriber: Subscriber = { name, channel: undefined, disconnectCause: undefined, seen };
 		// No extensions: compression stays off.
-		res.upgrade<Subscriber>({ name, channel: undefined }, headers.webSocketKey ?? '', firstProtocol(headers) ?? '', '', context);
+		res.upgrade(subscriber, head.webSocketKey ?? '', firstProtocol(head) ?? '', '', context);
+		return undefined;
 	};
 }
 
 const stopping: Refused = {
 	status: 503,
+	cause: 'stopping',
 	reason: 'The server is stopping: connect again in a moment.',
 	headers: [['Retry-After', '1']],
 };
 
-/** A close code and a reason of at most 123 bytes (RFC 6455, section 5.5). */
-type CloseFrame = readonly [code: number, reason: string];
-const receiveOnly: CloseFrame = [1008, 'websockets only receive here; publish by POST (--client-publish none)'];
-const textOnly: CloseFrame = [1003, 'only text messages are accepted here (--binary is off)'];
+/** Why a message is answered by a close frame: its code (RFC 6455, section 7.4.1) and a reason of at most 123 bytes. */
+type MessageRefusal = { readonly cause: DisconnectCause; readonly code: number; readonly reason: string };
 
-function closeFaulty(ws: Socket<Subscriber>, error: unknown, log: Log): void {
-	log.error({ event: 'fault', err: error }, 'A handler threw; this websocket is closed with 1011, and the server goes on.');
-	try {
-		ws.end(1011, 'the server failed to handle this connection; its log says why');
-	} catch {
-		// The engine throws if the websocket is closed already.
-	}
+function messageRules({ allowsPublish, allowsBinary, messageBytesMax }: WebSocketParts) {
+	const receiveOnly: MessageRefusal = {
+		cause: 'receive_only',
+		code: 1008,
+		reason: 'websockets only receive here; publish by POST (--client-publish none)',
+	};
+	const textOnly: MessageRefusal = {
+		cause: 'binary',
+		code: 1003,
+		reason: 'only text messages are accepted here (--binary is off)',
+	};
+	const tooLong: MessageRefusal = {
+		cause: 'too_long',
+		code: 1009,
+		reason: `a message may take ${messageBytesMax} bytes at most (--max-message)`,
+	};
+	return (bytes: number, isBinary: boolean): MessageRefusal | undefined => {
+		if (!allowsPublish) return receiveOnly;
+		if (isBinary && !allowsBinary) return textOnly;
+		return bytes > messageBytesMax ? tooLong : undefined;
+	};
+}
+
+function seenBy({ seen }: Subscriber, { name, subscribers }: Channel) {
+	return { ...seen, path: name, subscribers };
+}
+
+/** Wraps a handler of the engine's, so that a throw closes its websocket instead of ending the process. */
+function guarded<Args extends unknown[]>(handler: (ws: Socket<Subscriber>, ...args: Args) => void, log: Log) {
+	return (ws: Socket<Subscriber>, ...args: Args): void => {
+		try {
+			handler(ws, ...args);
+		} catch (error) {
+			log.error({ event: 'fault', err: error }, 'A handler threw; its websocket is closed with 1011, and the server goes on.');
+			try {
+				ws.getUserData().disconnectCause = 'fault';
+				ws.end(1011, 'the server failed to handle this connection; its log says why');
+			} catch {
+				// The engine throws if the websocket is closed already.
+			}
+		}
+	};
 }

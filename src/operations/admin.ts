@@ -1,13 +1,13 @@
 // The operator's listener, on its own address: never reachable through the public one.
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Address, listenError } from './addresses.js';
+import { listenError, type TcpAddress } from './addresses.js';
 import type { Exposition } from './metrics.js';
 
 export type AdminParts = { readonly exposition: Exposition; readonly isReady: () => boolean };
 
 /** Serves `/metrics`, `/healthz` and `/readyz`. Throws a StartError if the address cannot be had. */
-export async function startAdmin(address: Address, { exposition, isReady }: AdminParts): Promise<Server> {
+export async function startAdmin(address: TcpAddress, { exposition, isReady }: AdminParts): Promise<Server> {
 	const routes: Record<string, (res: ServerResponse) => void | Promise<void>> = {
 		'/metrics': async (res) => {
 			const body = await exposition.expose();

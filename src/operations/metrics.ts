@@ -7,10 +7,28 @@ export type MessageSource = 'websocket' | 'post';
 export class Metrics {
 	connections = 0;
 	keepalives = 0;
+	unheard = 0;
+	receivedBytes = 0;
 	readonly messages: Record<MessageSource, number> = { websocket: 0, post: 0 };
+	readonly refusals = new Map<string, number>();
+	readonly disconnects = new Map<string, number>();
+
+	/** The labels are given so that each is exposed before it has happened. */
+	constructor(refusalCauses: readonly string[], disconnectCauses: readonly string[]) {
+		for (const cause of refusalCauses) this.refusals.set(cause, 0);
+		for (const cause of disconnectCauses) this.disconnects.set(cause, 0);
+	}
 
 	connectionOpened(): void {
 		this.connections++;
+	}
+
+	disconnected(cause: string): void {
+		this.disconnects.set(cause, (this.disconnects.get(cause) ?? 0) + 1);
+	}
+
+	requestRefused(cause: string): void {
+		this.refusals.set(cause, (this.refusals.get(cause) ?? 0) + 1);
 	}
 
 	/** An empty websocket message. */
@@ -19,8 +37,14 @@ export class Metrics {
 	}
 
 	/** A message that was accepted, whether or not anybody is there to hear it. */
-	messageReceived(source: MessageSource): void {
+	messageReceived(source: MessageSource, bytes: number): void {
 		this.messages[source]++;
+		this.receivedBytes += bytes;
+	}
+
+	/** An accepted message that nobody was subscribed to. */
+	messageUnheard(): void {
+		this.unheard++;
 	}
 }
 
@@ -44,16 +68,21 @@ export function metricsExposition(metrics: Metrics, hub: Hub): Exposition {
 		);
 	}
 
-	function counter(name: string, help: string, labelNames: readonly string[], read: (add: Counter['inc']) => void): void {
+	/** A counter of plain numbers: one, or one for each value of a label. */
+	function counter(name: string, help: string, read: () => number): void;
+	function counter(name: string, help: string, read: () => Iterable<[string, number]>, label: string): void;
+	function counter(name: string, help: string, read: () => number | Iterable<[string, number]>, label?: string): void {
 		registry.registerMetric(
 			new Counter({
 				name,
 				help,
-				labelNames,
+				labelNames: label === undefined ? [] : [label],
 				registers: [],
 				collect() {
 					this.reset();
-					read(this.inc.bind(this));
+					const counted = read();
+					if (typeof counted === 'number') this.inc(counted);
+					else for (const [value, count] of counted) this.inc({ [label as string]: value }, count);
 				},
 			}),
 		);
@@ -61,11 +90,19 @@ export function metricsExposition(metrics: Metrics, hub: Hub): Exposition {
 
 	gauge('pathcast_subscribers', 'Subscribers at present.', () => hub.subscribers);
 	gauge('pathcast_channels', 'Channels with at least one subscriber at present.', () => hub.channels);
-	counter('pathcast_connections_opened_total', 'Websockets opened.', [], (add) => add(metrics.connections));
-	counter('pathcast_messages_received_total', 'Non-empty messages accepted.', ['source'], (add) => {
-		for (const [source, count] of Object.entries(metrics.messages)) add({ source }, count);
-	});
-	counter('pathcast_deliveries_total', 'Messages times subscribers they went to.', [], (add) => add(hub.deliveries));
-	counter('pathcast_keepalives_total', 'Empty websocket messages, which are dropped.', [], (add) => add(metrics.keepalives));
+	counter('pathcast_connections_opened_total', 'Websockets opened.', () => metrics.connections);
+	counter(
+		'pathcast_messages_received_total',
+		'Non-empty messages accepted, by websocket, or by POST and PUT.',
+		() => Object.entries(metrics.messages),
+		'source',
+	);
+	counter('pathcast_messages_unheard_total', 'Accepted messages that nobody was subscribed to.', () => metrics.unheard);
+	counter('pathcast_deliveries_total', 'Messages times subscribers they went to.', () => hub.deliveries);
+	counter('pathcast_received_bytes_total', 'Bytes of accepted messages.', () => metrics.receivedBytes);
+	counter('pathcast_delivered_bytes_total', 'Bytes of messages times subscribers they went to.', () => hub.deliveredBytes);
+	counter('pathcast_keepalives_total', 'Empty websocket messages, which are dropped.', () => metrics.keepalives);
+	counter('pathcast_refusals_total', 'Requests refused, by reason.', () => metrics.refusals, 'reason');
+	counter('pathcast_disconnects_total', 'Websockets ended, by reason.', () => metrics.disconnects, 'reason');
 	return { contentType: registry.contentType, expose: () => registry.metrics() };
 }

@@ -6,7 +6,7 @@ declare const channelNameBrand: unique symbol;
 export type ChannelName = string & { readonly [channelNameBrand]: true };
 
 /** Why a path names no channel, as one line for the client. */
-export type PathRefused = { readonly status: 400; readonly reason: string };
+export type PathRefused = { readonly status: 400; readonly cause: 'path'; readonly reason: string };
 
 const malformedPercent = /%(?![0-9A-Fa-f]{2})/;
 
@@ -43,5 +43,5 @@ function countCodePoints(text: string): number {
 }
 
 function refused(reason: string): PathRefused {
-	return { status: 400, reason };
+	return { status: 400, cause: 'path', reason };
 }

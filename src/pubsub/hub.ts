@@ -38,6 +38,7 @@ export class Hub {
 	#isTickEndScheduled = false;
 	#subscribers = 0;
 	#deliveries = 0;
+	#deliveredBytes = 0;
 
 	/** `backlogBytesMax` is how far a subscriber may lag behind; the engine looks at it once a tick. */
 	constructor(fanOut: FanOut, backlogBytesMax: number) {
@@ -57,6 +58,10 @@ export class Hub {
 	/** Messages handed to subscribers: a message to three subscribers is three deliveries. */
 	get deliveries(): number {
 		return this.#deliveries;
+	}
+
+	get deliveredBytes(): number {
+		return this.#deliveredBytes;
 	}
 
 	/** The channel of that name, if anybody is subscribed to it. */
@@ -166,6 +171,7 @@ export class Hub {
 	#deliver(channel: Channel, message: Message): void {
 		channel.bytesInTick += message.bytes.byteLength;
 		this.#deliveries += channel.subscribers;
+		this.#deliveredBytes += channel.subscribers * message.bytes.byteLength;
 		this.#fanOut(channel.name, message);
 	}
 }

@@ -36,6 +36,58 @@ test("the operator's listener serves metrics, health and readiness, and nothing 
 	assert.match((await request(server.port, { path: '/metrics' })).body, /<title>pathcast/, 'the public side has channels only');
 });
 
+test('refusals and disconnects are counted by reason, bytes in and out, and messages that nobody heard', async (t) => {
+	const server = await startTestServer(t, '--origin', 'https://example.com', '--max-message', '1KiB');
+	const [port, ws] = [server.port, server.ws('/room')];
+	for (const path of ['/%', '/%ff']) await post(port, path, 'x');
+	await post(port, '/room', 'x', { Origin: 'https://evil.example' });
+	await post(port, '/room', 'x'.repeat(1_025));
+	await post(port, '/room', Buffer.from([0xff]));
+	await post(port, '/room', 'x', { 'If-Match': '*' });
+	await request(port, { method: 'DELETE' });
+	await request(port, { headers: { Upgrade: 'websocket' } });
+	await request(port, { headers: { 'Transfer-Encoding': 'gzip' } });
+	await post(port, '/nobody', 'éé');
+
+	const [first, second, binary, tooLong, lost] = await Promise.all([1, 2, 3, 4, 5].map(() => subscribe(t, ws)));
+	binary?.send(Buffer.from('x'));
+	assert.equal((await binary?.closed)?.code, 1003);
+	tooLong?.send('x'.repeat(1_025));
+	assert.equal((await tooLong?.closed)?.code, 1009);
+	lost?.ws.terminate();
+	await lost?.closed;
+	await second?.close();
+	first?.send('abc');
+	assert.equal(await first?.nextText(), 'abc');
+
+	const expected = {
+		'pathcast_refusals_total{reason="path"}': 2,
+		'pathcast_refusals_total{reason="origin"}': 1,
+		'pathcast_refusals_total{reason="size"}': 1,
+		'pathcast_refusals_total{reason="body"}': 1,
+		'pathcast_refusals_total{reason="nobody"}': 1,
+		'pathcast_refusals_total{reason="method"}': 1,
+		'pathcast_refusals_total{reason="handshake"}': 1,
+		'pathcast_refusals_total{reason="framing"}': 1,
+		'pathcast_refusals_total{reason="stopping"}': 0,
+		'pathcast_refusals_total{reason="fault"}': 0,
+		'pathcast_disconnects_total{reason="binary"}': 1,
+		'pathcast_disconnects_total{reason="too_long"}': 1,
+		'pathcast_disconnects_total{reason="lost"}': 1,
+		'pathcast_disconnects_total{reason="client"}': 1,
+		'pathcast_disconnects_total{reason="receive_only"}': 0,
+		pathcast_messages_unheard_total: 1,
+		pathcast_received_bytes_total: 7,
+		pathcast_delivered_bytes_total: 3,
+		pathcast_subscribers: 1,
+	};
+	for (const [name, value] of Object.entries(expected)) assert.equal(await metric(server, name), value, name);
+	const { body } = await request(server.operatorPort, { path: '/metrics' });
+	assert.match(body, /^nodejs_eventloop_lag_p99_seconds [0-9.e-]+$/m);
+	assert.match(body, /^process_resident_memory_bytes [0-9]+$/m);
+	assert.doesNotMatch(body, /room/, 'no label per channel');
+});
+
 test('counts are not doubled by a second scrape', async (t) => {
 	const server = await startTestServer(t);
 	await post(server.port, '/room', 'x');
@@ -68,7 +120,7 @@ test('a stopping server closes every websocket with 1012 after its last message,
 });
 
 test('a throw inside a handler answers 500 or closes with 1011, is logged with its stack, and the server goes on', async (t) => {
-	const options = readOptions(['--addr', '127.0.0.1:0', '--mport', 'off', '--log-level', 'debug'], 'test');
+	const options = readOptions(['--addr', '127.0.0.1:0', '--mport', 'off', '--log-level', 'debug'], {}, 'test');
 	assert.ok(!('text' in options));
 	// A log that fails on a poisoned path: every handler writes to it at debug.
 	const errors: { err: { stack: string } }[] = [];
@@ -83,6 +135,7 @@ test('a throw inside a handler answers 500 or closes with 1011, is logged with i
 	}) as typeof log.debug;
 	const server = await startServer(options, log);
 	t.after(() => server.stop());
+	assert.ok('port' in server.address);
 	const { port } = server.address;
 	const ws = (path: string) => `ws://127.0.0.1:${port}${path}`;
 

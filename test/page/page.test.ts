@@ -1,23 +1,22 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
 import { runCommand } from '../support/command.js';
+import { freePort } from '../support/free-port.js';
 import { post } from '../support/http.js';
 import { needs } from '../support/requirement.js';
 import { metric, startTestServer } from '../support/server.js';
 import { subscribe } from '../support/subscriber.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
-const executablePath = process.env.PATHCAST_TEST_CHROMIUM ?? '/usr/bin/chromium';
+const executablePath = process.env.TEST_CHROMIUM ?? '/usr/bin/chromium';
 const needsChromium = needs('Chromium', executablePath);
 
 async function openBrowser(t: TestContext): Promise<BrowserContext> {
-	const profile = mkdtempSync(join(tmpdir(), 'pathcast-chromium-'));
-	const browser = await chromium.launchPersistentContext(profile, {
+	let browser: BrowserContext | undefined;
+	// Before its profile is removed.
+	t.after(() => browser?.close());
+	browser = await chromium.launchPersistentContext(temporaryFolder(t), {
 		executablePath,
 		headless: true,
 		args: [
@@ -29,10 +28,6 @@ async function openBrowser(t: TestContext): Promise<BrowserContext> {
 			'--disable-component-update',
 			'--disable-sync',
 		],
-	});
-	t.after(async () => {
-		await browser.close();
-		rmSync(profile, { recursive: true, force: true });
 	});
 	return browser;
 }
@@ -112,15 +107,6 @@ test('the page connects again by itself when the server is back', needsChromium,
 	await post(port, '/room', 'after the restart');
 	await page.getByText('after the restart').waitFor();
 });
-
-/** A port to be listened on twice: one that the engine picked itself is not to be had again for a minute. */
-async function freePort(): Promise<number> {
-	const server = createServer().listen(0, '127.0.0.1');
-	await once(server, 'listening');
-	const { port } = server.address() as AddressInfo;
-	await new Promise((resolve) => server.close(resolve));
-	return port;
-}
 
 test('the page keeps alive with an empty message every 30 seconds, which nobody sees', needsChromium, async (t) => {
 	const server = await startTestServer(t, '--echo-keepalive');

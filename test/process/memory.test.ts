@@ -6,7 +6,7 @@ import { handshakeHeaders } from '../support/http.js';
 import { metricOf } from '../support/server.js';
 
 /** CI opens a million. */
-const channels = Number(process.env.PATHCAST_TEST_CHANNELS ?? 100_000);
+const channels = Number(process.env.TEST_CHANNELS ?? 100_000);
 const warmUp = channels / 5;
 
 // After a collection the heap holds only what is reachable; what the process holds beside the heap is the engine's. Either

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseChannelName } from '#src/pubsub/channel-name.js';
 
-/** Seeded by PATHCAST_TEST_SEED, so that a failure can be run again; fast-check prints the seed it used. */
-const seed = process.env.PATHCAST_TEST_SEED;
+/** Seeded by TEST_SEED, so that a failure can be run again; fast-check prints the seed it used. */
+const seed = process.env.TEST_SEED;
 const parameters = { numRuns: 2_000, ...(seed !== undefined && { seed: Number(seed) }) };
 
 /** Any text that is valid Unicode, and now and then something that a parser could trip over. */

@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, renameSync } from 'node:fs';
+import { test } from 'node:test';
+import { anyPort, type Command, refuses, runCommand } from '../support/command.js';
+import { freePort } from '../support/free-port.js';
+import { post, request } from '../support/http.js';
+import { subscribe } from '../support/subscriber.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
+
+type Entry = Record<string, unknown>;
+
+function entries(text: string): Entry[] {
+	return text
+		.split('\n')
+		.filter((line) => line !== '')
+		.map((line) => JSON.parse(line));
+}
+
+/** Ends the command and gives all it has logged on standard output. */
+async function stopped(command: Command): Promise<Entry[]> {
+	command.child.kill('SIGTERM');
+	return entries((await command.ended).stdout);
+}
+
+test("at debug the log tells a connection's life and each publish, with the same field names everywhere", async (t) => {
+	const command = runCommand(t, [...anyPort, '--log-level', 'debug']);
+	const port = await command.port();
+	const subscriber = await subscribe(t, `ws://127.0.0.1:${port}/room?token=secret`, { origin: 'https://a.example' });
+	subscriber.send('hello');
+	await subscriber.next();
+	await post(port, '/room?token=secret', 'by POST', { Origin: 'https://b.example' });
+	await subscriber.next();
+	await request(port, { path: '/%?token=secret' });
+	subscriber.ws.close(4001, 'bye');
+	await subscriber.closed;
+	const log = await stopped(command);
+	const told = log.map(({ time, msg, version, addr, mport, page, signal, ...rest }) => rest);
+	assert.doesNotMatch(JSON.stringify(log), /secret/, 'a query string is never logged');
+	const common = { level: 'debug', path: '/room', ip: '127.0.0.1' };
+	const seen = { ...common, conn: 1, origin: 'https://a.example' };
+	assert.deepEqual(told, [
+		{ level: 'info', event: 'start' },
+		{ ...seen, event: 'open', subscribers: 1 },
+		{ ...seen, event: 'publish', bytes: 5, subscribers: 1 },
+		{ ...common, event: 'publish', origin: 'https://b.example', bytes: 7, subscribers: 1 },
+		{ ...common, event: 'refused', path: '/%', code: 400, reason: 'path' },
+		{ ...seen, event: 'close', code: 4001, reason: 'bye', subscribers: 0 },
+		{ level: 'info', event: 'stop' },
+	]);
+	for (const { time, msg } of log) {
+		assert.equal(new Date(String(time)).toISOString(), time);
+		assert.equal(typeof msg, 'string');
+	}
+});
+
+test('at info neither connections nor publishes are logged', async (t) => {
+	const command = runCommand(t, anyPort);
+	const port = await command.port();
+	const subscriber = await subscribe(t, `ws://127.0.0.1:${port}/room`);
+	await post(port, '/room', 'x');
+	await subscriber.close();
+	const log = await stopped(command);
+	assert.deepEqual(
+		log.map(({ event }) => event),
+		['start', 'stop'],
+	);
+});
+
+test('--log-format text is for people, json for machines, and auto is json where there is no terminal', async (t) => {
+	for (const [format, isText] of [
+		['text', true],
+		['json', false],
+		['auto', false],
+	] as const) {
+		const command = runCommand(t, [...anyPort, '--log-format', format]);
+		await command.until(() => /listens on/.exec(command.stdout) ?? undefined);
+		command.child.kill('SIGTERM');
+		const { stdout } = await command.ended;
+		if (isText) assert.match(stdout, /^\[\d{4}-\d\d-\d\d [^\]]+\] INFO: pathcast .* listens on .*\n {4}event: "start"\n/);
+		else assert.equal(entries(stdout).length, 2);
+	}
+});
+
+test('--log appends to a file, which SIGHUP opens again after it was renamed', async (t) => {
+	const file = `${temporaryFolder(t)}/pathcast.log`;
+	for (const format of ['json', 'text']) {
+		const command = runCommand(t, ['--addr', '127.0.0.1:0', '--mport', 'off', '--log', file, '--log-format', format]);
+		await command.wroteTo(file, /listens on/);
+		renameSync(file, `${file}.1`);
+		command.child.kill('SIGHUP');
+		await command.wroteTo(file, /SIGHUP/);
+		command.child.kill('SIGTERM');
+		const { code, stdout, stderr } = await command.ended;
+		assert.deepEqual([code, stdout, stderr], [0, '', '']);
+		assert.match(readFileSync(`${file}.1`, 'utf8'), /listens on/);
+		const rest = readFileSync(file, 'utf8');
+		assert.match(rest, /SIGHUP: the log file was opened again[\s\S]*SIGTERM: stopping/);
+		assert.doesNotMatch(rest, /listens on/);
+		renameSync(file, `${file}.2`);
+	}
+	const again = runCommand(t, ['--addr', '127.0.0.1:0', '--mport', 'off', '--log', `${file}.2`]);
+	await again.wroteTo(`${file}.2`, /SIGTERM: stopping[\s\S]*listens on/);
+});
+
+test('a log file that cannot be opened is refused at start', async (t) => {
+	const base = temporaryFolder(t);
+	const cases: [string, string][] = [
+		[
+			`${base}/missing/x.log`,
+			`--log: ${base}/missing/x.log cannot be written (ENOENT); create its directory, or choose another file.`,
+		],
+		[base, `--log: ${base} cannot be written (EISDIR); check its path and permissions, or choose another file.`],
+		['x.log', '--log: "x.log" is not the absolute path of a file: begin with / and end with a name.'],
+	];
+	for (const [file, line] of cases) await refuses(t, [...anyPort, '--log', file], line);
+	assert.equal(existsSync(`${base}/missing`), false);
+});
+
+test('a full disk does not stop the server, which complains once on standard error', async (t) => {
+	for (const format of ['json', 'text']) {
+		const port = await freePort();
+		const args = [
+			'--addr',
+			`127.0.0.1:${port}`,
+			'--mport',
+			'off',
+			'--log',
+			'/dev/full',
+			'--log-format',
+			format,
+			'--log-level',
+			'debug',
+		];
+		const command = runCommand(t, args);
+		// Its first line, which it writes when it listens, is the first that fails.
+		await command.until(() => command.stderr || undefined);
+		const subscriber = await subscribe(t, `ws://127.0.0.1:${port}/room`);
+		for (let i = 0; i < 100; i++) {
+			await post(port, '/room', String(i));
+			assert.equal(await subscriber.nextText(), String(i));
+		}
+		command.child.kill('SIGTERM');
+		const { code, stderr } = await command.ended;
+		assert.deepEqual([code, stderr], [0, 'pathcast: the log cannot be written (ENOSPC); the server goes on\n']);
+	}
+});
+
+test('a reader of standard output that goes away does not stop the server', async (t) => {
+	const port = await freePort();
+	const command = runCommand(t, ['--addr', `127.0.0.1:${port}`, '--mport', 'off', '--log-level', 'debug']);
+	await command.port();
+	command.child.stdout?.destroy();
+	for (let i = 0; i < 10; i++) assert.equal((await post(port, '/', 'x')).status, 200);
+	command.child.kill('SIGTERM');
+	assert.deepEqual((await command.ended).code, 0);
+});
+
+test('--trust-proxy takes the right entry of X-Forwarded-For, and nobody else can write the log', async (t) => {
+	async function loggedIp(trust: string[], forwardedFor: string | undefined): Promise<unknown> {
+		const command = runCommand(t, [...anyPort, '--log-level', 'debug', ...trust]);
+		const headers = forwardedFor === undefined ? {} : { 'X-Forwarded-For': forwardedFor };
+		await post(await command.port(), '/room', 'x', headers);
+		const log = await stopped(command);
+		return log.find(({ event }) => event === 'publish')?.ip;
+	}
+	const trusted = ['--trust-proxy', '127.0.0.0/8,10.0.0.0/8', '--trust-proxy', '2001:db8::/32'];
+	assert.equal(await loggedIp([], '1.2.3.4'), '127.0.0.1', 'without trust the header is anybody’s');
+	assert.equal(await loggedIp(['--trust-proxy', '10.0.0.0/8'], '1.2.3.4'), '127.0.0.1', 'the peer is no trusted proxy');
+	assert.equal(await loggedIp(trusted, undefined), '127.0.0.1');
+	assert.equal(await loggedIp(trusted, '1.2.3.4'), '1.2.3.4');
+	assert.equal(await loggedIp(trusted, '9.9.9.9, 1.2.3.4'), '1.2.3.4', 'what the client wrote itself comes first');
+	assert.equal(await loggedIp(trusted, '9.9.9.9, 1.2.3.4, 10.1.2.3'), '1.2.3.4', 'two proxies');
+	assert.equal(await loggedIp(trusted, '2001:db8::5'), '2001:db8::5', 'a trusted address may be the client');
+	assert.equal(await loggedIp(trusted, '9.9.9.9, 2001:db9::1, 2001:db8::5'), '2001:db9::1');
+	assert.equal(await loggedIp(trusted, '1.2.3.4, unknown'), '127.0.0.1', 'what is no address ends the chain');
+	for (const wrong of ['nonsense', '10.0.0.0/33', '10.0.0.0/8/8', '::1/129', '10.0.0.0/', '10.0.0.0/x']) {
+		await refuses(
+			t,
+			['--trust-proxy', wrong],
+			/^pathcast: --trust-proxy: ".*" is not a list of networks: write addresses or CIDR, as in/,
+		);
+	}
+});
