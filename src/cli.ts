@@ -43,7 +43,9 @@ function pageUrl(address: Address, scheme: string): string | undefined {
 
 function handleSignals(server: Server, log: Log, reopenLog: () => void): void {
 	let isStopping = false;
-	for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+	// On a terminal, SIGHUP says that the terminal has gone.
+	const isHangup = process.stdout.isTTY === true;
+	for (const signal of ['SIGTERM', 'SIGINT', ...(isHangup ? (['SIGHUP'] as const) : [])] as const) {
 		process.on(signal, () => {
 			if (isStopping) process.exit(1);
 			isStopping = true;
@@ -52,6 +54,7 @@ function handleSignals(server: Server, log: Log, reopenLog: () => void): void {
 			void server.stop();
 		});
 	}
+	if (isHangup) return;
 	// Without a log file there is nothing to open again, but the signal must not end the process.
 	process.on('SIGHUP', () => {
 		reopenLog();

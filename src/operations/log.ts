@@ -27,7 +27,7 @@ export function createLog({ level, format, file, isTerminal, onUnwritable }: Log
 	const destination = pino.destination({ dest: file ?? 1, append: true, sync: true, maxLength: waitingBytesMax });
 	destination.on('error', (error: NodeJS.ErrnoException) => onUnwritable(error.code ?? error.message));
 	const isText = format === 'text' || (format === 'auto' && file === undefined && isTerminal);
-	const toText = prettyFactory({ colorize: isTerminal && file === undefined, translateTime: 'SYS:standard' });
+	const toText = prettyFactory({ colorize: isTerminal && file === undefined, translateTime: 'SYS:standard', singleLine: true });
 	const stream = isText ? { write: (line: string) => destination.write(String(toText(line))) } : destination;
 	const log = pino(
 		{ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },

@@ -138,6 +138,8 @@ test('--help lists every option with its default, --version prints the version',
 	const help = await runCommand(t, ['--help']).ended;
 	assert.deepEqual([help.code, help.stderr], [0, '']);
 	assert.ok(help.stdout.split('\n').every((line) => line.length <= 100));
+	for (const group of ['Listening', 'Who may connect', 'Messages', 'Logging'])
+		assert.match(help.stdout, new RegExp(`^${group}:$`, 'm'));
 	const text = help.stdout.replace(/\s+/g, ' ');
 	for (const [name, row] of Object.entries(optionTable)) {
 		const value = 'value' in row ? ` <${row.value}>` : ' [true|false]';

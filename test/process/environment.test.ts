@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type OptionName, optionTable, readOptions, variableOf } from '#src/options.js';
 import { anyPort, refuses, runCommand } from '../support/command.js';
+import { freePort } from '../support/free-port.js';
 import { post } from '../support/http.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const withEnv = (variables: Record<string, string>) => ({ ...process.env, ...variables });
 
@@ -92,15 +94,14 @@ test('what Kubernetes injects for a Service called pathcast is no option, and do
 	assert.equal((await post(await command.port(), '/', 'x')).status, 200);
 });
 
-test("pinghub's own spelling of its flags works", () => {
-	const options = readOptions(
-		['-addr=:8081', '-log', '/var/log/x.log', '-mport', '8082', '-origin', 'https://example.com'],
-		{},
-		'test',
-	);
-	assert.ok(!('text' in options));
-	assert.deepEqual(
-		[options.addr, options.log, options.mport, options.origin],
-		[{ host: '', port: 8081 }, '/var/log/x.log', { host: '127.0.0.1', port: 8082 }, [{ scheme: 'https:', host: 'example.com' }]],
-	);
+test("pinghub's own spelling of its flags works", async (t) => {
+	const file = `${temporaryFolder(t)}/x.log`;
+	const port = await freePort();
+	const mport = await freePort();
+	const flags = [`-addr=127.0.0.1:${port}`, '-log', file, '-mport', String(mport), '-origin', 'https://example.com'];
+	const command = runCommand(t, flags);
+	await command.wroteTo(file, new RegExp(`listens on 127.0.0.1:${port}, operator on 127.0.0.1:${mport}`));
+	assert.equal((await post(port, '/', 'x', { Origin: 'https://example.com' })).status, 200);
+	assert.equal((await post(port, '/', 'x', { Origin: 'https://evil.example' })).status, 403);
+	assert.equal(command.stdout, '');
 });

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { test } from 'node:test';
-import { anyPort, type Command, refuses, runCommand } from '../support/command.js';
+import { anyPort, type Command, cliPath, refuses, runCommand } from '../support/command.js';
 import { freePort } from '../support/free-port.js';
 import { post, request } from '../support/http.js';
+import { needs } from '../support/requirement.js';
 import { subscribe } from '../support/subscriber.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -76,9 +78,28 @@ test('--log-format text is for people, json for machines, and auto is json where
 		await command.until(() => /listens on/.exec(command.stdout) ?? undefined);
 		command.child.kill('SIGTERM');
 		const { stdout } = await command.ended;
-		if (isText) assert.match(stdout, /^\[\d{4}-\d\d-\d\d [^\]]+\] INFO: pathcast .* listens on .*\n {4}event: "start"\n/);
+		if (isText) assert.match(stdout, /^\[\d{4}-\d\d-\d\d [^\]]+\] INFO: pathcast .* listens on .* \{"event":"start".*\}\n/);
 		else assert.equal(entries(stdout).length, 2);
 	}
+});
+
+test('on a terminal, auto is text, and a hangup ends the server', needs('script', '/usr/bin/script'), async (t) => {
+	// script(1) runs the command on a terminal of its own.
+	const line = `${process.execPath} ${cliPath} ${anyPort.join(' ')}`;
+	const child = spawn('/usr/bin/script', ['-qefc', line, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
+	t.after(() => child.kill('SIGKILL'));
+	let output = '';
+	for await (const data of child.stdout.iterator({ destroyOnReturn: false })) {
+		output += data;
+		if (/listens on [^\n]*\n/.test(output)) break;
+	}
+	assert.match(output, /INFO.*pathcast .* listens on/);
+	assert.doesNotMatch(output, /^\{/m);
+	const port = Number(/listens on 127\.0\.0\.1:([0-9]+)/.exec(output)?.[1]);
+	assert.equal((await post(port, '/', 'x')).status, 200);
+	child.kill('SIGKILL');
+	// It is gone when nobody listens any more.
+	while (await post(port, '/', 'x').catch(() => undefined));
 });
 
 test('--log appends to a file, which SIGHUP opens again after it was renamed', async (t) => {
