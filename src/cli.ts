@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { type Address, formatAddress } from './operations/addresses.js';
 import { createLog, type Log, rateLimited } from './operations/log.js';
-import { type Options, readOptions } from './options.js';
+import type { Options } from './options.js';
+import { readOptions } from './read-options.js';
 import { type Server, startServer } from './server.js';
 import { StartError } from './start-error.js';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pino } from 'pino';
 import { rateLimited } from '#src/operations/log.js';
-import { readOptions } from '#src/options.js';
+import { readOptions } from '#src/read-options.js';
 import { startServer } from '#src/server.js';
 import { handshakeHeaders, post, RawConnection, request } from '../support/http.js';
 import { metric, startTestServer } from '../support/server.js';
