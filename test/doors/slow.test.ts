@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { handshakeHeaders, post, RawConnection } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { startTestServer } from '../support/server.js';
 import { type Received, subscribe } from '../support/subscriber.js';
@@ -59,3 +60,19 @@ protocol(
 		for (const other of others) assert.deepEqual(other, order);
 	},
 );
+
+protocol('A peer that answers no ping for `--ping-timeout` is dropped; pings are automatic.', async (t) => {
+	const server = await startTestServer(t, '--ping-timeout', '8s');
+	const answering = await subscribe(t, server.ws('/room'));
+	let pings = 0;
+	answering.ws.on('ping', () => pings++);
+	const silent = new RawConnection(server.port);
+	const fields = Object.entries(handshakeHeaders).map(([name, value]) => `${name}: ${value}\r\n`);
+	await silent.write(`GET /room HTTP/1.1\r\nHost: x\r\n${fields.join('')}\r\n`);
+	assert.equal((await silent.answer()).status, 101);
+	await silent.closed;
+	assert.ok(pings > 0);
+	answering.send('still here');
+	assert.equal(await answering.nextText(), 'still here');
+	assert.equal((await post(server.port, '/room', '')).headers.get('x-subscribers'), '1');
+});
