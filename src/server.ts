@@ -17,7 +17,7 @@ import { Metrics, metricsExposition } from './operations/metrics.js';
 import { checkTls } from './operations/tls.js';
 import { checkSocketPath, ownSocketFile } from './operations/unix-socket.js';
 import type { Options } from './options.js';
-import { Hub } from './pubsub/hub.js';
+import { type FanOut, Hub } from './pubsub/hub.js';
 
 export type Server = {
 	/** Where it listens, with the real port. */
@@ -31,6 +31,7 @@ export type Server = {
 // Time for peers to close in their turn, or to read on if they lag. It ends idle keep-alive connections too.
 const dropAfterMs = 1_000;
 const dropLaggingAfterMs = 5_000;
+const pacedTicksMax = 1_000;
 // For bodies that are still coming when the server stops.
 const requestPatienceMs = 5_000;
 
@@ -40,9 +41,11 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const tls = options.tlsCert && options.tlsKey ? { cert: options.tlsCert, key: options.tlsKey } : undefined;
 	if (tls) checkTls(tls);
 	const app = engine.createApp(tls);
-	const hub = new Hub((channel, message) => {
+	const fanOut: FanOut = (channel, message) => {
 		app.publish(channel, message.bytes, message.isBinary);
-	}, options.maxBacklog);
+	};
+	// Over TLS the engine loses what it has read and not yet decrypted when a handler writes much to other sockets.
+	const hub = new Hub(fanOut, options.maxBacklog, tls ? 0 : undefined);
 	const metrics = new Metrics(refusalCauses, disconnectCauses);
 	const sockets = new Set<Socket<Subscriber>>();
 	const inFlight = new InFlight();
@@ -98,6 +101,8 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			state = 'stopping';
 			listening.stop();
 			await inFlight.idle(requestPatienceMs);
+			// Bursts go out at their pace, so that no reader is cut at the last moment.
+			for (let ticks = 0; hub.hasDeferred && ticks < pacedTicksMax; ticks++) await new Promise(setImmediate);
 			const hasBacklog = await closeAll(sockets, 1012, 'the server is restarting; connect again', () => hub.flush());
 			admin?.close();
 			admin?.closeAllConnections();

@@ -15,6 +15,9 @@ export type DoorParts = { readonly onRefused: RefusalListener; readonly log: Log
 /** Makes an engine handler of a door. The engine aborts the process if a handler throws, or returns without an answer to come. */
 export function openDoor<Rest extends unknown[]>(door: Door<Rest>, parts: DoorParts) {
 	return (res: HttpResponse, req: HttpRequest, ...rest: Rest): void => {
+		// Even for an answer in this turn: if the client is gone before it is written, the engine looks for this, and aborts
+		// the process if it is missing. A door that answers later puts its own in place of it.
+		res.onAborted(() => {});
 		const head = readHead(req);
 		answer(res, head, parts, () => {
 			const ambiguous = ambiguity(head);

@@ -16,6 +16,8 @@ export type Subscriber = {
 	readonly name: ChannelName;
 	/** From upgrade to close; undefined if it could not be opened. */
 	channel: Channel | undefined;
+	/** Whether the fan-out reaches it. */
+	isAdmitted: boolean;
 	/** Why we close it, once we do. */
 	disconnectCause: DisconnectCause | undefined;
 	/** For the log alone. */
@@ -46,16 +48,19 @@ export type WebSocketParts = DoorParts & {
 };
 
 export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber> {
-	const { hub, sockets, isStopping, echoesKeepalive, messageBytesMax, metrics, log } = parts;
+	const { hub, sockets, isStopping, echoesKeepalive, messageBytesMax, backlogBytesMax, metrics, log } = parts;
 	const isDebug = log.isLevelEnabled('debug');
 	const messageRefusal = messageRules(parts);
 
 	function opened(ws: Socket<Subscriber>): void {
 		const subscriber = ws.getUserData();
-		const channel = hub.join(subscriber.name);
-		subscriber.channel = channel;
 		sockets.add(ws);
-		ws.subscribe(channel.name);
+		const channel = hub.join(subscriber.name, () => {
+			if (!sockets.has(ws)) return false;
+			subscriber.isAdmitted = ws.subscribe(subscriber.name);
+			return subscriber.isAdmitted;
+		});
+		subscriber.channel = channel;
 		metrics.connectionOpened();
 		if (isDebug) log.debug({ event: 'open', ...seenBy(subscriber, channel) }, 'subscribed');
 	}
@@ -63,7 +68,9 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 	function received(ws: Socket<Subscriber>, bytes: ArrayBuffer, isBinary: boolean): void {
 		const subscriber = ws.getUserData();
 		const { channel } = subscriber;
-		if (channel === undefined) return;
+		// Refused, and closed as soon as what was published before has gone out.
+		if (channel === undefined || subscriber.disconnectCause !== undefined) return;
+		if (closeIfLagging(ws)) return;
 		if (bytes.byteLength === 0) {
 			metrics.keepalive();
 			if (echoesKeepalive) ws.send('', isBinary);
@@ -73,8 +80,9 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 		if (refusal !== undefined) {
 			subscriber.disconnectCause = refusal.cause;
 			// What was published before this is sent before the close frame.
-			hub.flushChannel(channel);
-			ws.end(refusal.code, refusal.reason);
+			hub.inOrder(channel, () => {
+				if (sockets.has(ws)) ws.end(refusal.code, refusal.reason);
+			});
 			return;
 		}
 		metrics.messageReceived('websocket', bytes.byteLength);
@@ -83,12 +91,20 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 		hub.publish(channel, trustedMessage(bytes, isBinary));
 	}
 
+	// At the limit the engine drops a message and stops reading, but it closes only when the peer pauses: one that goes on
+	// sending would miss messages and stay.
+	function closeIfLagging(ws: Socket<Subscriber>): boolean {
+		if (ws.getBufferedAmount() <= backlogBytesMax) return false;
+		ws.close();
+		return true;
+	}
+
 	function closed(ws: Socket<Subscriber>, code: number, reason: ArrayBuffer): void {
 		sockets.delete(ws);
 		const subscriber = ws.getUserData();
 		const { channel, disconnectCause } = subscriber;
 		if (channel === undefined) return;
-		hub.leave(channel);
+		hub.leave(channel, subscriber.isAdmitted);
 		metrics.disconnected(disconnectCause ?? (code === 1006 ? 'lost' : isStopping() && code === 1012 ? 'stopping' : 'client'));
 		if (isDebug)
 			log.debug({ event: 'close', ...seenBy(subscriber, channel), code, reason: Buffer.from(reason).toString() }, 'unsubscribed');
@@ -98,13 +114,14 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 		compression: 0,
 		sendPingsAutomatically: true,
 		idleTimeout: parts.pingTimeoutSeconds,
-		maxBackpressure: parts.backlogBytesMax,
+		maxBackpressure: backlogBytesMax,
 		closeOnBackpressureLimit: true,
 		// Beyond this the engine drops the connection without a close frame; up to it, we close with 1009.
 		maxPayloadLength: 2 * messageBytesMax,
 		upgrade: openDoor(upgradeDoor(parts), parts),
 		open: guarded(opened, log),
 		message: guarded(received, log),
+		ping: guarded((ws) => void closeIfLagging(ws), log),
 		close: guarded(closed, log),
 	};
 }
@@ -123,7 +140,7 @@ function upgradeDoor(parts: WebSocketParts): Door<[UpgradeContext]> {
 		const seen = isDebug
 			? { conn: ++connections, ip: clientAddress(res.getRemoteAddress(), head.forwardedFor), origin: head.origin }
 			: undefined;
-		const subscriber: Subscriber = { name, channel: undefined, disconnectCause: undefined, seen };
+		const subscriber: Subscriber = { name, channel: undefined, isAdmitted: false, disconnectCause: undefined, seen };
 		// No extensions: compression stays off.
 		res.upgrade(subscriber, head.webSocketKey ?? '', firstProtocol(head) ?? '', '', context);
 		return undefined;

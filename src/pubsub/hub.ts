@@ -7,14 +7,17 @@ import { type Message, trustedMessage } from './message.js';
 export type Channel = {
 	readonly name: ChannelName;
 	subscribers: number;
+	/** Those of them that the fan-out reaches: not yet those who joined behind deferred messages. */
+	admitted: number;
 	/** The last tick in which something was published here, and how many messages, and bytes that went out, in that tick. */
 	tick: number;
 	messagesInTick: number;
 	bytesInTick: number;
+	deliveriesInTick: number;
 	/** Whether the tick before that one was a burst. */
 	isHot: boolean;
-	/** What is published but has not gone out yet, in order. */
-	deferred: Message[];
+	/** What has not gone out yet, and what has to happen between, in order. */
+	deferred: (Message | (() => void))[];
 	deferredBytes: number;
 };
 
@@ -26,8 +29,14 @@ export type FanOut = (channel: ChannelName, message: Message) => void;
 // it; deferring every message would cost small channels a third, limits of 1 to 4 a half.
 const directPerTickMax = 30;
 
+// What a message costs beside its bytes, so that a flood of tiny ones is paced too.
+const messageOverheadBytes = 64;
+// About a tenth of a second's work for the engine: no channel may hold up the others for longer.
+const deliveriesPerTickMax = 200_000;
+
 export class Hub {
 	readonly #fanOut: FanOut;
+	readonly #directPerTickMax: number;
 	/** What one channel may send in one tick, so that a reader gets to read before its backlog is judged. */
 	readonly #tickBytesMax: number;
 	/** Beyond this a channel's burst goes out all the same: it would fill our memory instead of its readers' backlog. */
@@ -40,9 +49,13 @@ export class Hub {
 	#deliveries = 0;
 	#deliveredBytes = 0;
 
-	/** `backlogBytesMax` is how far a subscriber may lag behind; the engine looks at it once a tick. */
-	constructor(fanOut: FanOut, backlogBytesMax: number) {
+	/**
+	 * `backlogBytesMax` is how far a subscriber may lag behind; the engine looks at it once a tick. `directMax` is how many
+	 * messages a tick a channel publishes at once, before it defers: 0 for all deferred.
+	 */
+	constructor(fanOut: FanOut, backlogBytesMax: number, directMax = directPerTickMax) {
 		this.#fanOut = fanOut;
+		this.#directPerTickMax = directMax;
 		this.#tickBytesMax = backlogBytesMax / 4;
 		this.#deferredBytesMax = backlogBytesMax * 4;
 	}
@@ -69,32 +82,40 @@ export class Hub {
 		return this.#channels.get(name);
 	}
 
-	/** Counts a subscriber in, before the fan-out reaches it. It sees what is published from now on, and nothing earlier. */
-	join(name: ChannelName): Channel {
+	/**
+	 * Counts a subscriber in. `admit` lets the fan-out reach it, when all that was published before has gone out: it sees what
+	 * is published from now on, and nothing earlier. It tells whether the subscriber is still there to be admitted.
+	 */
+	join(name: ChannelName, admit: (channel: Channel) => boolean): Channel {
 		let channel = this.#channels.get(name);
 		if (channel === undefined) {
 			channel = {
 				name,
 				subscribers: 0,
+				admitted: 0,
 				tick: Number.NEGATIVE_INFINITY,
 				messagesInTick: 0,
 				bytesInTick: 0,
+				deliveriesInTick: 0,
 				isHot: false,
 				deferred: [],
 				deferredBytes: 0,
 			};
 			this.#channels.set(name, channel);
-		} else {
-			this.flushChannel(channel);
 		}
-		channel.subscribers++;
+		const joined = channel;
+		joined.subscribers++;
 		this.#subscribers++;
-		return channel;
+		this.inOrder(joined, () => {
+			if (admit(joined)) joined.admitted++;
+		});
+		return joined;
 	}
 
 	/** Counts a subscriber out. With the last one the channel is gone, and with it what nobody is left to hear. */
-	leave(channel: Channel): void {
+	leave(channel: Channel, wasAdmitted: boolean): void {
 		this.#subscribers--;
+		if (wasAdmitted) channel.admitted--;
 		if (--channel.subscribers > 0) return;
 		channel.deferred = [];
 		channel.deferredBytes = 0;
@@ -105,27 +126,34 @@ export class Hub {
 	publish(channel: Channel, message: Message): void {
 		this.#beginTick(channel);
 		channel.messagesInTick++;
-		const isBurst = channel.isHot || channel.messagesInTick > directPerTickMax || channel.bytesInTick >= this.#tickBytesMax;
+		const isBurst = channel.isHot || channel.messagesInTick > this.#directPerTickMax || this.#hasSentItsShare(channel);
 		if (isBurst || channel.deferred.length > 0) this.#defer(channel, message);
 		else this.#deliver(channel, message);
 	}
 
-	/** Sends what is deferred on one channel: whatever happens next to its subscribers comes after that. */
-	flushChannel(channel: Channel): void {
-		this.#sendDeferred(channel, Number.POSITIVE_INFINITY);
+	/** Does something to a channel's subscribers after all that is published so far, and before all that comes. */
+	inOrder(channel: Channel, action: () => void): void {
+		if (channel.deferred.length === 0) action();
+		else channel.deferred.push(action);
 	}
 
-	/** Sends all that is deferred. */
+	/** Whether anything has not gone out yet. */
+	get hasDeferred(): boolean {
+		return this.#deferring.size > 0;
+	}
+
+	/** Sends all that is deferred, whatever it does to slow readers. */
 	flush(): void {
-		for (const channel of this.#deferring) this.flushChannel(channel);
+		for (const channel of this.#deferring) this.#sendDeferred(channel, false);
 	}
 
 	#beginTick(channel: Channel): void {
 		if (channel.tick === this.#tick) return;
-		channel.isHot = channel.tick === this.#tick - 1 && channel.messagesInTick > directPerTickMax;
+		channel.isHot = channel.tick === this.#tick - 1 && channel.messagesInTick > this.#directPerTickMax;
 		channel.tick = this.#tick;
 		channel.messagesInTick = 0;
 		channel.bytesInTick = 0;
+		channel.deliveriesInTick = 0;
 		this.#scheduleTickEnd();
 	}
 
@@ -137,7 +165,7 @@ export class Hub {
 
 	readonly #endTick = (): void => {
 		for (const channel of this.#deferring) {
-			this.#sendDeferred(channel, this.#tickBytesMax);
+			this.#sendDeferred(channel, true);
 			if (channel.deferred.length === 0) this.#deferring.delete(channel);
 		}
 		this.#tick++;
@@ -149,29 +177,38 @@ export class Hub {
 		this.#deferring.add(channel);
 		// Copied, because the engine takes the bytes back when the handler returns.
 		channel.deferred.push(trustedMessage(copyOf(message.bytes), message.isBinary));
-		channel.deferredBytes += message.bytes.byteLength;
+		channel.deferredBytes += message.bytes.byteLength + messageOverheadBytes;
 	}
 
-	/** Sends deferred messages until the channel has sent `bytesMax` in this tick, or until none is left. */
-	#sendDeferred(channel: Channel, bytesMax: number): void {
+	#hasSentItsShare({ bytesInTick, deliveriesInTick }: Channel): boolean {
+		return bytesInTick >= this.#tickBytesMax || deliveriesInTick >= deliveriesPerTickMax;
+	}
+
+	/** Sends what is deferred: the channel's share of this tick if it is paced, else all of it. */
+	#sendDeferred(channel: Channel, isPaced: boolean): void {
 		if (channel.deferred.length === 0) return;
 		this.#beginTick(channel);
 		let sent = 0;
-		for (const message of channel.deferred) {
+		for (const next of channel.deferred) {
 			// The last subscriber may go while we send.
-			if (channel.subscribers === 0) break;
-			if (channel.bytesInTick >= bytesMax && channel.deferredBytes <= this.#deferredBytesMax) break;
+			if (channel.subscribers === 0) return;
+			if (isPaced && this.#hasSentItsShare(channel) && channel.deferredBytes <= this.#deferredBytesMax) break;
 			sent++;
-			channel.deferredBytes -= message.bytes.byteLength;
-			this.#deliver(channel, message);
+			if (typeof next === 'function') {
+				next();
+			} else {
+				channel.deferredBytes -= next.bytes.byteLength + messageOverheadBytes;
+				this.#deliver(channel, next);
+			}
 		}
 		channel.deferred = channel.deferred.slice(sent);
 	}
 
 	#deliver(channel: Channel, message: Message): void {
-		channel.bytesInTick += message.bytes.byteLength;
-		this.#deliveries += channel.subscribers;
-		this.#deliveredBytes += channel.subscribers * message.bytes.byteLength;
+		channel.bytesInTick += message.bytes.byteLength + messageOverheadBytes;
+		channel.deliveriesInTick += channel.admitted;
+		this.#deliveries += channel.admitted;
+		this.#deliveredBytes += channel.admitted * message.bytes.byteLength;
 		this.#fanOut(channel.name, message);
 	}
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { test } from 'node:test';
 import { handshakeHeaders, post, RawConnection } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { startTestServer } from '../support/server.js';
@@ -60,6 +61,37 @@ protocol(
 		for (const other of others) assert.deepEqual(other, order);
 	},
 );
+
+test('a subscriber that joins during a burst of large messages cuts nobody', async (t) => {
+	const server = await startTestServer(t);
+	const publisher = await subscribe(t, server.ws('/room'));
+	for (let i = 0; i < 200; i++) publisher.send(String(i).padEnd(65_536, 'x'));
+	const joined = await Promise.all([1, 2, 3].map(() => subscribe(t, server.ws('/room'))));
+	publisher.send('end');
+	for (let i = 0; i < 200; i++) assert.equal((await publisher.nextText()).split('x', 1)[0], String(i));
+	for (const subscriber of joined) while ((await subscriber.nextText()) !== 'end');
+});
+
+test('a subscriber that lags, but goes on sending, is disconnected all the same, with no message skipped', async (t) => {
+	const server = await startTestServer(t, '--max-backlog', '256KiB');
+	const victim = await subscribe(t, server.ws('/room'));
+	victim.ws.pause();
+	const text = (i: number) => `${i} ${'x'.repeat(60_000)}`;
+	let sent = 0;
+	while (sent < 400 && !server.log.some(({ event }) => event === 'close')) {
+		for (let i = 0; i < 500; i++) victim.send('');
+		await post(server.port, '/room', text(sent++));
+	}
+	victim.ws.resume();
+	assert.equal((await victim.closed).code, 1006);
+	let seen = 0;
+	try {
+		for (; ; seen++) assert.equal((await victim.nextText()).split(' ')[0], String(seen));
+	} catch (error) {
+		assert.match(String(error), /closed with 1006/);
+	}
+	assert.ok(seen < sent);
+});
 
 protocol('A peer that answers no ping for `--ping-timeout` is dropped; pings are automatic.', async (t) => {
 	const server = await startTestServer(t, '--ping-timeout', '8s');

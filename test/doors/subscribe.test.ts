@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { handshakeHeaders, post, request } from '../support/http.js';
+import { test } from 'node:test';
+import { handshakeHeaders, post, RawConnection, request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { startTestServer } from '../support/server.js';
 import { subscribe } from '../support/subscriber.js';
@@ -140,4 +141,22 @@ protocol('A subscriber gets every message that is published after it has joined,
 		assert.deepEqual(seenByLate, seenByPublisher.slice(-seenByLate.length), 'it sees one end of the order, without a gap');
 		await joining.close();
 	}
+});
+
+test('an upgrade that is read together with POSTs before it sees none of them', async (t) => {
+	const server = await startTestServer(t);
+	const subscriber = await subscribe(t, server.ws('/room'));
+	const posts = Array.from({ length: 80 }, (_, i) => `POST /room HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n${10 + i}`);
+	const fields = Object.entries(handshakeHeaders).map(([name, value]) => `${name}: ${value}\r\n`);
+	const connection = new RawConnection(server.port);
+	await connection.write(`${posts.join('')}GET /room HTTP/1.1\r\nHost: x\r\n${fields.join('')}\r\n`);
+	for (const _ of posts) assert.equal((await connection.answer()).status, 200);
+	assert.equal((await connection.answer()).status, 101);
+	assert.equal((await subscriber.texts(80)).length, 80);
+	await post(server.port, '/room', 'after');
+	assert.equal(await subscriber.nextText(), 'after');
+	await connection.arrived('after');
+	connection.end();
+	const all = await connection.closed;
+	assert.equal(all.slice(all.lastIndexOf('\r\n\r\n') + 4), '\x81\x05after');
 });

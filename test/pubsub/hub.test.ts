@@ -23,11 +23,13 @@ function recordedHub(backlogBytesMax = 1_048_576) {
 	return { hub, out, publish };
 }
 
+const admit = () => true;
+
 const numbered = (count: number, prefix: string) => Array.from({ length: count }, (_, i) => `${prefix} ${i}`);
 
 test('a quiet channel is published to at once, a burst from the 31st message on at the end of the tick, in order', async () => {
 	const { hub, out, publish } = recordedHub();
-	hub.join(room);
+	hub.join(room, admit);
 	for (let i = 0; i < 200; i++) publish(room, String(i));
 	assert.deepEqual(out, numbered(30, '/room'));
 	await tickEnd();
@@ -36,7 +38,7 @@ test('a quiet channel is published to at once, a burst from the 31st message on 
 
 test('a channel that had a burst in the last tick is deferred from its first message on, until a quiet tick', async () => {
 	const { hub, out, publish } = recordedHub();
-	hub.join(room);
+	hub.join(room, admit);
 	for (let i = 0; i < 40; i++) publish(room, 'burst');
 	await tickEnd();
 	out.length = 0;
@@ -50,31 +52,61 @@ test('a channel that had a burst in the last tick is deferred from its first mes
 
 test('one channel in a burst defers no other', () => {
 	const { hub, out, publish } = recordedHub();
-	hub.join(room);
-	hub.join(other);
+	hub.join(room, admit);
+	hub.join(other, admit);
 	for (let i = 0; i < 100; i++) publish(room, 'burst');
 	publish(other, 'at once');
 	assert.equal(out.at(-1), '/other at once');
 });
 
-test('who joins during a burst sees none of what came before, and all after it', async () => {
+test('who joins during a burst is admitted behind it: it sees none of what came before, and all after it', async () => {
 	const { hub, out, publish } = recordedHub();
-	hub.join(room);
+	hub.join(room, admit);
 	for (let i = 0; i < 50; i++) publish(room, 'before');
-	hub.join(room);
-	out.push('joined');
+	hub.join(room, () => out.push('joined') > 0);
 	for (let i = 0; i < 50; i++) publish(room, 'after');
+	assert.deepEqual([out.length, hub.find(room)?.subscribers], [30, 2], 'a join sends nothing ahead of its time');
 	await tickEnd();
 	assert.deepEqual(out, [...Array(50).fill('/room before'), 'joined', ...Array(50).fill('/room after')]);
 });
 
+test('a join does not hurry a paced burst, and who leaves before its turn is not admitted', async () => {
+	const { hub, out, publish } = recordedHub(800);
+	hub.join(room, admit);
+	for (let i = 0; i < 6; i++) publish(room, 'x'.repeat(50));
+	const gone = hub.join(room, () => false);
+	hub.leave(gone, false);
+	for (const expected of [2, 4, 6]) {
+		await tickEnd();
+		assert.equal(out.length, expected);
+	}
+	assert.equal(hub.deliveries, 6);
+	assert.equal(hub.find(room)?.subscribers, 1);
+});
+
+test('tiny messages are paced too, and so are many deliveries', async () => {
+	const tiny = recordedHub(64 * 400);
+	tiny.hub.join(room, admit);
+	for (let i = 0; i < 1_000; i++) tiny.publish(room, '');
+	await tickEnd();
+	assert.equal(tiny.out.length, 100);
+
+	const crowd = recordedHub(1_024 * 1_048_576);
+	for (let i = 0; i < 2_000; i++) crowd.hub.join(room, admit);
+	for (let i = 0; i < 150; i++) crowd.publish(room, 'x');
+	await tickEnd();
+	assert.equal(crowd.out.length, 100);
+	await tickEnd();
+	assert.equal(crowd.out.length, 150);
+});
+
 test('what nobody is left to hear is dropped, and no later subscriber of the same path gets it', async () => {
 	const { hub, out, publish } = recordedHub();
-	const channel = hub.join(room);
+	const channel = hub.join(room, admit);
 	for (let i = 0; i < 50; i++) publish(room, 'before');
-	hub.leave(channel);
+	hub.leave(channel, true);
 	assert.equal(hub.find(room), undefined);
-	hub.join(room);
+	hub.join(room, admit);
 	await tickEnd();
 	assert.equal(out.length, 30);
 	publish(room, 'after');
@@ -82,8 +114,8 @@ test('what nobody is left to hear is dropped, and no later subscriber of the sam
 });
 
 test('a burst of many bytes goes out over several ticks, in order and with all that comes after it', async () => {
-	const { hub, out, publish } = recordedHub(400);
-	hub.join(room);
+	const { hub, out, publish } = recordedHub(800);
+	hub.join(room, admit);
 	for (let i = 0; i < 7; i++) publish(room, `${'x'.repeat(48)} ${i}`);
 	const sent = () => out.map((text) => text.slice(-1)).join('');
 	assert.equal(sent(), '01', 'a quarter of what a subscriber may lag behind');
@@ -102,26 +134,26 @@ test('a burst of many bytes goes out over several ticks, in order and with all t
 
 test('a burst beyond four times what a subscriber may lag behind is not kept in memory', async () => {
 	const { hub, out, publish } = recordedHub(100);
-	hub.join(room);
+	hub.join(room, admit);
 	for (let i = 0; i < 30; i++) publish(room, 'x'.repeat(100));
 	assert.equal(out.length, 1);
 	await tickEnd();
-	assert.equal(out.length, 26, 'four are kept');
+	assert.equal(out.length, 28, 'two are kept');
 	for (let i = 0; i < 4; i++) await tickEnd();
 	assert.equal(out.length, 30);
 });
 
 test('deliveries are messages times subscribers at the time they go out', async () => {
 	const { hub, publish } = recordedHub();
-	const channel = hub.join(room);
+	const channel = hub.join(room, admit);
 	for (let i = 0; i < 40; i++) publish(room, 'x');
 	assert.equal(hub.deliveries, 30);
-	hub.join(room);
-	assert.equal(hub.deliveries, 40, 'the deferred went to the one that was there');
+	hub.join(room, admit);
 	await tickEnd();
+	assert.equal(hub.deliveries, 40, 'the deferred went to the one that was there');
 	publish(room, 'x');
 	await tickEnd();
 	assert.equal(hub.deliveries, 42);
-	hub.leave(channel);
+	hub.leave(channel, true);
 	assert.deepEqual([hub.subscribers, hub.channels], [1, 1]);
 });

@@ -49,6 +49,16 @@ export class RawConnection {
 		}
 	}
 
+	/** Waits until that text has come. */
+	async arrived(text: string): Promise<void> {
+		while (!this.#all.includes(text)) {
+			if (this.#isClosed) throw new Error(`the connection was closed after ${JSON.stringify(this.#all)}`);
+			await new Promise<void>((resolve) => {
+				this.#wake = resolve;
+			});
+		}
+	}
+
 	end(): void {
 		this.#socket.destroy();
 	}
