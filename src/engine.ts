@@ -82,6 +82,9 @@ function loadQuietly(): NativeModule {
 	console.log = console.warn = () => {};
 	try {
 		return createRequire(import.meta.url)('uWebSockets.js');
+	} catch {
+		// The official package throws where it has no build.
+		return {} as NativeModule;
 	} finally {
 		console.log = log;
 		console.warn = warn;

@@ -1,6 +1,7 @@
 // What every HTTP door shares: the head read once, ambiguous framing turned away, refusals told of, a throw answered.
 import type { HttpRequest, HttpResponse } from '../engine.js';
 import type { Log } from '../operations/log.js';
+import { handshakeWithoutGet, isHandshake } from './handshake.js';
 import { type Refused, replyAndClose, replyRefused } from './reply.js';
 import { ambiguity, type RequestHead, readHead } from './request-head.js';
 
@@ -21,7 +22,8 @@ export function openDoor<Rest extends unknown[]>(door: Door<Rest>, parts: DoorPa
 		const head = readHead(req);
 		answer(res, head, parts, () => {
 			const ambiguous = ambiguity(head);
-			if (ambiguous === undefined) return door(res, head, ...rest);
+			if (ambiguous === undefined)
+				return head.method !== 'get' && isHandshake(head) ? handshakeWithoutGet : door(res, head, ...rest);
 			const refused: Refused = { status: 400, cause: 'framing', reason: ambiguous };
 			parts.onRefused(refused, head, res.getRemoteAddress());
 			replyAndClose(res, refused);
@@ -41,7 +43,7 @@ export function answer(
 		const refused = serve();
 		if (refused === undefined) return;
 		onRefused(refused, head, res.getRemoteAddress());
-		replyRefused(res, refused, head.isHead);
+		replyRefused(res, refused, head.method === 'head');
 	} catch (error) {
 		log.error(
 			{ event: 'fault', err: error, path: head.path },
@@ -49,7 +51,7 @@ export function answer(
 		);
 		try {
 			onRefused(fault, head, res.getRemoteAddress());
-			replyRefused(res, fault, head.isHead);
+			replyRefused(res, fault, head.method === 'head');
 		} catch {
 			// The engine throws if the answer was given, or the client has gone.
 		}

@@ -1,7 +1,7 @@
 // GET and HEAD: the test page, the same document on every path.
 import { parseChannelName } from '../pubsub/channel-name.js';
 import type { Door } from './door.js';
-import { handshakeRefusal, handshakeWithoutGet, isHandshake } from './handshake.js';
+import { handshakeRefusal, isHandshake } from './handshake.js';
 import { type HeaderLines, replyHead, writeHead } from './reply.js';
 
 /** The page as the build made it. */
@@ -21,12 +21,12 @@ export function pageDoor(page: PageDocument, pathCodePointsMax: number): Door {
 	return (res, head) => {
 		if (isHandshake(head)) {
 			// The engine leads a GET here only if its key has not 24 characters, so this finds what is wrong with it.
-			const refusal = head.isHead ? handshakeWithoutGet : handshakeRefusal(head);
+			const refusal = handshakeRefusal(head);
 			if (refusal !== undefined) return refusal;
 		}
 		const name = parseChannelName(head.path, pathCodePointsMax);
 		if (typeof name === 'object') return name;
-		if (head.isHead) {
+		if (head.method === 'head') {
 			replyHead(res, 200, bytes, headers);
 		} else {
 			writeHead(res, 200, headers);

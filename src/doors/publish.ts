@@ -7,7 +7,6 @@ import type { Hub } from '../pubsub/hub.js';
 import { textMessage, trustedMessage } from '../pubsub/message.js';
 import { type Body, readBody } from './body.js';
 import { answer, type Door, type DoorParts } from './door.js';
-import { handshakeWithoutGet, isHandshake } from './handshake.js';
 import { type OriginPolicy, type OriginVerdict, originRefusal } from './origin.js';
 import { type HeaderLines, type Refused, replyText } from './reply.js';
 import type { RequestHead } from './request-head.js';
@@ -65,7 +64,6 @@ export function publishDoor(parts: PublishParts): Door {
 	/** The channel that a request may publish to, or why it may not. */
 	function channelToPublish(head: RequestHead, { isAllowed }: OriginVerdict): ChannelName | Refused {
 		if (!isAllowed) return originRefusal;
-		if (isHandshake(head)) return handshakeWithoutGet;
 		return parseChannelName(head.path, pathCodePointsMax);
 	}
 

@@ -5,7 +5,8 @@ import type { HttpRequest } from '../engine.js';
 export type RequestHead = {
 	/** As it came, without the query. */
 	readonly path: string;
-	readonly isHead: boolean;
+	/** In lower case. */
+	readonly method: string;
 	connection?: string;
 	contentLength?: string;
 	contentType?: string;
@@ -38,7 +39,7 @@ const fields = new Map([
 ] as const);
 
 export function readHead(req: HttpRequest): RequestHead {
-	const head: RequestHead = { path: req.getUrl(), isHead: req.getMethod() === 'head', hasWebSocketField: false };
+	const head: RequestHead = { path: req.getUrl(), method: req.getMethod(), hasWebSocketField: false };
 	req.forEach((name, value) => {
 		const field = fields.get(name as never);
 		if (field !== undefined) {

@@ -14,7 +14,7 @@ export async function startAdmin(address: TcpAddress, { exposition, isReady }: A
 			res.writeHead(200, { 'Content-Type': exposition.contentType, 'Content-Length': Buffer.byteLength(body) }).end(body);
 		},
 		'/healthz': (res) => replyLine(res, 200, 'OK'),
-		'/readyz': (res) => (isReady() ? replyLine(res, 200, 'OK') : replyLine(res, 503, 'starting or stopping')),
+		'/readyz': (res) => (isReady() ? replyLine(res, 200, 'OK') : replyLine(res, 503, 'stopping')),
 	};
 	const server = createServer((req, res) => {
 		const route = routes[req.url?.split('?', 1)[0] ?? ''];
@@ -23,7 +23,8 @@ export async function startAdmin(address: TcpAddress, { exposition, isReady }: A
 			res.setHeader('Allow', 'GET, HEAD');
 			return replyLine(res, 405, 'The methods here are GET, HEAD.');
 		}
-		return void route(res);
+		// A scrape that fails must not end the process.
+		return void Promise.resolve(route(res)).catch((error: unknown) => replyLine(res, 500, String(error)));
 	});
 	await new Promise<void>((resolve, reject) => {
 		server.once('error', (error: NodeJS.ErrnoException) => reject(listenError('--mport', address, error.code)));

@@ -83,7 +83,7 @@ protocol(
 
 protocol('An upgrade by another method than GET, or with a body, is refused with 400.', async (t) => {
 	const server = await startTestServer(t);
-	for (const method of ['POST', 'PUT', 'HEAD']) {
+	for (const method of ['POST', 'PUT', 'HEAD', 'OPTIONS', 'DELETE', 'PATCH']) {
 		assert.equal((await request(server.port, { method, headers: handshakeHeaders })).status, 400, method);
 	}
 	for (const headers of [{ 'Content-Length': '5' }, { 'Transfer-Encoding': 'chunked' }]) {

@@ -5,6 +5,7 @@ import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
 import { flagOf, optionTable } from '#src/options.js';
 import { anyPort, refuses, runCommand } from '../support/command.js';
+import { freePort } from '../support/free-port.js';
 import { post, request } from '../support/http.js';
 import { subscribe } from '../support/subscriber.js';
 
@@ -41,7 +42,8 @@ test('it listens on all interfaces with :port, and on IPv6 with brackets', async
 });
 
 test('two processes never share an address', async (t) => {
-	const first = runCommand(t, anyPort);
+	// On port 0 the engine shares with nobody anyway.
+	const first = runCommand(t, ['--addr', `127.0.0.1:${await freePort()}`, '--mport', String(await freePort())]);
 	const { addr, mport } = await first.logged('start');
 	const inUse = 'it is in use; stop the server that has it, or choose another port.';
 	await refuses(t, ['--addr', String(addr), '--mport', '0'], `--addr: cannot listen on ${addr}: ${inUse}`);
