@@ -1,5 +1,6 @@
 // Puts the parts together: every route, and who knows whom.
 import { readFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { openDoor, type RefusalListener } from './doors/door.js';
 import { optionsDoor, otherMethodDoor } from './doors/methods.js';
 import { originPolicy } from './doors/origin.js';
@@ -31,7 +32,8 @@ export type Server = {
 // Time for peers to close in their turn, or to read on if they lag. It ends idle keep-alive connections too.
 const dropAfterMs = 1_000;
 const dropLaggingAfterMs = 5_000;
-const pacedTicksMax = 1_000;
+const pacedWaitMs = 5;
+const pacedWaitsMax = 200;
 // For bodies that are still coming when the server stops.
 const requestPatienceMs = 5_000;
 
@@ -102,11 +104,11 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			listening.stop();
 			await inFlight.idle(requestPatienceMs);
 			// Bursts go out at their pace, so that no reader is cut at the last moment.
-			for (let ticks = 0; hub.hasDeferred && ticks < pacedTicksMax; ticks++) await new Promise(setImmediate);
+			for (let waits = 0; hub.hasDeferred && waits < pacedWaitsMax; waits++) await setTimeout(pacedWaitMs);
 			const hasBacklog = await closeAll(sockets, 1012, 'the server is restarting; connect again', () => hub.flush());
 			admin?.close();
 			admin?.closeAllConnections();
-			setTimeout(() => app.close(), hasBacklog ? dropLaggingAfterMs : dropAfterMs).unref();
+			void setTimeout(hasBacklog ? dropLaggingAfterMs : dropAfterMs, undefined, { ref: false }).then(() => app.close());
 		},
 	};
 }

@@ -70,21 +70,24 @@ test('who joins during a burst is admitted behind it: it sees none of what came 
 	assert.deepEqual(out, [...Array(50).fill('/room before'), 'joined', ...Array(50).fill('/room after')]);
 });
 
-test('a join does not hurry a paced burst, and who leaves before its turn is not admitted', async () => {
+test('a join does not hurry a paced burst, and who leaves before its turn is not admitted', async (t) => {
+	t.mock.timers.enable({ apis: ['setTimeout'] });
 	const { hub, out, publish } = recordedHub(800);
 	hub.join(room, admit);
 	for (let i = 0; i < 6; i++) publish(room, 'x'.repeat(50));
 	const gone = hub.join(room, () => false);
 	hub.leave(gone, false);
+	await tickEnd();
 	for (const expected of [2, 4, 6]) {
-		await tickEnd();
 		assert.equal(out.length, expected);
+		t.mock.timers.tick(10);
 	}
 	assert.equal(hub.deliveries, 6);
 	assert.equal(hub.find(room)?.subscribers, 1);
 });
 
-test('tiny messages are paced too, and so are many deliveries', async () => {
+test('tiny messages are paced too, and so are many deliveries', async (t) => {
+	t.mock.timers.enable({ apis: ['setTimeout'] });
 	const tiny = recordedHub(64 * 400);
 	tiny.hub.join(room, admit);
 	for (let i = 0; i < 1_000; i++) tiny.publish(room, '');
@@ -96,7 +99,7 @@ test('tiny messages are paced too, and so are many deliveries', async () => {
 	for (let i = 0; i < 150; i++) crowd.publish(room, 'x');
 	await tickEnd();
 	assert.equal(crowd.out.length, 100);
-	await tickEnd();
+	t.mock.timers.tick(10);
 	assert.equal(crowd.out.length, 150);
 });
 
@@ -113,33 +116,40 @@ test('what nobody is left to hear is dropped, and no later subscriber of the sam
 	assert.equal(out.at(-1), '/room after');
 });
 
-test('a burst of many bytes goes out over several ticks, in order and with all that comes after it', async () => {
+test('a burst of many bytes goes out in shares with rests between, in order and with all that comes after it', async (t) => {
+	t.mock.timers.enable({ apis: ['setTimeout'] });
 	const { hub, out, publish } = recordedHub(800);
 	hub.join(room, admit);
 	for (let i = 0; i < 7; i++) publish(room, `${'x'.repeat(48)} ${i}`);
 	const sent = () => out.map((text) => text.slice(-1)).join('');
 	assert.equal(sent(), '01', 'a quarter of what a subscriber may lag behind');
 	await tickEnd();
-	assert.equal(sent(), '01', 'this tick has sent its share');
+	await tickEnd();
+	assert.equal(sent(), '01', 'it rests');
 	publish(room, 'x 7');
-	await tickEnd();
+	hub.join(other, admit);
+	publish(other, 'another channel does not');
+	assert.match(out.pop() ?? '', /another/);
+	t.mock.timers.tick(10);
 	assert.equal(sent(), '0123');
-	await tickEnd();
+	t.mock.timers.tick(10);
 	assert.equal(sent(), '012345');
-	await tickEnd();
 	publish(room, 'x 8');
-	await tickEnd();
+	assert.ok(hub.hasDeferred);
+	t.mock.timers.tick(10);
 	assert.equal(sent(), '012345678');
+	assert.equal(hub.hasDeferred, false);
 });
 
-test('a burst beyond four times what a subscriber may lag behind is not kept in memory', async () => {
+test('a burst beyond four times what a subscriber may lag behind is not kept in memory', async (t) => {
+	t.mock.timers.enable({ apis: ['setTimeout'] });
 	const { hub, out, publish } = recordedHub(100);
 	hub.join(room, admit);
 	for (let i = 0; i < 30; i++) publish(room, 'x'.repeat(100));
 	assert.equal(out.length, 1);
 	await tickEnd();
 	assert.equal(out.length, 28, 'two are kept');
-	for (let i = 0; i < 4; i++) await tickEnd();
+	for (let i = 0; i < 2; i++) t.mock.timers.tick(10);
 	assert.equal(out.length, 30);
 });
 
