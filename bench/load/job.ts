@@ -1,0 +1,66 @@
+// What one load process is told to do, and what it answers: both travel as JSON between processes.
+
+export type DialectName = 'websocket' | 'mqtt' | 'nats';
+
+/** Where to send the load, and which processes serve it. */
+export type Target = {
+	readonly host: string;
+	readonly port: number;
+	readonly isTls: boolean;
+	readonly dialect: DialectName;
+	/** Begins every channel's path, so that runs against one server that stays up do not meet. */
+	readonly pathPrefix: string;
+	/** The server's processes, for their CPU and memory; empty if they are not on this machine. */
+	readonly pids: readonly number[];
+};
+
+/**
+ * Messages to subscribers. Publishers are among the subscribers, or connections that POST. Closed loop: each publisher
+ * in turn sends a burst of `window` messages in one write and goes on when every subscriber has the last of them, or for POST when
+ * the answer is here. With `burstsPerSecond` it sends whether or not the last burst has arrived.
+ */
+export type Traffic = {
+	readonly kind: 'traffic';
+	readonly channels: number;
+	readonly subscribersPerChannel: number;
+	readonly publishersPerChannel: number;
+	/** How many publishers send at a time; when one is done, the one that has rested longest goes on. */
+	readonly publishersAtOnce: number;
+	readonly by: 'websocket' | 'post';
+	readonly window: number;
+	readonly burstsPerSecond?: number;
+	readonly payloadBytes: number;
+};
+
+/** Handshakes: `count` websockets are opened, `atOnce` at a time, then dropped, again and again. */
+export type Connects = { readonly kind: 'connects'; readonly count: number; readonly atOnce: number };
+
+/** Visits: connect, send a message, read it back, close with a handshake; `atOnce` at a time. */
+export type Churn = { readonly kind: 'churn'; readonly atOnce: number };
+
+/** Memory: `base` websockets, then `count` more, each with a channel of its own; the difference is told. */
+export type Idle = { readonly kind: 'idle'; readonly base: number; readonly count: number };
+
+export type Work = Traffic | Connects | Churn | Idle;
+
+export type Job = { readonly target: Target; readonly work: Work; readonly warmUpMs: number; readonly measureMs: number };
+
+/** Milliseconds from the write to the arrival at a subscriber. */
+export type Latency = { readonly p50: number; readonly p99: number; readonly p999: number };
+
+export type Measurement = {
+	/** Deliveries, handshakes, visits, or bytes per connection. */
+	readonly amount: number;
+	readonly wallSeconds: number;
+	/** CPU time of the server's processes; 0 if they are not known. */
+	readonly serverCpuSeconds: number;
+	/** CPU time of this load process as a share of the wall-clock time. */
+	readonly loadCpuShare: number;
+	readonly latency?: Latency;
+};
+
+/** `measuring` is sent when the warm-up is over; then one of the others, once. */
+export type Report =
+	| { readonly kind: 'measuring' }
+	| { readonly kind: 'done'; readonly measurement: Measurement }
+	| { readonly kind: 'failed'; readonly reason: string };

@@ -1,0 +1,93 @@
+// uWebSockets.js and nothing else: the ceiling. Arguments: port, when to publish (handler or deferred), whether a POST is checked, and
+// for TLS the certificate and the key.
+
+import uWS from 'uWebSockets.js';
+import { isUtf8 } from 'node:buffer';
+
+const [port, when, checks, cert_file_name, key_file_name] = process.argv.slice(2);
+const app = cert_file_name && key_file_name ? uWS.SSLApp({ cert_file_name, key_file_name }) : uWS.App();
+let deferred: { path: string; message: Uint8Array }[] = [];
+
+function publish(path: string, message: ArrayBuffer): void {
+	if (when === 'handler') {
+		app.publish(path, message, false);
+		return;
+	}
+	if (deferred.length === 0) setImmediate(flush);
+	// A copy: the engine takes the message back when the handler returns.
+	deferred.push({ path, message: new Uint8Array(message.slice(0)) });
+}
+
+function flush(): void {
+	const messages = deferred;
+	deferred = [];
+	for (const { path, message } of messages) app.publish(path, message, false);
+}
+
+app.ws<{ path: string }>('/*', {
+	maxPayloadLength: 131_072,
+	maxBackpressure: 4 * 1_048_576,
+	closeOnBackpressureLimit: 1,
+	idleTimeout: 32,
+	upgrade(res, req, context) {
+		const protocol = req.getHeader('sec-websocket-protocol');
+		res.upgrade({ path: req.getUrl() }, req.getHeader('sec-websocket-key'), protocol, '', context);
+	},
+	open(ws) {
+		ws.subscribe(ws.getUserData().path);
+	},
+	message(ws, message) {
+		publish(ws.getUserData().path, message);
+	},
+});
+
+app.post('/*', (res, req) => {
+	res.onAborted(() => {});
+	const path = checks === 'checked' ? checkedPath(req) : req.getUrl();
+	if (path === undefined) {
+		res.writeStatus('400 Bad Request').end('bad request\n');
+		return;
+	}
+	let bytes = 0;
+	res.onData((chunk, isLast) => {
+		bytes += chunk.byteLength;
+		// Enough here: the benchmark's bodies come in one piece.
+		if (!isLast) return;
+		if (checks !== 'checked') {
+			publish(path, chunk);
+			res.end('OK\n');
+		} else if (bytes > 65_536 || !isUtf8(chunk)) {
+			res.writeStatus('400 Bad Request').end('bad body\n');
+		} else {
+			const subscribers = app.numSubscribers(path);
+			publish(path, chunk);
+			res.writeHeader('Content-Type', 'text/plain; charset=utf-8').writeHeader('X-Subscribers', String(subscribers)).end('OK\n');
+		}
+	});
+});
+
+/** What the protocol demands: a path that decodes to UTF-8 of a bounded length, and one unambiguous length of the body. */
+function checkedPath(req: uWS.HttpRequest): string | undefined {
+	let repeated = false;
+	const seen = new Set<string>();
+	req.forEach((name) => {
+		if (name !== 'content-length' && name !== 'transfer-encoding' && name !== 'host') return;
+		repeated ||= seen.has(name);
+		seen.add(name);
+	});
+	const length = req.getHeader('content-length');
+	const encoding = req.getHeader('transfer-encoding');
+	if (repeated || !/^[0-9]*$/.test(length) || (encoding !== '' && encoding !== 'chunked')) return undefined;
+	const path = req.getUrl();
+	if (path.length > 4_096 || path.includes('\u{fffd}')) return undefined;
+	if (!path.includes('%')) return path;
+	try {
+		return decodeURIComponent(path);
+	} catch {
+		return undefined;
+	}
+}
+
+app.listen('127.0.0.1', Number(port), (socket) => {
+	if (!socket) process.exit(1);
+});

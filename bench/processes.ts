@@ -1,0 +1,198 @@
+// Starts, pins, feeds and ends the processes of a run: a server, and load processes against it.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { handshake, openSocket } from './load/connection.js';
+import { dialects } from './load/dialect.js';
+import type { Job, Measurement, Report, Target } from './load/job.js';
+import type { Peer, TlsFiles } from './peers.js';
+
+const startMsMax = 10_000;
+/** Beyond what it was told to measure: connecting, warming up, the last deliveries. */
+const jobMsMax = 60_000;
+
+/** The processors of the server and of the load, as taskset takes them; undefined where they cannot be kept apart. */
+export type Pinning = { readonly server: string; readonly load: string } | undefined;
+
+export function pinning(): Pinning {
+	if (spawnSync('taskset', ['--version']).status !== 0) return undefined;
+	const list = /^Cpus_allowed_list:\s+(.*)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '';
+	const processors = list.split(',').flatMap((range) => {
+		const [first, last] = range.split('-').map(Number) as [number, number?];
+		return Array.from({ length: (last ?? first) - first + 1 }, (_, index) => first + index);
+	});
+	const load = processors.pop();
+	return load === undefined || processors.length === 0 ? undefined : { server: processors.join(','), load: String(load) };
+}
+
+const running = new Set<ChildProcess>();
+
+/** Ends whatever still runs: for the end of this process, whichever way it comes. */
+export function killAll(): void {
+	for (const child of running) kill(child);
+}
+
+export type RunningServer = { readonly target: Target; stop(): Promise<void> };
+
+/** Starts a peer and waits until it answers. Throws the reason if it does not. */
+export async function startServer(peer: Peer, pin: Pinning, folder: string, tls: TlsFiles | undefined): Promise<RunningServer> {
+	const port = await freePort();
+	const { file, args } = peer.command({ port, sparePort: await freePort(), tls, folder });
+	const child = start(file, args, pin?.server, ['ignore', 'ignore', 'pipe']);
+	let errors = '';
+	child.stderr?.on('data', (chunk) => {
+		errors = (errors + chunk).slice(-2_000);
+	});
+	const target = { host: '127.0.0.1', port, isTls: tls !== undefined, dialect: peer.dialect, pathPrefix: '', pids: [] };
+	const deadline = Date.now() + startMsMax;
+	let pids: number[] = [];
+	while (pids.length < peer.processes || !(await answers(target))) {
+		if (!isRunning(child)) throw new Error(`${peer.name} did not start: ${errors.trim().split('\n').at(-1) ?? ''}`);
+		if (Date.now() > deadline) {
+			await end(child);
+			throw new Error(`${peer.name} does not answer within ${startMsMax / 1_000} s: ${errors.trim()}`);
+		}
+		await new Promise((resolve) => setTimeout(resolve, 10));
+		pids = processGroup(child.pid as number);
+	}
+	return { target: { ...target, pids }, stop: () => end(child) };
+}
+
+/** Runs a job in a load process of its own and gives what it measured. Throws the reason if it failed. */
+export async function runJob(job: Job, pin: Pinning, onMeasuring: () => void = () => {}): Promise<Measurement> {
+	const { child, outcome } = startJob(job, pin, onMeasuring);
+	try {
+		return await outcome;
+	} finally {
+		await end(child);
+	}
+}
+
+/** Starts a job that goes on until it is stopped, and returns when it is under way. Stopping throws if it had failed. */
+export async function runBeside(job: Job, pin: Pinning): Promise<() => Promise<void>> {
+	let onMeasuring = () => {};
+	const measuring = new Promise<void>((resolve) => {
+		onMeasuring = resolve;
+	});
+	const { child, outcome } = startJob(job, pin, onMeasuring);
+	let failure: unknown;
+	outcome.catch((error) => {
+		failure = error;
+	});
+	await Promise.race([measuring, outcome]);
+	return async () => {
+		const failedBefore = failure;
+		await end(child);
+		if (failedBefore !== undefined) throw failedBefore;
+	};
+}
+
+function startJob(job: Job, pin: Pinning, onMeasuring: () => void): { child: ChildProcess; outcome: Promise<Measurement> } {
+	const main = fileURLToPath(new URL('load/main.js', import.meta.url));
+	const child = start(process.execPath, [main], pin?.load, ['ignore', 'inherit', 'inherit', 'ipc']);
+	const outcome = new Promise<Measurement>((resolve, reject) => {
+		const timer = setTimeout(() => reject(new Error('the load process did not finish in time')), job.measureMs + jobMsMax);
+		child.on('message', (report: Report) => {
+			if (report.kind === 'measuring') onMeasuring();
+			if (report.kind === 'failed') reject(new Error(report.reason));
+			if (report.kind === 'done') resolve(report.measurement);
+		});
+		child.on('exit', () => {
+			clearTimeout(timer);
+			reject(new Error('the load process ended without a report'));
+		});
+	});
+	child.send(job);
+	return { child, outcome };
+}
+
+function start(
+	file: string,
+	args: readonly string[],
+	processors: string | undefined,
+	stdio: ('ignore' | 'inherit' | 'pipe' | 'ipc')[],
+): ChildProcess {
+	const [command, ...rest] = processors === undefined ? [file, ...args] : ['taskset', '-c', processors, file, ...args];
+	// A group of its own, so that the workers of a server end with it.
+	const child = spawn(command as string, rest, { stdio, detached: true });
+	running.add(child);
+	child.once('exit', () => running.delete(child));
+	child.once('error', () => running.delete(child));
+	return child;
+}
+
+function isRunning(child: ChildProcess): boolean {
+	return child.exitCode === null && child.signalCode === null && child.pid !== undefined;
+}
+
+async function end(child: ChildProcess): Promise<void> {
+	if (!isRunning(child)) return;
+	const exited = once(child, 'exit');
+	kill(child);
+	await exited;
+}
+
+function kill(child: ChildProcess): void {
+	if (child.pid !== undefined && isRunning(child)) process.kill(-child.pid, 'SIGKILL');
+}
+
+/** Whether a handshake is answered: a listening socket alone may still be without a process that accepts. */
+function answers(target: Target): Promise<boolean> {
+	return new Promise((resolve) => {
+		const socket = openSocket(target, () => {
+			socket.destroy();
+			resolve(true);
+		});
+		socket.setTimeout(1_000, () => socket.destroy());
+		socket.on('error', () => {});
+		socket.on('close', () => resolve(false));
+		socket.write(handshake(target, '/', dialects[target.dialect].subprotocol));
+	});
+}
+
+async function freePort(): Promise<number> {
+	const server = createServer().listen(0, '127.0.0.1');
+	await once(server, 'listening');
+	const address = server.address();
+	server.close();
+	await once(server, 'close');
+	if (address === null || typeof address === 'string') throw new Error('no free port');
+	return address.port;
+}
+
+function processGroup(group: number): number[] {
+	return processes().filter((pid) => {
+		try {
+			const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+			// The third field after the name is the process group (proc(5)).
+			return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]) === group;
+		} catch {
+			return false; // It has ended meanwhile.
+		}
+	});
+}
+
+/** The processes of this machine that listen on a port; empty if it is none of this machine's, or not ours to see. */
+export function listeners(port: number): number[] {
+	const inodes = new Set<string>();
+	for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
+		for (const line of readFileSync(table, 'latin1').split('\n').slice(1)) {
+			const fields = line.trim().split(/\s+/);
+			const isListening = fields[3] === '0A';
+			if (isListening && Number.parseInt(fields[1]?.split(':')[1] ?? '', 16) === port) inodes.add(`socket:[${fields[9]}]`);
+		}
+	}
+	return processes().filter((pid) => {
+		try {
+			return readdirSync(`/proc/${pid}/fd`).some((fd) => inodes.has(readlinkSync(`/proc/${pid}/fd/${fd}`)));
+		} catch {
+			return false; // Another user's, or it has ended meanwhile.
+		}
+	});
+}
+
+function processes(): number[] {
+	return readdirSync('/proc').map(Number).filter(Number.isInteger);
+}

@@ -1,0 +1,182 @@
+// Rounds in, medians, spreads, ratios and words out.
+import type { Measurement } from './load/job.js';
+import type { Scenario } from './scenarios.js';
+
+/** One round of one peer; a run that failed has only the reason. */
+export type Round = Measurement | { readonly failed: string };
+
+/** All the rounds of one peer in one scenario, or why there are none. */
+export type PeerRounds = { readonly peer: string; readonly rounds: readonly Round[]; readonly missing?: string };
+
+export type Spread = { readonly median: number; readonly min: number; readonly max: number };
+
+export type Row = {
+	readonly peer: string;
+	/** What decides, as the scenario says: work per CPU-second, milliseconds or bytes. */
+	readonly value?: Spread;
+	/** How much better pathcast is, round by round; above 1 it is ahead. */
+	readonly pathcastRatio?: Spread;
+	readonly perSecond?: Spread;
+	readonly serverCpuShare?: Spread;
+	readonly loadCpuShare?: Spread;
+	readonly p50?: Spread;
+	readonly p99?: Spread;
+	readonly p999?: Spread;
+	/** Why a round failed, or why there is none. A peer with a failed round has no value. */
+	readonly failed?: string;
+	readonly missing?: string;
+};
+
+/** Above this share of its processor the load process, not the server, sets the wall-clock figures. */
+export const loadCpuShareMax = 0.9;
+
+export function spread(values: readonly number[]): Spread | undefined {
+	const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
+	if (sorted.length === 0) return undefined;
+	const middle = sorted.length >> 1;
+	const upper = sorted[middle] as number;
+	const median = sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2;
+	return { median, min: sorted[0] as number, max: sorted.at(-1) as number };
+}
+
+export function rowsOf(scenario: Scenario, results: readonly PeerRounds[]): Row[] {
+	const pathcast = results.find(({ peer }) => peer === 'pathcast')?.rounds ?? [];
+	return results.map(({ peer, rounds, missing }) => {
+		if (missing !== undefined) return { peer, missing };
+		const failures = rounds.filter(isFailed);
+		const [failure] = failures;
+		if (failure !== undefined) return { peer, failed: `${failure.failed} (${failures.length} of ${rounds.length} rounds)` };
+		const good = rounds as readonly Measurement[];
+		const ratios = good.map((round, index) => ratio(scenario, pathcast[index], round));
+		return {
+			peer,
+			...spreads({
+				value: good.map((round) => value(scenario, round)),
+				pathcastRatio: peer === 'pathcast' ? [] : ratios,
+				perSecond: scenario.decides === 'memory' ? [] : good.map(({ amount, wallSeconds }) => amount / wallSeconds),
+				serverCpuShare: good.map(({ serverCpuSeconds, wallSeconds }) => serverCpuSeconds / wallSeconds),
+				loadCpuShare: good.map(({ loadCpuShare }) => loadCpuShare),
+				p50: good.map(({ latency }) => latency?.p50 ?? Number.NaN),
+				p99: good.map(({ latency }) => latency?.p99 ?? Number.NaN),
+				p999: good.map(({ latency }) => latency?.p999 ?? Number.NaN),
+			}),
+		};
+	});
+}
+
+type Spreads = Omit<Row, 'peer' | 'failed' | 'missing'>;
+
+function spreads(values: Record<keyof Spreads, number[]>): Spreads {
+	const found = Object.entries(values).map(([key, list]) => [key, spread(list)] as const);
+	return Object.fromEntries(found.filter(([, value]) => value !== undefined));
+}
+
+function isFailed(round: Round): round is { readonly failed: string } {
+	return 'failed' in round;
+}
+
+function value({ decides }: Scenario, { amount, serverCpuSeconds, latency }: Measurement): number {
+	if (decides === 'memory') return amount;
+	if (decides === 'p99') return latency?.p99 ?? Number.NaN;
+	return amount / serverCpuSeconds;
+}
+
+/** Of the same round, minutes apart at most: the machine drifts. */
+function ratio(scenario: Scenario, ours: Round | undefined, theirs: Measurement): number {
+	if (ours === undefined || isFailed(ours)) return Number.NaN;
+	const own = value(scenario, ours);
+	const other = value(scenario, theirs);
+	return scenario.decides === 'cpu' ? own / other : other / own;
+}
+
+export const unitOf = ({ decides, unit }: Scenario): string =>
+	decides === 'cpu' ? `${unit} per CPU-second` : decides === 'p99' ? 'p99 in ms' : 'bytes per connection';
+
+/** A table for a terminal: one line a peer, the best first, those without a value last. */
+export function table(scenario: Scenario, rows: readonly Row[]): string {
+	const head = [unitOf(scenario), '(min to max)', 'pathcast is', 'per second', 'server', 'load', 'p50 ms', 'p99 ms', 'p99.9 ms'];
+	const lines = ranked(scenario, rows).map((row) => {
+		const { value, perSecond } = row;
+		if (value === undefined) return [row.peer, row.failed ? `FAILED: ${row.failed}` : (row.missing ?? 'no CPU figures')];
+		const isLoadBound = (row.loadCpuShare?.median ?? 0) > loadCpuShareMax;
+		return [
+			row.peer,
+			figure(value.median),
+			`${figure(value.min)} to ${figure(value.max)}`,
+			row.pathcastRatio ? `${row.pathcastRatio.median.toFixed(2)} x` : '',
+			perSecond ? figure(perSecond.median) : '',
+			percent(row.serverCpuShare),
+			`${percent(row.loadCpuShare)}${isLoadBound ? ' !' : ''}`,
+			...[row.p50, row.p99, row.p999].map((latency) => (latency ? latency.median.toFixed(2) : '')),
+		];
+	});
+	const all = [['', ...head], ...lines];
+	// The reason of a row without figures may be longer than its column.
+	const widths = head.map((_, column) =>
+		Math.max(...all.filter((line) => line.length > 2).map((line) => line[column]?.length ?? 0)),
+	);
+	const nameWidth = Math.max(...all.map(([name]) => name?.length ?? 0));
+	return all
+		.map(([name = '', ...cells]) =>
+			`  ${[name.padEnd(nameWidth), ...cells.map((cell, column) => cell.padStart(column < 1 && cells.length === 1 ? 0 : (widths[column + 1] ?? 0)))].join('  ')}`.trimEnd(),
+		)
+		.join('\n');
+}
+
+/** One sentence on who wins. */
+export function verdict(scenario: Scenario, rows: readonly Row[]): string {
+	const pathcast = rows.find(({ peer }) => peer === 'pathcast');
+	if (pathcast === undefined) return 'pathcast was not measured.';
+	if (pathcast.value === undefined) return `pathcast FAILED: ${pathcast.failed ?? pathcast.missing}`;
+	const bare = ranked(scenario, rows.filter(isBare))[0];
+	const [rival] = ranked(
+		scenario,
+		rows.filter((row) => row !== pathcast && !isBare(row)),
+	);
+	const against = (row: Row | undefined) => row?.pathcastRatio?.median.toFixed(2);
+	const ceiling = bare?.value ? ` Against the bare engine: ${against(bare)}.` : '';
+	if (rival?.value === undefined) return `No other peer finished.${ceiling}`;
+	const winner = (rival.pathcastRatio?.median ?? 0) >= 1 ? 'pathcast leads' : `${rival.peer} LEADS`;
+	return `${winner}: pathcast is ${against(rival)} x the best other peer (${rival.peer}).${ceiling}`;
+}
+
+/** The name says it: the ceilings are no rivals. */
+export function isBare({ peer }: { readonly peer: string }): boolean {
+	return peer.startsWith('engine');
+}
+
+export function ranked(scenario: Scenario, rows: readonly Row[]): Row[] {
+	const worst = scenario.decides === 'cpu' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+	const key = ({ value }: Row) => value?.median ?? worst;
+	const order = scenario.decides === 'cpu' ? -1 : 1;
+	return [...rows].sort((a, b) => order * (key(a) - key(b)) || 0);
+}
+
+/** Every scenario against every peer: how much better pathcast is. */
+export function matrix(all: readonly { readonly scenario: Scenario; readonly rows: readonly Row[] }[]): string {
+	const names = [...new Set(all.flatMap(({ rows }) => rows.map(({ peer }) => peer)))].filter((peer) => peer !== 'pathcast');
+	const lines = all.map(({ scenario, rows }) => {
+		const cells = names.map((name) => {
+			const row = rows.find(({ peer }) => peer === name);
+			if (row?.failed) return 'failed';
+			return row?.pathcastRatio ? row.pathcastRatio.median.toFixed(2) : '-';
+		});
+		return [scenario.id, ...cells];
+	});
+	return markdownTable([['pathcast is … times', ...names], ...lines]);
+}
+
+export function markdownTable([head = [], ...lines]: readonly (readonly string[])[]): string {
+	return [head, head.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+/** Three digits, with K or M. */
+export function figure(value: number): string {
+	if (value >= 1e6) return `${(value / 1e6).toPrecision(3)}M`;
+	if (value >= 10_000) return `${(value / 1e3).toPrecision(3)}K`;
+	return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+}
+
+function percent(share: Spread | undefined): string {
+	return share ? `${(100 * share.median).toFixed(0)} %` : '';
+}

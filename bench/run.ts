@@ -1,0 +1,218 @@
+// npm run bench: measures the peers in interleaved rounds, each on a freshly started server, and says who wins what.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, release, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Command, InvalidArgumentError } from 'commander';
+import { chart } from './charts.js';
+import type { Job, Target } from './load/job.js';
+import { type Peer, peers, type TlsFiles, whyMissing } from './peers.js';
+import { killAll, listeners, type Pinning, pinning, type RunningServer, runBeside, runJob, startServer } from './processes.js';
+import { loadCpuShareMax, matrix, type PeerRounds, type Round, type Row, rowsOf, table, verdict } from './results.js';
+import { type Scenario, scenarios } from './scenarios.js';
+
+type Options = {
+	readonly quick: boolean;
+	readonly only?: readonly Scenario[];
+	readonly peers?: readonly Peer[];
+	readonly rounds?: number;
+	readonly seconds?: number;
+	readonly target: readonly URL[];
+	readonly out?: string;
+	readonly list: boolean;
+};
+
+/** A peer of the list, or a server that somebody else has started. */
+type Contender = {
+	readonly name: string;
+	readonly missing?: string;
+	start(scenario: Scenario): Promise<RunningServer>;
+	can(scenario: Scenario): boolean;
+};
+
+const sources = fileURLToPath(new URL('../', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'pathcast-bench-'));
+process.on('exit', () => {
+	killAll();
+	rmSync(folder, { recursive: true, force: true });
+});
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+
+await main(readCommand(process.argv));
+
+async function main(options: Options): Promise<void> {
+	const chosen = (options.only ?? scenarios).filter(({ quick }) => !options.quick || quick !== undefined);
+	if (options.list) {
+		for (const { id, question } of chosen) console.log(`${id.padEnd(16)} ${question}`);
+		return;
+	}
+	const pin = pinning();
+	const contenders = [...(options.peers ?? peers).map((peer) => contenderOf(peer, pin)), ...options.target.map(contenderAt)];
+	const out = options.out ?? join(sources, options.quick ? 'build/quick' : 'results');
+	mkdirSync(out, { recursive: true });
+	const machine = `${cpus()[0]?.model.trim()}, ${cpus().length} processors, Linux ${release()}, Node ${process.versions.node}`;
+	const day = new Date().toISOString().slice(0, 10);
+	console.log(`${machine}, ${day}. ${pinned(pin)}\n`);
+	const all: { scenario: Scenario; rows: Row[] }[] = [];
+	for (const [index, scenario] of chosen.entries()) {
+		console.log(`${scenario.id} (${index + 1} of ${chosen.length}): ${scenario.question}`);
+		const results = await measure(scenario, contenders, options, pin);
+		const rows = rowsOf(scenario, results);
+		all.push({ scenario, rows });
+		writeFileSync(
+			join(out, `${scenario.id}.json`),
+			`${JSON.stringify({ machine, day, scenario, results, rows }, undefined, '\t')}\n`,
+		);
+		writeFileSync(join(out, `${scenario.id}.svg`), chart(scenario, rows, `${machine}, ${day}`));
+		console.log(`${table(scenario, rows)}\n  ${verdict(scenario, rows)}\n`);
+	}
+	console.log(`${matrix(all)}\n`);
+	console.log(`Above 1, pathcast is ahead. "!" marks a load process above ${100 * loadCpuShareMax} % of its processor: there,`);
+	console.log(
+		"the figures per second and the latencies are the load's limit; those per CPU-second are the server's. Results are in:",
+	);
+	console.log(out);
+	if (all.some(({ rows }) => rows.some(({ peer, failed }) => peer === 'pathcast' && failed !== undefined))) process.exitCode = 1;
+	// The TCP connections to targets may linger.
+	process.exit();
+}
+
+async function measure(
+	scenario: Scenario,
+	contenders: readonly Contender[],
+	options: Options,
+	pin: Pinning,
+): Promise<PeerRounds[]> {
+	const able = contenders.filter((contender) => contender.can(scenario));
+	const rounds = new Map<Contender, Round[]>(able.map((contender) => [contender, []]));
+	const count = options.rounds ?? (options.quick ? 1 : 3);
+	for (let round = 1; round <= count; round++) {
+		for (const contender of able) {
+			if (contender.missing !== undefined) continue;
+			progress(`  round ${round} of ${count}: ${contender.name}`);
+			rounds.get(contender)?.push(await oneRound(scenario, contender, options, pin));
+		}
+	}
+	progress('');
+	return able.map((contender) => ({
+		peer: contender.name,
+		rounds: rounds.get(contender) ?? [],
+		...(contender.missing !== undefined && { missing: contender.missing }),
+	}));
+}
+
+async function oneRound(scenario: Scenario, contender: Contender, { quick, seconds }: Options, pin: Pinning): Promise<Round> {
+	let server: RunningServer | undefined;
+	let stopBeside = async () => {};
+	try {
+		server = await contender.start(scenario);
+		const job: Job = {
+			target: server.target,
+			work: (quick && scenario.quick) || scenario.work,
+			warmUpMs: quick ? 100 : 500,
+			measureMs: seconds !== undefined ? 1_000 * seconds : quick ? 200 : 1_500,
+		};
+		if (scenario.beside !== undefined) {
+			const target = { ...job.target, pathPrefix: `${job.target.pathPrefix}/beside` };
+			stopBeside = await runBeside({ ...job, target, work: scenario.beside, measureMs: 60_000 }, pin);
+		}
+		const measurement = await runJob(job, pin);
+		await stopBeside();
+		return measurement;
+	} catch (error) {
+		return { failed: error instanceof Error ? error.message : String(error) };
+	} finally {
+		await stopBeside().catch(() => {});
+		await server?.stop();
+	}
+}
+
+function contenderOf(peer: Peer, pin: Pinning): Contender {
+	const missing = whyMissing(peer);
+	let count = 0;
+	return {
+		name: peer.name,
+		...(missing !== undefined && { missing }),
+		can: ({ work, isTls }) => {
+			const isPost = work.kind === 'traffic' && work.by === 'post';
+			if (work.kind === 'churn' && peer.dialect !== 'websocket') return false;
+			return (!isPost || peer.canPost) && (!isTls || peer.canTls) && (isPost || !peer.onlyPost);
+		},
+		start: ({ isTls }) =>
+			startServer(peer, pin, join(folder, `${peer.name}-${count++}`.replaceAll(/[ ,]+/g, '-')), isTls ? tlsFiles() : undefined),
+	};
+}
+
+function contenderAt(url: URL): Contender {
+	const isTls = url.protocol === 'wss:';
+	const host = url.hostname.replace(/^\[|\]$/g, '');
+	const port = Number(url.port || (isTls ? 443 : 80));
+	let count = 0;
+	return {
+		name: url.host,
+		can: (scenario) => (scenario.isTls ?? false) === isTls,
+		start: async () => {
+			const pids = ['127.0.0.1', 'localhost', '::1'].includes(host) ? listeners(port) : [];
+			// A path of its own for every round: the server has been running for longer than this one.
+			const pathPrefix = `${url.pathname.replace(/\/$/, '')}/bench-${process.pid}-${count++}`;
+			const target: Target = { host, port, isTls, dialect: 'websocket', pathPrefix, pids };
+			return { target, stop: async () => {} };
+		},
+	};
+}
+
+/** The certificate that the tests use: self-signed, for localhost. */
+function tlsFiles(): TlsFiles {
+	const file = (name: string) => join(sources, '../test/support/tls', name);
+	return { cert: file('valid.cert.pem'), key: file('valid.key.pem') };
+}
+
+function pinned(pin: Pinning): string {
+	if (pin === undefined) return 'Server and load are not pinned: that needs taskset and two processors.';
+	return `The server runs on processor ${pin.server}, the load on ${pin.load}.`;
+}
+
+/** Overwrites itself on a terminal; elsewhere, nothing. */
+function progress(line: string): void {
+	if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K${line}`);
+}
+
+function readCommand(argv: readonly string[]): Options {
+	return new Command('npm run bench --')
+		.description('Measures pathcast beside what people would use instead. See bench/README.md.')
+		.option('--quick', 'everything in small, within two minutes: a smoke test, not a measurement', false)
+		.option('--only <scenarios>', 'these, separated by commas', (text) => chosen(text, scenarios, ({ id }) => id))
+		.option('--peers <names>', 'these, separated by commas; a beginning is enough', (text) =>
+			chosen(text, peers, ({ name }) => name),
+		)
+		.option('--rounds <count>', 'rounds of each peer in each scenario (default 3)', positive)
+		.option('--seconds <seconds>', 'how long each run is measured (default 1.5)', positive)
+		.option('--target <url>', 'one more server, by ws:// or wss:// URL; may be repeated', parseTarget, [])
+		.option('--out <folder>', 'where to put JSON and charts (default bench/results, with --quick bench/build/quick)')
+		.option('--list', 'list the scenarios and end', false)
+		.parse(argv)
+		.opts<Options>();
+}
+
+function chosen<Item>(text: string, all: readonly Item[], nameOf: (item: Item) => string): Item[] {
+	return text.split(',').flatMap((wanted) => {
+		const found = all.filter((item) => nameOf(item).toLowerCase().startsWith(wanted.trim().toLowerCase()));
+		const exact = found.filter((item) => nameOf(item) === wanted.trim());
+		if (found.length === 0)
+			throw new InvalidArgumentError(`There is no ${wanted.trim()}. There are: ${all.map(nameOf).join('; ')}.`);
+		return exact.length > 0 ? exact : found;
+	});
+}
+
+function positive(text: string): number {
+	const value = Number(text);
+	if (!(value > 0)) throw new InvalidArgumentError('It must be a number above 0.');
+	return value;
+}
+
+function parseTarget(text: string, earlier: readonly URL[]): URL[] {
+	const url = URL.canParse(text) ? new URL(text) : undefined;
+	if (url?.protocol !== 'ws:' && url?.protocol !== 'wss:')
+		throw new InvalidArgumentError('It must be a URL such as ws://127.0.0.1:8081.');
+	return [...earlier, url];
+}

@@ -1,0 +1,208 @@
+// What is measured, and the question that each measurement answers. README.md lists them; a test holds it to this list.
+import type { Traffic, Work } from './load/job.js';
+
+export type Scenario = {
+	readonly id: string;
+	readonly question: string;
+	/** What is counted. */
+	readonly unit: 'deliveries' | 'handshakes' | 'visits' | 'bytes';
+	/** What decides: work per second of the server's CPU, the 99th percentile of the latency, or memory. */
+	readonly decides: 'cpu' | 'p99' | 'memory';
+	readonly isTls?: boolean;
+	readonly work: Work;
+	/** Runs on the same server at the same time, from a second load process, and is not what is reported. */
+	readonly beside?: Traffic;
+	/** The same in small, for --quick; left out there if there is none. */
+	readonly quick?: Work;
+};
+
+const burst: Traffic = {
+	kind: 'traffic',
+	channels: 1,
+	subscribersPerChannel: 1_000,
+	publishersPerChannel: 1,
+	publishersAtOnce: 1,
+	by: 'websocket',
+	window: 64,
+	payloadBytes: 64,
+};
+const oneByOne: Traffic = { ...burst, window: 1 };
+const many: Traffic = { ...burst, channels: 5_000, subscribersPerChannel: 2, publishersAtOnce: 100 };
+const post: Traffic = { ...oneByOne, by: 'post', subscribersPerChannel: 10, publishersPerChannel: 64, publishersAtOnce: 64 };
+const probe: Traffic = { ...oneByOne, channels: 1, subscribersPerChannel: 1, burstsPerSecond: 500 };
+
+const burstsTo = (subscribersPerChannel: number, quick?: Traffic): Scenario => ({
+	id: `burst-${subscribersPerChannel}`,
+	question: `One publisher sends bursts of 64 messages to ${count(subscribersPerChannel)}: what does a delivery cost when there is a lot to say?`,
+	unit: 'deliveries',
+	decides: 'cpu',
+	work: { ...burst, subscribersPerChannel },
+	...(quick && { quick }),
+});
+
+const singlesTo = (subscribersPerChannel: number, quick?: Traffic): Scenario => ({
+	id: `single-${subscribersPerChannel}`,
+	question: `One message at a time to ${count(subscribersPerChannel)}: what does a delivery cost when nothing can be batched?`,
+	unit: 'deliveries',
+	decides: 'cpu',
+	work: { ...oneByOne, subscribersPerChannel },
+	...(quick && { quick }),
+});
+
+const sized = (id: string, name: string, payloadBytes: number, quick?: Traffic): Scenario => ({
+	id,
+	question: `Messages of ${name} in bursts of 16 to 100 subscribers: what does a delivery cost when bytes weigh more than messages?`,
+	unit: 'deliveries',
+	decides: 'cpu',
+	work: { ...burst, subscribersPerChannel: 100, window: 16, payloadBytes },
+	...(quick && { quick }),
+});
+
+function count(subscribers: number): string {
+	return subscribers === 1 ? 'itself alone' : `${subscribers.toLocaleString('en')} subscribers`;
+}
+
+export const scenarios: readonly Scenario[] = [
+	burstsTo(1),
+	burstsTo(10),
+	burstsTo(100, { ...burst, subscribersPerChannel: 100 }),
+	burstsTo(1_000),
+	burstsTo(10_000),
+	singlesTo(1, { ...oneByOne, subscribersPerChannel: 1 }),
+	singlesTo(10),
+	singlesTo(100),
+	singlesTo(1_000),
+	singlesTo(10_000),
+	{
+		id: 'publishers-16',
+		question:
+			'16 publishers at once, 16 messages each, to 1,000 subscribers of one channel: what does it cost to bring many into one order?',
+		unit: 'deliveries',
+		decides: 'cpu',
+		work: { ...burst, publishersPerChannel: 16, publishersAtOnce: 16, window: 16 },
+		quick: { ...burst, subscribersPerChannel: 50, publishersPerChannel: 16, publishersAtOnce: 16, window: 16 },
+	},
+	sized('size-1k', '1 KiB', 1_024),
+	sized('size-16k', '16 KiB', 16_384, { ...burst, subscribersPerChannel: 20, window: 16, payloadBytes: 16_384 }),
+	sized('size-64k', '64 KiB', 65_536),
+	{
+		id: 'stampede',
+		question:
+			'16 publishers, each with 16 messages of 64 KiB in one write, to 16 subscribers: does every reader that keeps up survive 16 MiB at once?',
+		unit: 'deliveries',
+		decides: 'cpu',
+		work: {
+			...burst,
+			subscribersPerChannel: 16,
+			publishersPerChannel: 16,
+			publishersAtOnce: 16,
+			window: 16,
+			payloadBytes: 65_536,
+		},
+	},
+	{
+		id: 'channels-burst',
+		question: '5,000 channels of 2 subscribers, 100 of them publishing bursts of 64 at a time: what do many small rooms cost?',
+		unit: 'deliveries',
+		decides: 'cpu',
+		work: many,
+		quick: { ...many, channels: 200 },
+	},
+	{
+		id: 'channels-single',
+		question:
+			'5,000 channels of 2 subscribers, 100 of them publishing one message at a time: what does a quiet conversation cost?',
+		unit: 'deliveries',
+		decides: 'cpu',
+		work: { ...many, window: 1 },
+	},
+	{
+		id: 'post-64',
+		question:
+			'64 keep-alive connections POST to a channel of 10 subscribers, each as soon as it is answered: what does a publish by HTTP cost?',
+		unit: 'deliveries',
+		decides: 'cpu',
+		work: post,
+		quick: post,
+	},
+	{
+		id: 'post-1',
+		question: 'One keep-alive connection POSTs to a channel of 2 subscribers in a closed loop: what does a lone publisher get?',
+		unit: 'deliveries',
+		decides: 'cpu',
+		work: { ...post, subscribersPerChannel: 2, publishersPerChannel: 1, publishersAtOnce: 1 },
+	},
+	{
+		id: 'rate-100',
+		question: '100 messages a second to 1,000 subscribers: how long does a delivery take at an easy pace?',
+		unit: 'deliveries',
+		decides: 'p99',
+		work: { ...oneByOne, burstsPerSecond: 100 },
+		quick: { ...oneByOne, subscribersPerChannel: 50, burstsPerSecond: 100 },
+	},
+	{
+		id: 'rate-1000',
+		question:
+			'1,000 messages a second to 1,000 subscribers, more than one system call each allows: how long does a delivery take under pressure?',
+		unit: 'deliveries',
+		decides: 'p99',
+		work: { ...oneByOne, burstsPerSecond: 1_000 },
+	},
+	{
+		id: 'neighbour-quiet',
+		question: 'An echo on one channel, 500 a second, with nothing else to do: the p99 to compare the next one with.',
+		unit: 'deliveries',
+		decides: 'p99',
+		work: probe,
+	},
+	{
+		id: 'neighbour-loud',
+		question:
+			'The same echo while another channel gets a burst of 64 messages for 100 subscribers ten times a second: what does a neighbour notice?',
+		unit: 'deliveries',
+		decides: 'p99',
+		work: probe,
+		beside: { ...burst, subscribersPerChannel: 100, burstsPerSecond: 10 },
+	},
+	{
+		id: 'connects',
+		question: 'Handshakes, 100 at a time, until 5,000 websockets are open: what does a storm of reconnecting clients cost?',
+		unit: 'handshakes',
+		decides: 'cpu',
+		work: { kind: 'connects', count: 5_000, atOnce: 100 },
+		quick: { kind: 'connects', count: 200, atOnce: 50 },
+	},
+	{
+		id: 'churn',
+		question: '64 clients connect to new channels, exchange a message, close, and come again: what does a short visit cost?',
+		unit: 'visits',
+		decides: 'cpu',
+		work: { kind: 'churn', atOnce: 64 },
+		quick: { kind: 'churn', atOnce: 16 },
+	},
+	{
+		id: 'idle',
+		question: '15,000 idle websockets, each on a channel of its own: how much memory does one take?',
+		unit: 'bytes',
+		decides: 'memory',
+		work: { kind: 'idle', base: 1_000, count: 15_000 },
+		quick: { kind: 'idle', base: 100, count: 500 },
+	},
+	{
+		id: 'tls-burst',
+		question: 'Bursts of 64 messages to 100 subscribers over TLS: what does encryption leave of the speed?',
+		unit: 'deliveries',
+		decides: 'cpu',
+		isTls: true,
+		work: { ...burst, subscribersPerChannel: 100 },
+		quick: { ...burst, subscribersPerChannel: 10 },
+	},
+	{
+		id: 'tls-single',
+		question: 'One message at a time to 100 subscribers over TLS.',
+		unit: 'deliveries',
+		decides: 'cpu',
+		isTls: true,
+		work: { ...oneByOne, subscribersPerChannel: 100 },
+	},
+];
