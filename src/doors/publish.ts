@@ -52,7 +52,8 @@ export function publishDoor(parts: PublishParts): Door {
 						const bytes = body?.byteLength;
 						log.debug({ event: 'publish', path: name, ip, origin: head.origin, bytes, subscribers: result }, 'published by POST');
 					}
-					replyText(res, 200, 'OK', [['X-Subscribers', String(result)], ...verdict.headers]);
+					res.writeHeader('X-Subscribers', String(result));
+					replyText(res, 200, 'OK', verdict.headers);
 					return undefined;
 				});
 			},

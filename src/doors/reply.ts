@@ -43,7 +43,8 @@ export type RefusedStatus = Exclude<Status, 200 | 204>;
 
 /** Answers with one line of text. The engine discards what is left of the request's body. */
 export function replyText(res: HttpResponse, status: Status, line: string, headers: HeaderLines = []): void {
-	writeHead(res, status, [textPlain, ...headers]);
+	writeHead(res, status, headers);
+	res.writeHeader('Content-Type', textPlain);
 	res.end(`${line}\n`);
 }
 
@@ -61,7 +62,7 @@ export function replyNothing(res: HttpResponse, headers: HeaderLines): void {
 
 /** Answers why not, to a HEAD without the words. */
 export function replyRefused(res: HttpResponse, { status, reason, headers = [] }: Refused, isHead: boolean): void {
-	if (isHead) replyHead(res, status, Buffer.byteLength(`${reason}\n`), [textPlain, ...headers]);
+	if (isHead) replyHead(res, status, Buffer.byteLength(`${reason}\n`), [['Content-Type', textPlain], ...headers]);
 	else replyText(res, status, reason, headers);
 }
 
@@ -77,13 +78,13 @@ export function replyAndClose(res: HttpResponse, { status, reason }: Refused): v
 	setImmediate(() => {
 		if (isAborted) return;
 		res.cork(() => {
-			writeHead(res, status, [textPlain]);
+			writeHead(res, status, [['Content-Type', textPlain]]);
 			res.end(`${reason}\n`, true);
 		});
 	});
 }
 
-const textPlain = ['Content-Type', 'text/plain; charset=utf-8'] as const;
+const textPlain = 'text/plain; charset=utf-8';
 
 export function writeHead(res: HttpResponse, status: Status, headers: HeaderLines): void {
 	// The engine writes 200 by itself.

@@ -7,18 +7,18 @@ export type RequestHead = {
 	readonly path: string;
 	/** In lower case. */
 	readonly method: string;
-	connection?: string;
-	contentLength?: string;
-	contentType?: string;
-	forwardedFor?: string;
-	host?: string;
-	ifMatch?: string;
-	origin?: string;
-	transferEncoding?: string;
-	upgrade?: string;
-	webSocketKey?: string;
-	webSocketProtocol?: string;
-	webSocketVersion?: string;
+	connection: string | undefined;
+	contentLength: string | undefined;
+	contentType: string | undefined;
+	forwardedFor: string | undefined;
+	host: string | undefined;
+	ifMatch: string | undefined;
+	origin: string | undefined;
+	transferEncoding: string | undefined;
+	upgrade: string | undefined;
+	webSocketKey: string | undefined;
+	webSocketProtocol: string | undefined;
+	webSocketVersion: string | undefined;
 	/** Whether there is any `Sec-WebSocket-*` field. */
 	hasWebSocketField: boolean;
 };
@@ -39,7 +39,24 @@ const fields = new Map([
 ] as const);
 
 export function readHead(req: HttpRequest): RequestHead {
-	const head: RequestHead = { path: req.getUrl(), method: req.getMethod(), hasWebSocketField: false };
+	// Every field from the start: objects of one shape are faster to make and to read.
+	const head: RequestHead = {
+		path: req.getUrl(),
+		method: req.getMethod(),
+		connection: undefined,
+		contentLength: undefined,
+		contentType: undefined,
+		forwardedFor: undefined,
+		host: undefined,
+		ifMatch: undefined,
+		origin: undefined,
+		transferEncoding: undefined,
+		upgrade: undefined,
+		webSocketKey: undefined,
+		webSocketProtocol: undefined,
+		webSocketVersion: undefined,
+		hasWebSocketField: false,
+	};
 	req.forEach((name, value) => {
 		const field = fields.get(name as never);
 		if (field !== undefined) {
@@ -69,6 +86,7 @@ export function ambiguity(head: RequestHead): string | undefined {
 /** Whether a comma-separated field holds a token, in any case of letters. */
 export function hasToken(field: string | undefined, token: string): boolean {
 	if (field === undefined) return false;
-	const items = field.toLowerCase().split(',');
-	return items.some((item) => item.trim() === token);
+	const items = field.toLowerCase();
+	// Mostly it is the only one.
+	return items === token || items.split(',').some((item) => item.trim() === token);
 }

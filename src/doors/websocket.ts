@@ -88,7 +88,7 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 		metrics.messageReceived('websocket', bytes.byteLength);
 		if (isDebug)
 			log.debug({ event: 'publish', ...seenBy(subscriber, channel), bytes: bytes.byteLength }, 'published by websocket');
-		hub.publish(channel, trustedMessage(bytes, isBinary));
+		hub.publish(channel, trustedMessage(bytes, isBinary), channel.subscribers === 1);
 	}
 
 	// At the limit the engine drops a message and stops reading, but it closes only when the peer pauses: one that goes on

@@ -14,7 +14,7 @@ export type Channel = {
 	messagesInTick: number;
 	bytesInTick: number;
 	deliveriesInTick: number;
-	/** Whether the tick before that one was a burst. */
+	/** Whether the tick before that one in which something was published here was a burst. */
 	isHot: boolean;
 	/** What has not gone out yet, and what has to happen between, in order. */
 	deferred: (Message | (() => void))[];
@@ -128,12 +128,17 @@ export class Hub {
 		this.#channels.delete(channel.name);
 	}
 
-	/** Puts the message into the channel's order. It goes out at once, or at the end of this tick, or, if much does, of the next ones. */
-	publish(channel: Channel, message: Message): void {
+	/**
+	 * Puts the message into the channel's order. It goes out at once, or at the end of this tick, or, if much does, of the next ones.
+	 * `isEcho` is a message whose only subscriber is its sender: while the engine reads a socket it gathers what goes to it, so that
+	 * nothing is gained by deferring.
+	 */
+	publish(channel: Channel, message: Message, isEcho = false): void {
 		this.#beginTick(channel);
 		channel.messagesInTick++;
-		const isBurst = channel.isHot || channel.messagesInTick > this.#directPerTickMax || this.#hasSentItsShare(channel);
-		if (isBurst || channel.deferred.length > 0) this.#defer(channel, message);
+		const isGathered = isEcho && this.#directPerTickMax > 0;
+		const isBurst = !isGathered && (channel.isHot || channel.messagesInTick > this.#directPerTickMax);
+		if (isBurst || this.#hasSentItsShare(channel) || channel.deferred.length > 0) this.#defer(channel, message);
 		else this.#deliver(channel, message);
 	}
 
@@ -155,7 +160,7 @@ export class Hub {
 
 	#beginTick(channel: Channel): void {
 		if (channel.tick === this.#tick) return;
-		channel.isHot = channel.tick === this.#tick - 1 && channel.messagesInTick > this.#directPerTickMax;
+		channel.isHot = channel.messagesInTick > this.#directPerTickMax;
 		channel.tick = this.#tick;
 		channel.messagesInTick = 0;
 		channel.bytesInTick = 0;
