@@ -76,6 +76,13 @@ export const optionTable = {
 		help: 'Who may publish by websocket: all or none (websockets only receive).',
 		parse: parseChoice(['all', 'none']),
 	},
+	post: {
+		group: 'Who may connect',
+		value: 'where',
+		default: 'public',
+		help: "Where POST and PUT publish: public (here, and on the operator's listener) or admin (on the operator's listener alone).",
+		parse: parseChoice(['public', 'admin']),
+	},
 	trustProxy: {
 		group: 'Who may connect',
 		value: 'networks',

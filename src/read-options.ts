@@ -105,7 +105,7 @@ function parseValue(row: OptionRow<unknown>, given: { text: string; source: stri
 	}
 }
 
-function checkTogether({ maxBacklog, maxMessage, tlsCert, tlsKey }: Options): void {
+function checkTogether({ maxBacklog, maxMessage, tlsCert, tlsKey, post, mport }: Options): void {
 	if (maxBacklog < maxMessage) {
 		throw new StartError(
 			`--max-backlog (${maxBacklog} bytes) is below --max-message (${maxMessage} bytes): ` +
@@ -115,5 +115,8 @@ function checkTogether({ maxBacklog, maxMessage, tlsCert, tlsKey }: Options): vo
 	if ((tlsCert === undefined) !== (tlsKey === undefined)) {
 		const missing = tlsCert === undefined ? '--tls-cert' : '--tls-key';
 		throw new StartError(`${missing} is missing: TLS takes both --tls-cert and --tls-key.`);
+	}
+	if (post === 'admin' && mport === 'off') {
+		throw new StartError("--post admin leaves nobody to POST without the operator's listener: give --mport, or --post public.");
 	}
 }

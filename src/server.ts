@@ -6,6 +6,7 @@ import { optionsDoor, otherMethodDoor } from './doors/methods.js';
 import { originPolicy } from './doors/origin.js';
 import { type PageDocument, pageDoor } from './doors/page.js';
 import { publishDoor } from './doors/publish.js';
+import { publisher } from './doors/publisher.js';
 import { refusalCauses } from './doors/reply.js';
 import { disconnectCauses, type Subscriber, webSocketDoor } from './doors/websocket.js';
 import { type App, type Engine, loadEngine, type Socket } from './engine.js';
@@ -54,8 +55,12 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const clientAddress = clientAddressBehind(options.trustProxy);
 	let state: 'starting' | 'ready' | 'stopping' = 'starting';
 
+	const allowsPost = options.post === 'public';
+	const publish = publisher({ hub, metrics, allowsBinary: options.binary, messageBytesMax: options.maxMessage });
+
 	const parts = {
 		hub,
+		publish,
 		sockets,
 		inFlight,
 		metrics,
@@ -73,15 +78,17 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		pingTimeoutSeconds: options.pingTimeout,
 	};
 	const page = openDoor(pageDoor(readPage(), options.maxPath), parts);
-	const publish = openDoor(publishDoor(parts), parts);
+	const post = openDoor(publishDoor(parts), parts);
 
 	app.ws('/*', webSocketDoor(parts));
 	app.get('/*', page);
 	app.head('/*', page);
-	app.post('/*', publish);
-	app.put('/*', publish);
-	app.options('/*', openDoor(optionsDoor(parts.checkOrigin), parts));
-	app.any('/*', openDoor(otherMethodDoor, parts));
+	if (allowsPost) {
+		app.post('/*', post);
+		app.put('/*', post);
+	}
+	app.options('/*', openDoor(optionsDoor(parts.checkOrigin, allowsPost), parts));
+	app.any('/*', openDoor(otherMethodDoor(allowsPost), parts));
 
 	const operator = options.mport === 'off' ? undefined : await bindable('--mport', options.mport);
 	const listening = await listen(engine, app, options);

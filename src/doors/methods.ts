@@ -3,10 +3,20 @@ import type { Door } from './door.js';
 import type { OriginPolicy } from './origin.js';
 import { type HeaderLines, replyNothing } from './reply.js';
 
-const methods = 'GET, HEAD, POST, PUT, OPTIONS';
+/** What is served here, as `Allow` lists it. POST and PUT may be left to the operator's listener (`--post admin`). */
+function servedMethods(allowsPost: boolean): string {
+	return allowsPost ? 'GET, HEAD, POST, PUT, OPTIONS' : 'GET, HEAD, OPTIONS';
+}
 
 /** A CORS preflight (Fetch, section 3.2.2) for the origins that `--origin` allows, else the methods there are. */
-export function optionsDoor(checkOrigin: OriginPolicy): Door {
+export function optionsDoor(checkOrigin: OriginPolicy, allowsPost: boolean): Door {
+	const methods = servedMethods(allowsPost);
+	const allow: HeaderLines = [['Allow', methods]];
+	const preflight: HeaderLines = [
+		['Access-Control-Allow-Methods', methods],
+		['Access-Control-Allow-Headers', 'Content-Type, If-Match'],
+		['Access-Control-Max-Age', '600'],
+	];
 	return (res, { origin, host }) => {
 		const { hasCors, headers } = checkOrigin(origin, host);
 		replyNothing(res, [...headers, ...(hasCors ? preflight : allow)]);
@@ -14,16 +24,9 @@ export function optionsDoor(checkOrigin: OriginPolicy): Door {
 	};
 }
 
-const allow: HeaderLines = [['Allow', methods]];
-const preflight: HeaderLines = [
-	['Access-Control-Allow-Methods', methods],
-	['Access-Control-Allow-Headers', 'Content-Type, If-Match'],
-	['Access-Control-Max-Age', '600'],
-];
-
-export const otherMethodDoor: Door = () => ({
-	status: 405,
-	cause: 'method',
-	reason: `The methods here are ${methods}.`,
-	headers: allow,
-});
+export function otherMethodDoor(allowsPost: boolean): Door {
+	const methods = servedMethods(allowsPost);
+	const remedy = allowsPost ? '' : "; messages are published through the operator's listener (--post admin)";
+	const reason = `The methods here are ${methods}${remedy}.`;
+	return () => ({ status: 405, cause: 'method', reason, headers: [['Allow', methods]] });
+}

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { handshakeHeaders, request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { startTestServer } from '../support/server.js';
+import { subscribe } from '../support/subscriber.js';
 
 protocol('GET of any valid path shows the test page, and HEAD its headers.', async (t) => {
 	const server = await startTestServer(t);
@@ -29,6 +30,22 @@ protocol('Other methods are refused with 405 and `Allow`.', async (t) => {
 		const { status, headers } = await request(server.port, { method, path: '/room' });
 		assert.deepEqual([status, headers.get('allow')], [405, 'GET, HEAD, POST, PUT, OPTIONS']);
 	}
+});
+
+protocol("With `--post admin`, so are POST and PUT: only the operator's listener publishes.", async (t) => {
+	const server = await startTestServer(t, '--post', 'admin', '--origin', 'https://example.com');
+	const subscriber = await subscribe(t, server.ws('/room'));
+	for (const method of ['POST', 'PUT', 'DELETE']) {
+		const { status, headers, body } = await request(server.port, { method, path: '/room', body: 'refused' });
+		assert.deepEqual([status, headers.get('allow')], [405, 'GET, HEAD, OPTIONS']);
+		assert.match(body, /^The methods here are GET, HEAD, OPTIONS; .*operator's listener.*\n$/);
+	}
+	const plain = await request(server.port, { method: 'OPTIONS' });
+	assert.equal(plain.headers.get('allow'), 'GET, HEAD, OPTIONS');
+	const preflight = await request(server.port, { method: 'OPTIONS', headers: { Origin: 'https://example.com' } });
+	assert.equal(preflight.headers.get('access-control-allow-methods'), 'GET, HEAD, OPTIONS');
+	subscriber.send('by websocket');
+	assert.equal(await subscriber.nextText(), 'by websocket');
 });
 
 protocol(

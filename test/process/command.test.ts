@@ -91,6 +91,11 @@ test('a wrong value is one line on standard error that names the flag and the re
 		[['--max-path', '0'], '--max-path: "0" is not a whole number from 1 to 4096.'],
 		[['--max-path', '2.5'], '--max-path: "2.5" is not a whole number from 1 to 4096.'],
 		[['--client-publish', 'some'], '--client-publish: "some" is none of all, none.'],
+		[['--post', 'nobody'], '--post: "nobody" is none of public, admin.'],
+		[
+			['--post', 'admin', '--mport', 'off'],
+			"--post admin leaves nobody to POST without the operator's listener: give --mport, or --post public.",
+		],
 		[['--ping-timeout', '7s'], /--ping-timeout: "7s" is not a duration from 8s to 960s/],
 		[['--ping-timeout', '961s'], /--ping-timeout: "961s" is not a duration/],
 		[['--ping-timeout', '30'], /--ping-timeout: "30" is not a duration from 8s to 960s: write 30s, or 2m, or 0 for never\./],

@@ -18,11 +18,12 @@ test('every option can be set by the environment, and a flag beats it', async (t
 	const values: Partial<Record<OptionName, [string, unknown]>> = {
 		addr: ['/run/x.sock', { path: '/run/x.sock' }],
 		addrMode: ['0600', 0o600],
-		mport: ['off', 'off'],
+		mport: ['9', { host: '127.0.0.1', port: 9 }],
 		tlsCert: ['/c', '/c'],
 		tlsKey: ['/k', '/k'],
 		origin: ['same_origin', ['same_origin']],
 		clientPublish: ['none', 'none'],
+		post: ['admin', 'admin'],
 		trustProxy: ['10.0.0.0/8', [{ address: '10.0.0.0', prefixBits: 8, family: 'ipv4' }]],
 		maxMessage: ['1KiB', 1_024],
 		maxPath: ['9', 9],
