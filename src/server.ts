@@ -14,6 +14,7 @@ import { type Address, bindable, listenError, type TcpAddress, whyNotListening }
 import { boundPort, startAdmin } from './operations/admin.js';
 import { type ClientAddress, clientAddressBehind } from './operations/client-address.js';
 import { closeAll, InFlight } from './operations/drain.js';
+import { healthEndpoints } from './operations/health.js';
 import { type Log, rateLimited } from './operations/log.js';
 import { Metrics, metricsExposition } from './operations/metrics.js';
 import { checkTls } from './operations/tls.js';
@@ -90,12 +91,13 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	app.options('/*', openDoor(optionsDoor(parts.checkOrigin, allowsPost), parts));
 	app.any('/*', openDoor(otherMethodDoor(allowsPost), parts));
 
-	const operator = options.mport === 'off' ? undefined : await bindable('--mport', options.mport);
+	const operator =
+		options.mport === 'off' ? undefined : { ...(await bindable('--mport', options.mport)), name: options.mport.host };
 	const listening = await listen(engine, app, options);
-	const adminParts = { exposition: metricsExposition(metrics, hub), isReady: () => state === 'ready' };
+	const endpoints = healthEndpoints({ exposition: metricsExposition(metrics, hub), isReady: () => state === 'ready' });
 	const admin =
 		operator &&
-		(await startAdmin(operator, adminParts).catch((error) => {
+		(await startAdmin(operator, endpoints, log).catch((error) => {
 			listening.stop();
 			app.close();
 			throw error;

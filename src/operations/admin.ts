@@ -1,35 +1,82 @@
-// The operator's listener, on its own address: never reachable through the public one.
-import { createServer, type Server, type ServerResponse } from 'node:http';
+// The operator's listener, on its own address: never reachable through the public one. Knows HTTP; what is there, others say.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { listenError, type TcpAddress } from './addresses.js';
-import type { Exposition } from './metrics.js';
+import { listenError } from './addresses.js';
+import { type Log, rateLimited } from './log.js';
+import { type OperatorAddress, visitorRefusal } from './visitors.js';
 
-export type AdminParts = { readonly exposition: Exposition; readonly isReady: () => boolean };
+export type AdminRequest = {
+	/** As it came, without the query: percent-encoding untouched. */
+	readonly path: string;
+	/** What stands after the question mark, as it came. */
+	readonly query: string;
+	readonly req: IncomingMessage;
+};
 
-/** Serves `/metrics`, `/healthz` and `/readyz`. Throws a StartError if the address cannot be had. */
-export async function startAdmin(address: TcpAddress, { exposition, isReady }: AdminParts): Promise<Server> {
-	const routes: Record<string, (res: ServerResponse) => void | Promise<void>> = {
-		'/metrics': async (res) => {
-			const body = await exposition.expose();
-			res.writeHead(200, { 'Content-Type': exposition.contentType, 'Content-Length': Buffer.byteLength(body) }).end(body);
-		},
-		'/healthz': (res) => replyLine(res, 200, 'OK'),
-		'/readyz': (res) => (isReady() ? replyLine(res, 200, 'OK') : replyLine(res, 503, 'stopping')),
-	};
-	const server = createServer((req, res) => {
-		const route = routes[req.url?.split('?', 1)[0] ?? ''];
-		if (route === undefined) return replyLine(res, 404, `Nothing is here; there are ${Object.keys(routes).join(', ')}.`);
-		if (req.method !== 'GET' && req.method !== 'HEAD') {
-			res.setHeader('Allow', 'GET, HEAD');
-			return replyLine(res, 405, 'The methods here are GET, HEAD.');
+/** An answer in one piece; plain text, if no type is given. */
+export type AdminAnswer = {
+	readonly status: number;
+	readonly body: string;
+	readonly type?: string;
+	readonly headers?: Record<string, string>;
+};
+
+export type Endpoint = {
+	/** GET stands for HEAD too. */
+	readonly methods: readonly string[];
+	/** One path; if it ends with a slash, all that begin with it. */
+	readonly path: string;
+	/** How the list of endpoints shows the path, if not as it is. */
+	readonly example?: string;
+	readonly help: string;
+	/** Whether it is for machines that may know us by any name. */
+	readonly allowsAnyHost?: boolean;
+	answer(request: AdminRequest): AdminAnswer | Promise<AdminAnswer>;
+};
+
+// As the public side: who sends a request slower than this is cut off (408, if there is anybody to read it).
+const requestMsMax = 10_000;
+const requestCheckMs = 1_000;
+// For answers that nobody reads. A channel of a million subscribers takes about a minute to close.
+const idleMsMax = 120_000;
+
+/** Serves these endpoints, and a list of them at `/`. Throws a StartError if the address cannot be had. */
+export async function startAdmin(address: OperatorAddress, endpoints: readonly Endpoint[], log: Log): Promise<Server> {
+	const all: Endpoint[] = [...endpoints, { methods: ['GET'], path: '/', help: 'this list', answer: () => text(200, list) }];
+	const list = all.map(listed).join('\n');
+	const logRefused = rateLimited(1_000, (leftOut: number, fields: object) =>
+		log.info({ event: 'refused', ...fields, leftOut }, "the operator's listener refused what may be a web page"),
+	);
+	const timeouts = { requestTimeout: requestMsMax, headersTimeout: requestMsMax, connectionsCheckingInterval: requestCheckMs };
+	const server = createServer({ ...timeouts, requireHostHeader: false }, (req, res) => {
+		// Node gives the bytes of the target one by one; UTF-8 that came raw is put together, and what is none becomes U+FFFD.
+		const [, path = '', query = ''] = /^([^?]*)\??(.*)$/s.exec(Buffer.from(req.url ?? '', 'latin1').toString()) ?? [];
+		const here = all.filter((endpoint) => isAt(endpoint, path));
+		const allowsAnyHost = here.length > 0 && here.every((endpoint) => endpoint.allowsAnyHost);
+		const refusal = visitorRefusal(req, address, allowsAnyHost);
+		if (refusal !== undefined) {
+			logRefused({ path, origin: req.headers.origin, host: req.headers.host, code: 403 });
+			return send(res, text(403, refusal));
 		}
-		// A scrape that fails must not end the process.
-		return void Promise.resolve(route(res)).catch((error: unknown) => replyLine(res, 500, String(error)));
-	});
+		if (here.length === 0) return send(res, text(404, 'Nothing is here; / lists what there is.'));
+		const endpoint = here.find(({ methods }) => methods.includes(req.method === 'HEAD' ? 'GET' : (req.method ?? '')));
+		if (endpoint === undefined) return send(res, wrongMethod(here));
+		// In a promise, because a scrape that throws must not end the process.
+		return void new Promise<AdminAnswer>((resolve) => resolve(endpoint.answer({ path, query, req }))).then(
+			(answer) => send(res, answer),
+			(error: unknown) => {
+				log.error({ event: 'fault', err: error, path }, "A request of the operator's failed; it is answered with 500.");
+				send(res, text(500, `The server failed to handle this request: ${error}`));
+			},
+		);
+	}).setTimeout(idleMsMax);
+
 	await new Promise<void>((resolve, reject) => {
 		server.once('error', (error: NodeJS.ErrnoException) => reject(listenError('--mport', address, error.code)));
-		server.listen({ ...address, exclusive: true }, resolve);
+		server.listen({ host: address.host, port: address.port, exclusive: true }, resolve);
 	});
+	// A connection that cannot be accepted must not end the process either.
+	server.removeAllListeners('error').on('error', (error) => log.error({ event: 'fault', err: error }, 'accepting failed'));
 	return server;
 }
 
@@ -37,7 +84,36 @@ export function boundPort(server: Server): number {
 	return (server.address() as AddressInfo).port;
 }
 
-function replyLine(res: ServerResponse, status: number, line: string): void {
-	const body = `${line}\n`;
-	res.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', 'Content-Length': Buffer.byteLength(body) }).end(body);
+/** One line of text for a person. */
+export function text(status: number, line: string, headers: Record<string, string> = {}): AdminAnswer {
+	return { status, body: `${line}\n`, headers };
+}
+
+export function json(status: number, value: object): AdminAnswer {
+	return { status, body: `${JSON.stringify(value)}\n`, type: 'application/json' };
+}
+
+function isAt({ path }: Endpoint, requested: string): boolean {
+	return path === requested || (path.endsWith('/') && path !== '/' && requested.startsWith(path));
+}
+
+function listed({ methods, path, example = path, help }: Endpoint): string {
+	return `${methods.join(', ').padEnd(10)} ${example.padEnd(36)} ${help}`;
+}
+
+function wrongMethod(here: readonly Endpoint[]): AdminAnswer {
+	const methods = here.flatMap((endpoint) => endpoint.methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : method)));
+	return text(405, `The methods here are ${methods.join(', ')}.`, { Allow: methods.join(', ') });
+}
+
+/** Writes the answer in one piece; Node leaves the body out for a HEAD. */
+function send(res: ServerResponse, { status, body, type = 'text/plain; charset=utf-8', headers = {} }: AdminAnswer): void {
+	res.writeHead(status, {
+		...headers,
+		'Content-Type': type,
+		'Content-Length': Buffer.byteLength(body),
+		'Cache-Control': 'no-store',
+		'X-Content-Type-Options': 'nosniff',
+	});
+	res.end(body);
 }

@@ -1,0 +1,24 @@
+// What machines ask the operator's listener: is it alive, does it accept, and how much.
+import { type Endpoint, text } from './admin.js';
+import type { Exposition } from './metrics.js';
+
+export type HealthParts = { readonly exposition: Exposition; readonly isReady: () => boolean };
+
+export function healthEndpoints({ exposition, isReady }: HealthParts): Endpoint[] {
+	const forMachines = { methods: ['GET'], allowsAnyHost: true };
+	return [
+		{
+			...forMachines,
+			path: '/metrics',
+			help: 'all figures, for Prometheus',
+			answer: async () => ({ status: 200, body: await exposition.expose(), type: exposition.contentType }),
+		},
+		{ ...forMachines, path: '/healthz', help: '200 while the process is alive', answer: () => text(200, 'OK') },
+		{
+			...forMachines,
+			path: '/readyz',
+			help: '200 while it accepts connections, 503 while it stops',
+			answer: () => (isReady() ? text(200, 'OK') : text(503, 'stopping')),
+		},
+	];
+}

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { RawConnection, request } from '../support/http.js';
+import { protocol } from '../support/protocol.js';
+import { startTestServer } from '../support/server.js';
+
+protocol(
+	'`/` lists what is there, one line each; HEAD works where GET does; other paths are 404, other methods 405 with `Allow`.',
+	async (t) => {
+		const { operatorPort } = await startTestServer(t);
+		const list = await request(operatorPort, {});
+		assert.match(list.headers.get('content-type') ?? '', /^text\/plain/);
+		const paths = list.body.trimEnd().split('\n');
+		for (const line of paths) assert.match(line, /^[A-Z]+(, [A-Z]+)* +\/\S* +\S.*$/);
+		for (const path of ['/metrics', '/healthz', '/readyz', '/'])
+			assert.equal(paths.filter((line) => line.split(/ +/)[1] === path).length, 1, path);
+
+		for (const path of ['/', '/healthz', '/readyz']) {
+			const got = await request(operatorPort, { path: `${path}?x=1` });
+			const head = await request(operatorPort, { path, method: 'HEAD' });
+			for (const answer of [got, head]) (answer.headers as Map<string, string>).delete('date');
+			assert.deepEqual([head.status, head.body, head.headers], [200, '', got.headers]);
+			const wrong = await request(operatorPort, { path, method: 'POST', body: 'x' });
+			assert.deepEqual(
+				[wrong.status, wrong.headers.get('allow'), wrong.body],
+				[405, 'GET, HEAD', 'The methods here are GET, HEAD.\n'],
+			);
+		}
+		for (const path of ['/room', '/metrics/', '//', '/__proto__', '/%6detrics', '*', 'http://localhost/metrics']) {
+			const { status, body } = await request(operatorPort, { path, method: path === '*' ? 'OPTIONS' : 'GET' });
+			assert.deepEqual([status, body], [404, 'Nothing is here; / lists what there is.\n'], path);
+		}
+	},
+);
+
+/** The status of a GET with exactly these header lines. */
+async function statusOf(port: number, path: string, ...lines: string[]): Promise<number> {
+	const connection = new RawConnection(port);
+	await connection.write(`GET ${path} HTTP/1.1\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n`);
+	const { status, body } = await connection.answer();
+	connection.end();
+	if (status !== 200) assert.match(body, /^[A-Z][^\n]{20,}\.\n$/);
+	return status;
+}
+
+protocol(
+	"Web pages cannot reach it through an operator's browser: a request with an `Origin` is refused with 403.",
+	async (t) => {
+		const server = await startTestServer(t);
+		const everywhere = await startTestServer(t, '--mport', '0.0.0.0:0');
+		for (const { operatorPort } of [server, everywhere]) {
+			for (const path of ['/', '/metrics', '/healthz', '/nothing']) {
+				for (const origin of ['https://evil.example', 'null', `http://localhost:${operatorPort}`, ''])
+					assert.equal(await statusOf(operatorPort, path, 'Host: localhost', `Origin: ${origin}`), 403, `${path} ${origin}`);
+			}
+			// A page's GET without CORS has no Origin, but browsers tell whose it is.
+			for (const site of ['cross-site', 'same-site', 'anything'])
+				assert.equal(await statusOf(operatorPort, '/', 'Host: localhost', `Sec-Fetch-Site: ${site}`), 403);
+			for (const site of ['none', 'same-origin'])
+				assert.equal(await statusOf(operatorPort, '/', 'Host: localhost', `Sec-Fetch-Site: ${site}`), 200);
+		}
+		const logged = server.log.filter(({ event }) => event === 'refused');
+		assert.deepEqual([logged.length, logged[0]?.origin, logged[0]?.path], [1, 'https://evil.example', '/'], 'one line a second');
+	},
+);
+
+protocol(
+	'A `Host` must be `localhost`, an IP address, the host in `--mport`, or absent, else 403; if `--mport` is not loopback, `/metrics`, `/healthz` and `/readyz` answer any.',
+	async (t) => {
+		const loopback = (await startTestServer(t)).operatorPort;
+		const named = (await startTestServer(t, '--mport', '127.1:0')).operatorPort;
+		const everywhere = (await startTestServer(t, '--mport', '0.0.0.0:0')).operatorPort;
+		const good = ['localhost', 'localhost:1', 'LOCALHOST:', '127.0.0.1', '192.0.2.1:8082', '[::1]', '[2001:db8::1]:80'];
+		for (const host of good) {
+			for (const port of [loopback, named, everywhere]) assert.equal(await statusOf(port, '/', `Host: ${host}`), 200, host);
+		}
+		for (const port of [loopback, named, everywhere]) assert.equal(await statusOf(port, '/'), 200, 'absent');
+		const bad = ['', 'evil.example', 'localhost.evil.example', '127.0.0.1.evil.example:80', 'localhost:x', '[localhost]', '::1'];
+		for (const host of [...bad, '127.1']) {
+			assert.equal(await statusOf(loopback, '/', `Host: ${host}`), 403, host);
+			assert.equal(await statusOf(everywhere, '/', `Host: ${host}`), 403, host);
+			for (const path of ['/metrics', '/healthz', '/readyz']) {
+				assert.equal(await statusOf(loopback, path, `Host: ${host}`), 403, host);
+				assert.equal(await statusOf(everywhere, path, `Host: ${host}`), 200, host);
+			}
+		}
+		assert.equal(await statusOf(named, '/', 'Host: 127.1'), 200);
+		assert.equal(await statusOf(loopback, '/', 'Host: localhost', 'Host: evil.example'), 403);
+	},
+);
+
+protocol('A request that is not complete after 10 seconds is cut off; malformed ones get 400, and end nothing.', async (t) => {
+	const { operatorPort } = await startTestServer(t);
+	const slow = new RawConnection(operatorPort);
+	await slow.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: ');
+	for (const bytes of [
+		'\0\r\n\r\n',
+		'G@T / HTTP/1.1\r\n\r\n',
+		'GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n',
+		`GET /${'x'.repeat(70_000)} HTTP`,
+	]) {
+		const malformed = new RawConnection(operatorPort);
+		await malformed.write(bytes);
+		assert.match(await malformed.closed, /^HTTP\/1\.1 (400|431) /);
+	}
+	assert.equal((await request(operatorPort, { path: '/healthz' })).status, 200);
+	assert.match(await slow.closed, /^HTTP\/1\.1 408 /);
+});
