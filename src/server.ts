@@ -2,12 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { openDoor, type RefusalListener } from './doors/door.js';
+import { isHandshake } from './doors/handshake.js';
 import { optionsDoor, otherMethodDoor } from './doors/methods.js';
 import { originPolicy } from './doors/origin.js';
 import { type PageDocument, pageDoor } from './doors/page.js';
 import { publishDoor } from './doors/publish.js';
 import { publisher } from './doors/publisher.js';
 import { refusalCauses } from './doors/reply.js';
+import type { RequestHead } from './doors/request-head.js';
 import { disconnectCauses, type Subscriber, webSocketDoor } from './doors/websocket.js';
 import { type App, type Engine, loadEngine, type Socket } from './engine.js';
 import { type Address, bindable, listenError, type TcpAddress, whyNotListening } from './operations/addresses.js';
@@ -16,7 +18,8 @@ import { type ClientAddress, clientAddressBehind } from './operations/client-add
 import { closeAll, InFlight } from './operations/drain.js';
 import { healthEndpoints } from './operations/health.js';
 import { type Log, rateLimited } from './operations/log.js';
-import { Metrics, metricsExposition } from './operations/metrics.js';
+import { Metrics, metricsExposition, type RequestAim } from './operations/metrics.js';
+import { statsEndpoint } from './operations/stats.js';
 import { checkTls } from './operations/tls.js';
 import { checkSocketPath, ownSocketFile } from './operations/unix-socket.js';
 import type { Options } from './options.js';
@@ -94,7 +97,10 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const operator =
 		options.mport === 'off' ? undefined : { ...(await bindable('--mport', options.mport)), name: options.mport.host };
 	const listening = await listen(engine, app, options);
-	const endpoints = healthEndpoints({ exposition: metricsExposition(metrics, hub), isReady: () => state === 'ready' });
+	const endpoints = [
+		...healthEndpoints({ exposition: metricsExposition(metrics, hub), isReady: () => state === 'ready' }),
+		statsEndpoint(metrics, hub),
+	];
 	const admin =
 		operator &&
 		(await startAdmin(operator, endpoints, log).catch((error) => {
@@ -153,13 +159,18 @@ function refusalListener(options: Options, log: Log, metrics: Metrics, clientAdd
 	);
 	const isDebug = log.isLevelEnabled('debug');
 	return ({ cause, status }, head, peer) => {
-		metrics.requestRefused(cause);
+		metrics.requestRefused(cause, aimOf(head));
 		if (cause !== 'origin' && !isDebug) return;
 		const ip = clientAddress(peer, head.forwardedFor);
 		const fields = { event: 'refused', path: head.path, ip, origin: head.origin, code: status, reason: cause };
 		if (cause === 'origin') logOrigin(fields);
 		else log.debug(fields, 'refused');
 	};
+}
+
+function aimOf(head: RequestHead): RequestAim {
+	if (isHandshake(head)) return 'connect';
+	return head.method === 'post' || head.method === 'put' ? 'publish' : 'other';
 }
 
 function readPage(): PageDocument {

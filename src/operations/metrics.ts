@@ -3,12 +3,16 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Hub } from '../pubsub/hub.js';
 
 export type MessageSource = 'websocket' | 'post';
+/** What a refused request wanted: a websocket, to publish, or something else. */
+export type RequestAim = 'connect' | 'publish' | 'other';
 
 export class Metrics {
 	connections = 0;
 	keepalives = 0;
 	unheard = 0;
 	receivedBytes = 0;
+	connectErrors = 0;
+	publishErrors = 0;
 	readonly messages: Record<MessageSource, number> = { websocket: 0, post: 0 };
 	readonly refusals = new Map<string, number>();
 	readonly disconnects = new Map<string, number>();
@@ -27,7 +31,9 @@ export class Metrics {
 		this.disconnects.set(cause, (this.disconnects.get(cause) ?? 0) + 1);
 	}
 
-	requestRefused(cause: string): void {
+	requestRefused(cause: string, aim: RequestAim): void {
+		if (aim === 'connect') this.connectErrors++;
+		if (aim === 'publish') this.publishErrors++;
 		this.refusals.set(cause, (this.refusals.get(cause) ?? 0) + 1);
 	}
 

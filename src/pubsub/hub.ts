@@ -54,6 +54,7 @@ export class Hub {
 	#subscribers = 0;
 	#deliveries = 0;
 	#deliveredBytes = 0;
+	#deferredBytes = 0;
 
 	/**
 	 * `backlogBytesMax` is how far a subscriber may lag behind; the engine looks at it once a tick. `directMax` is how many
@@ -81,6 +82,11 @@ export class Hub {
 
 	get deliveredBytes(): number {
 		return this.#deliveredBytes;
+	}
+
+	/** What has not gone out yet, over all channels. Each message counts 64 bytes beside its own. */
+	get deferredBytes(): number {
+		return this.#deferredBytes;
 	}
 
 	/** The channel of that name, if anybody is subscribed to it. */
@@ -124,7 +130,7 @@ export class Hub {
 		if (wasAdmitted) channel.admitted--;
 		if (--channel.subscribers > 0) return;
 		channel.deferred = [];
-		channel.deferredBytes = 0;
+		this.#countDeferred(channel, -channel.deferredBytes);
 		this.#channels.delete(channel.name);
 	}
 
@@ -199,7 +205,12 @@ export class Hub {
 		if (!this.#resting.has(channel)) this.#deferring.add(channel);
 		// Copied, because the engine takes the bytes back when the handler returns.
 		channel.deferred.push(trustedMessage(copyOf(message.bytes), message.isBinary));
-		channel.deferredBytes += message.bytes.byteLength + messageOverheadBytes;
+		this.#countDeferred(channel, message.bytes.byteLength + messageOverheadBytes);
+	}
+
+	#countDeferred(channel: Channel, bytes: number): void {
+		channel.deferredBytes += bytes;
+		this.#deferredBytes += bytes;
 	}
 
 	#hasSentItsShare({ bytesInTick, deliveriesInTick }: Channel): boolean {
@@ -219,7 +230,7 @@ export class Hub {
 			if (typeof next === 'function') {
 				next();
 			} else {
-				channel.deferredBytes -= next.bytes.byteLength + messageOverheadBytes;
+				this.#countDeferred(channel, -(next.bytes.byteLength + messageOverheadBytes));
 				this.#deliver(channel, next);
 			}
 		}

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { RawConnection, request } from '../support/http.js';
+import { handshakeHeaders, post, RawConnection, request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { startTestServer } from '../support/server.js';
+import { subscribe } from '../support/subscriber.js';
 
 protocol(
 	'`/` lists what is there, one line each; HEAD works where GET does; other paths are 404, other methods 405 with `Allow`.',
@@ -11,10 +12,10 @@ protocol(
 		assert.match(list.headers.get('content-type') ?? '', /^text\/plain/);
 		const paths = list.body.trimEnd().split('\n');
 		for (const line of paths) assert.match(line, /^[A-Z]+(, [A-Z]+)* +\/\S* +\S.*$/);
-		for (const path of ['/metrics', '/healthz', '/readyz', '/'])
+		for (const path of ['/metrics', '/healthz', '/readyz', '/stats', '/'])
 			assert.equal(paths.filter((line) => line.split(/ +/)[1] === path).length, 1, path);
 
-		for (const path of ['/', '/healthz', '/readyz']) {
+		for (const path of ['/', '/healthz', '/readyz', '/stats']) {
 			const got = await request(operatorPort, { path: `${path}?x=1` });
 			const head = await request(operatorPort, { path, method: 'HEAD' });
 			for (const answer of [got, head]) (answer.headers as Map<string, string>).delete('date');
@@ -105,3 +106,52 @@ protocol('A request that is not complete after 10 seconds is cut off; malformed 
 	assert.equal((await request(operatorPort, { path: '/healthz' })).status, 200);
 	assert.match(await slow.closed, /^HTTP\/1\.1 408 /);
 });
+
+protocol(
+	'`/stats` is JSON: what is connected, and totals since the start, under the keys that kuiperbelt uses and some more.',
+	async (t) => {
+		const server = await startTestServer(t, '--max-message', '1KiB', '--origin', 'https://example.com');
+		const stats = async () => JSON.parse((await request(server.operatorPort, { path: '/stats' })).body);
+		const { uptime, ...fresh } = await stats();
+		assert.ok(Number.isInteger(uptime) && uptime >= 0);
+		assert.deepEqual(fresh, {
+			connections: 0,
+			total_connections: 0,
+			total_messages: 0,
+			connect_errors: 0,
+			message_errors: 0,
+			channels: 0,
+			deliveries: 0,
+			dropped: 0,
+			backlog: 0,
+		});
+		const [first, , third] = await Promise.all(['/room', '/room', '/other'].map((path) => subscribe(t, server.ws(path))));
+		await post(server.port, '/room', 'heard by two');
+		await post(server.port, '/nobody', 'dropped');
+		await post(server.port, '/room', '');
+		first?.send('by websocket');
+		assert.deepEqual(await first?.texts(2), ['heard by two', 'by websocket']);
+		// Three upgrades that are refused, three publishes, and what is neither.
+		for (const headers of [{ Upgrade: 'websocket' }, { ...handshakeHeaders, Origin: 'https://evil.example' }])
+			await request(server.port, { headers });
+		await request(server.port, { method: 'POST', headers: handshakeHeaders });
+		await post(server.port, '/room', Buffer.from([0xff]));
+		await request(server.port, { method: 'PUT', path: '/%' });
+		third?.send('x'.repeat(1_025));
+		assert.equal((await third?.closed)?.code, 1009);
+		await request(server.port, { method: 'DELETE' });
+		await request(server.port, { path: '/%' });
+		const { uptime: _, ...busy } = await stats();
+		assert.deepEqual(busy, {
+			connections: 2,
+			total_connections: 3,
+			total_messages: 3,
+			connect_errors: 3,
+			message_errors: 3,
+			channels: 1,
+			deliveries: 4,
+			dropped: 1,
+			backlog: 0,
+		});
+	},
+);

@@ -153,6 +153,23 @@ test('a burst beyond four times what a subscriber may lag behind is not kept in 
 	assert.equal(out.length, 30);
 });
 
+test('what has not gone out yet is counted in bytes, until it has or nobody is left to hear it', async (t) => {
+	t.mock.timers.enable({ apis: ['setTimeout'] });
+	const { hub, publish } = recordedHub(800);
+	const channel = hub.join(room, admit);
+	hub.join(other, admit);
+	for (let i = 0; i < 6; i++) publish(room, 'x'.repeat(36));
+	for (let i = 0; i < 3; i++) publish(other, 'x'.repeat(136));
+	assert.deepEqual([channel.deferredBytes, hub.deferredBytes], [4 * 100, 4 * 100 + 2 * 200]);
+	await tickEnd();
+	t.mock.timers.tick(10);
+	assert.deepEqual([channel.deferredBytes, hub.deferredBytes], [2 * 100, 2 * 100 + 200]);
+	hub.leave(channel, true);
+	assert.equal(hub.deferredBytes, 200);
+	t.mock.timers.tick(10);
+	assert.equal(hub.deferredBytes, 0);
+});
+
 test('deliveries are messages times subscribers at the time they go out', async () => {
 	const { hub, publish } = recordedHub();
 	const channel = hub.join(room, admit);
