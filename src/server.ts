@@ -14,6 +14,7 @@ import { disconnectCauses, type Subscriber, webSocketDoor } from './doors/websoc
 import { type App, type Engine, loadEngine, type Socket } from './engine.js';
 import { type Address, bindable, listenError, type TcpAddress, whyNotListening } from './operations/addresses.js';
 import { boundPort, startAdmin } from './operations/admin.js';
+import { channelEndpoints } from './operations/channels.js';
 import { type ClientAddress, clientAddressBehind } from './operations/client-address.js';
 import { closeAll, InFlight } from './operations/drain.js';
 import { healthEndpoints } from './operations/health.js';
@@ -23,6 +24,7 @@ import { statsEndpoint } from './operations/stats.js';
 import { checkTls } from './operations/tls.js';
 import { checkSocketPath, ownSocketFile } from './operations/unix-socket.js';
 import type { Options } from './options.js';
+import { parseChannelName } from './pubsub/channel-name.js';
 import { type FanOut, Hub } from './pubsub/hub.js';
 
 export type Server = {
@@ -100,6 +102,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const endpoints = [
 		...healthEndpoints({ exposition: metricsExposition(metrics, hub), isReady: () => state === 'ready' }),
 		statsEndpoint(metrics, hub),
+		...channelEndpoints({ hub, readName: (path) => parseChannelName(path, options.maxPath) }),
 	];
 	const admin =
 		operator &&

@@ -1,6 +1,7 @@
 // The operator's listener, on its own address: never reachable through the public one. Knows HTTP; what is there, others say.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { listenError } from './addresses.js';
 import { type Log, rateLimited } from './log.js';
 import { type OperatorAddress, visitorRefusal } from './visitors.js';
@@ -49,8 +50,7 @@ export async function startAdmin(address: OperatorAddress, endpoints: readonly E
 	);
 	const timeouts = { requestTimeout: requestMsMax, headersTimeout: requestMsMax, connectionsCheckingInterval: requestCheckMs };
 	const server = createServer({ ...timeouts, requireHostHeader: false }, (req, res) => {
-		// Node gives the bytes of the target one by one; UTF-8 that came raw is put together, and what is none becomes U+FFFD.
-		const [, path = '', query = ''] = /^([^?]*)\??(.*)$/s.exec(Buffer.from(req.url ?? '', 'latin1').toString()) ?? [];
+		const [, path = '', query = ''] = /^([^?]*)\??(.*)$/s.exec(req.url ?? '') ?? [];
 		const here = all.filter((endpoint) => isAt(endpoint, path));
 		const allowsAnyHost = here.length > 0 && here.every((endpoint) => endpoint.allowsAnyHost);
 		const refusal = visitorRefusal(req, address, allowsAnyHost);
@@ -70,6 +70,7 @@ export async function startAdmin(address: OperatorAddress, endpoints: readonly E
 			},
 		);
 	}).setTimeout(idleMsMax);
+	server.on('clientError', refuseUnreadable);
 
 	await new Promise<void>((resolve, reject) => {
 		server.once('error', (error: NodeJS.ErrnoException) => reject(listenError('--mport', address, error.code)));
@@ -116,4 +117,18 @@ function send(res: ServerResponse, { status, body, type = 'text/plain; charset=u
 		'X-Content-Type-Options': 'nosniff',
 	});
 	res.end(body);
+}
+
+const unreadable: Record<string, [status: string, line: string]> = {
+	HPE_INVALID_URL: ['400 Bad Request', 'The path may hold ASCII alone here: percent-encode the rest as UTF-8.'],
+	HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'The path and the headers may take 16 KiB together.'],
+	ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', `The request was not complete after ${requestMsMax / 1_000} seconds.`],
+};
+
+/** What Node's parser cannot read gets a line too, where nothing on this connection could be mistaken for the answer. */
+function refuseUnreadable({ code = '' }: NodeJS.ErrnoException, socket: Duplex & { bytesWritten?: number }): void {
+	const [status, line] = unreadable[code] ?? ['400 Bad Request', 'This is not a valid HTTP/1.1 request.'];
+	const head = `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n`;
+	if (socket.writable && socket.bytesWritten === 0) socket.write(`${head}Content-Length: ${line.length + 1}\r\n\r\n${line}\n`);
+	socket.destroy();
 }

@@ -2,10 +2,13 @@
 // Knows no network: the fan-out is handed to it.
 import type { ChannelName } from './channel-name.js';
 import { type Message, trustedMessage } from './message.js';
+import { Places } from './places.js';
 
 /** A channel with at least one subscriber. Only the hub changes it. */
 export type Channel = {
 	readonly name: ChannelName;
+	/** Where listings find it. */
+	place: number;
 	subscribers: number;
 	/** Those of them that the fan-out reaches: not yet those who joined behind deferred messages. */
 	admitted: number;
@@ -46,6 +49,7 @@ export class Hub {
 	/** Beyond this a channel's burst goes out all the same: it would fill our memory instead of its readers' backlog. */
 	readonly #deferredBytesMax: number;
 	readonly #channels = new Map<ChannelName, Channel>();
+	readonly #listed = new Places<Channel>();
 	/** Channels with deferred messages: those that send at the end of this tick, and those that rest. */
 	readonly #deferring = new Set<Channel>();
 	readonly #resting = new Set<Channel>();
@@ -94,6 +98,11 @@ export class Hub {
 		return this.#channels.get(name);
 	}
 
+	/** Shows channels from a place on, as Places does: 0 to begin with, then the place that it gave. */
+	list(place: number, placesMax: number, visit: (channel: Channel) => 'more' | 'enough'): number | undefined {
+		return this.#listed.visit(place, placesMax, visit);
+	}
+
 	/**
 	 * Counts a subscriber in. `admit` lets the fan-out reach it, when all that was published before has gone out: it sees what
 	 * is published from now on, and nothing earlier. It tells whether the subscriber is still there to be admitted.
@@ -103,6 +112,7 @@ export class Hub {
 		if (channel === undefined) {
 			channel = {
 				name,
+				place: 0,
 				subscribers: 0,
 				admitted: 0,
 				tick: Number.NEGATIVE_INFINITY,
@@ -113,6 +123,7 @@ export class Hub {
 				deferred: [],
 				deferredBytes: 0,
 			};
+			channel.place = this.#listed.add(channel);
 			this.#channels.set(name, channel);
 		}
 		const joined = channel;
@@ -131,6 +142,7 @@ export class Hub {
 		if (--channel.subscribers > 0) return;
 		channel.deferred = [];
 		this.#countDeferred(channel, -channel.deferredBytes);
+		this.#listed.remove(channel.place);
 		this.#channels.delete(channel.name);
 	}
 

@@ -101,10 +101,10 @@ protocol('A request that is not complete after 10 seconds is cut off; malformed 
 	]) {
 		const malformed = new RawConnection(operatorPort);
 		await malformed.write(bytes);
-		assert.match(await malformed.closed, /^HTTP\/1\.1 (400|431) /);
+		assert.match(await malformed.closed, /^HTTP\/1\.1 (400|431) .*\r\n\r\n[A-Z][^\n]{20,}\.\n$/s);
 	}
 	assert.equal((await request(operatorPort, { path: '/healthz' })).status, 200);
-	assert.match(await slow.closed, /^HTTP\/1\.1 408 /);
+	assert.match(await slow.closed, /^HTTP\/1\.1 408 .*\r\n\r\nThe request was not complete after 10 seconds\.\n$/s);
 });
 
 protocol(
