@@ -102,11 +102,18 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const endpoints = [
 		...healthEndpoints({ exposition: metricsExposition(metrics, hub), isReady: () => state === 'ready' }),
 		statsEndpoint(metrics, hub),
-		...channelEndpoints({ hub, readName: (path) => parseChannelName(path, options.maxPath) }),
+		...channelEndpoints({
+			hub,
+			publish,
+			log,
+			messageBytesMax: options.maxMessage,
+			readName: (path) => parseChannelName(path, options.maxPath),
+			onPublishRefused: (cause) => metrics.requestRefused(cause, 'publish'),
+		}),
 	];
 	const admin =
 		operator &&
-		(await startAdmin(operator, endpoints, log).catch((error) => {
+		(await startAdmin(operator, endpoints, inFlight, log).catch((error) => {
 			listening.stop();
 			app.close();
 			throw error;

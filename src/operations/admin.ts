@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { listenError } from './addresses.js';
+import type { InFlight } from './drain.js';
 import { type Log, rateLimited } from './log.js';
 import { type OperatorAddress, visitorRefusal } from './visitors.js';
 
@@ -42,7 +43,12 @@ const requestCheckMs = 1_000;
 const idleMsMax = 120_000;
 
 /** Serves these endpoints, and a list of them at `/`. Throws a StartError if the address cannot be had. */
-export async function startAdmin(address: OperatorAddress, endpoints: readonly Endpoint[], log: Log): Promise<Server> {
+export async function startAdmin(
+	address: OperatorAddress,
+	endpoints: readonly Endpoint[],
+	inFlight: InFlight,
+	log: Log,
+): Promise<Server> {
 	const all: Endpoint[] = [...endpoints, { methods: ['GET'], path: '/', help: 'this list', answer: () => text(200, list) }];
 	const list = all.map(listed).join('\n');
 	const logRefused = rateLimited(1_000, (leftOut: number, fields: object) =>
@@ -61,6 +67,9 @@ export async function startAdmin(address: OperatorAddress, endpoints: readonly E
 		if (here.length === 0) return send(res, text(404, 'Nothing is here; / lists what there is.'));
 		const endpoint = here.find(({ methods }) => methods.includes(req.method === 'HEAD' ? 'GET' : (req.method ?? '')));
 		if (endpoint === undefined) return send(res, wrongMethod(here));
+		// So that stopping waits for the answer, too.
+		inFlight.begin();
+		res.once('close', () => inFlight.end());
 		// In a promise, because a scrape that throws must not end the process.
 		return void new Promise<AdminAnswer>((resolve) => resolve(endpoint.answer({ path, query, req }))).then(
 			(answer) => send(res, answer),

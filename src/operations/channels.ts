@@ -1,18 +1,67 @@
-// The operator's view of the channels: which there are, and who is there.
+// The operator's view of the channels: which there are, who is there, and a way to tell them something.
+import type { ChannelName } from '../pubsub/channel-name.js';
 import { type AdminAnswer, type AdminRequest, type Endpoint, json, text } from './admin.js';
-import { channelListing, type ListingParts } from './listing.js';
+import { channelListing, type ListingParts, type Refused } from './listing.js';
+import type { Log } from './log.js';
+import { readRequestBody } from './request-body.js';
 
-export function channelEndpoints(parts: ListingParts): Endpoint[] {
-	const { hub, readName } = parts;
+export type ChannelParts = ListingParts & {
+	readonly messageBytesMax: number;
+	/** Publishes a body as the public POST does, and gives the number of subscribers; undefined stands for one that is too long. */
+	readonly publish: (
+		name: ChannelName,
+		body: Buffer | undefined,
+		head: { contentType?: string; ifMatch?: string },
+	) => number | Refused;
+	readonly onPublishRefused: (cause: string) => void;
+	readonly log: Log;
+};
 
-	function show({ path }: AdminRequest): AdminAnswer {
-		const name = readName(path.slice('/channels'.length));
-		if (typeof name === 'object') return text(name.status, name.reason);
+export function channelEndpoints(parts: ChannelParts): Endpoint[] {
+	const { hub, readName, messageBytesMax, publish, onPublishRefused, log } = parts;
+	const isDebug = log.isLevelEnabled('debug');
+
+	/** Answers for the channel that the path names, if it names one. */
+	function forChannel(
+		serve: (name: ChannelName, request: AdminRequest) => AdminAnswer | Promise<AdminAnswer>,
+		onRefused = ignore,
+	) {
+		return (request: AdminRequest) => {
+			const name = readName(request.path.slice('/channels'.length));
+			if (typeof name === 'string') return serve(name, request);
+			onRefused(name.cause);
+			return text(name.status, name.reason);
+		};
+	}
+
+	function show(name: ChannelName): AdminAnswer {
 		const channel = hub.find(name);
 		if (channel === undefined) return nobody;
 		return json(200, { channel: name, subscribers: channel.subscribers, backlog: channel.deferredBytes });
 	}
 
+	async function post(name: ChannelName, { req }: AdminRequest): Promise<AdminAnswer> {
+		const body = await readRequestBody(req, messageBytesMax);
+		const subscribers = publishBody(name, body, req);
+		if (typeof subscribers === 'object') return text(subscribers.status, subscribers.reason);
+		return text(200, 'OK', { 'X-Subscribers': String(subscribers) });
+	}
+
+	function publishBody(name: ChannelName, body: Buffer | undefined, { headers }: AdminRequest['req']): number | Refused {
+		const { 'content-type': contentType, 'if-match': ifMatch } = headers;
+		const result = publish(name, body, {
+			...(contentType !== undefined && { contentType }),
+			...(ifMatch !== undefined && { ifMatch }),
+		});
+		if (typeof result === 'object') onPublishRefused(result.cause);
+		else if (isDebug) {
+			const fields = { event: 'publish', path: name, bytes: body?.byteLength, subscribers: result };
+			log.debug(fields, 'published by the operator');
+		}
+		return result;
+	}
+
+	const one = { path: '/channels/', example: '/channels/room/1' };
 	return [
 		{
 			methods: ['GET'],
@@ -22,13 +71,19 @@ export function channelEndpoints(parts: ListingParts): Endpoint[] {
 			answer: channelListing(parts),
 		},
 		{
+			...one,
 			methods: ['GET'],
-			path: '/channels/',
-			example: '/channels/room/1',
 			help: 'JSON: how many are subscribed to /room/1, and what waits to be sent; 404 if nobody is',
-			answer: show,
+			answer: forChannel(show),
+		},
+		{
+			...one,
+			methods: ['POST', 'PUT'],
+			help: 'publishes the body to /room/1, as a POST on the public side does',
+			answer: forChannel(post, onPublishRefused),
 		},
 	];
 }
 
 const nobody = text(404, 'Nobody is subscribed to this channel.');
+const ignore = (_cause: string) => {};

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { pino } from 'pino';
-import { boundPort, startAdmin } from '#src/operations/admin.js';
-import { channelEndpoints } from '#src/operations/channels.js';
+import { boundPort, type Endpoint, startAdmin } from '#src/operations/admin.js';
+import { InFlight } from '#src/operations/drain.js';
+import { channelListing } from '#src/operations/listing.js';
 import { type ChannelName, parseChannelName } from '#src/pubsub/channel-name.js';
 import { type Channel, Hub } from '#src/pubsub/hub.js';
 import { request } from '../support/http.js';
@@ -120,8 +121,10 @@ protocol(
 			});
 			return list(place, placesMax, visit);
 		};
-		const endpoints = channelEndpoints({ hub, readName: (path) => parseChannelName(path, 256) });
-		const admin = await startAdmin({ host: '127.0.0.1', port: 0, name: '' }, endpoints, pino({ enabled: false }));
+		const listing = channelListing({ hub, readName: (path) => parseChannelName(path, 256) });
+		const endpoint: Endpoint = { methods: ['GET'], path: '/channels', help: '', answer: listing };
+		const address = { host: '127.0.0.1', port: 0, name: '' };
+		const admin = await startAdmin(address, [endpoint], new InFlight(), pino({ enabled: false }));
 		t.after(() => admin.close());
 		const port = boundPort(admin);
 
@@ -225,6 +228,6 @@ protocol(
 			assert.deepEqual([status, body], [400, 'The path may hold ASCII alone here: percent-encode the rest as UTF-8.\n']);
 		}
 		const wrong = await request(server.operatorPort, { path: '/channels/room/1', method: 'PATCH' });
-		assert.deepEqual([wrong.status, wrong.headers.get('allow')], [405, 'GET, HEAD']);
+		assert.deepEqual([wrong.status, wrong.headers.get('allow')], [405, 'GET, HEAD, POST, PUT']);
 	},
 );
