@@ -16,7 +16,7 @@ import { type Address, bindable, listenError, type TcpAddress, whyNotListening }
 import { boundPort, startAdmin } from './operations/admin.js';
 import { channelEndpoints } from './operations/channels.js';
 import { type ClientAddress, clientAddressBehind } from './operations/client-address.js';
-import { closeAll, InFlight } from './operations/drain.js';
+import { channelCloser, closeAll, InFlight } from './operations/drain.js';
 import { healthEndpoints } from './operations/health.js';
 import { type Log, rateLimited } from './operations/log.js';
 import { Metrics, metricsExposition, type RequestAim } from './operations/metrics.js';
@@ -50,8 +50,8 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const tls = options.tlsCert && options.tlsKey ? { cert: options.tlsCert, key: options.tlsKey } : undefined;
 	if (tls) checkTls(tls);
 	const app = engine.createApp(tls);
-	const fanOut: FanOut = (channel, message) => {
-		app.publish(channel, message.bytes, message.isBinary);
+	const fanOut: FanOut = (topic, message) => {
+		app.publish(topic, message.bytes, message.isBinary);
 	};
 	// Over TLS the engine loses what it has read and not yet decrypted when a handler writes much to other sockets.
 	const hub = new Hub(fanOut, options.maxBacklog, tls ? 0 : undefined);
@@ -106,6 +106,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			hub,
 			publish,
 			log,
+			closeChannel: channelCloser(hub, 1000, 'the channel was closed'),
 			messageBytesMax: options.maxMessage,
 			readName: (path) => parseChannelName(path, options.maxPath),
 			onPublishRefused: (cause) => metrics.requestRefused(cause, 'publish'),

@@ -3,8 +3,9 @@ import type { Socket, SocketBehavior, UpgradeContext } from '../engine.js';
 import type { ClientAddress } from '../operations/client-address.js';
 import type { Log } from '../operations/log.js';
 import type { Metrics } from '../operations/metrics.js';
+import type { Channel } from '../pubsub/channel.js';
 import { type ChannelName, parseChannelName } from '../pubsub/channel-name.js';
-import type { Channel, Hub } from '../pubsub/hub.js';
+import type { Hub } from '../pubsub/hub.js';
 import { trustedMessage } from '../pubsub/message.js';
 import { type Door, type DoorParts, openDoor } from './door.js';
 import { firstProtocol, handshakeRefusal } from './handshake.js';
@@ -25,7 +26,16 @@ export type Subscriber = {
 };
 
 /** Why a websocket ended: the label in the metrics. `lost` is a connection that ended without a close frame. */
-export const disconnectCauses = ['client', 'lost', 'binary', 'receive_only', 'too_long', 'fault', 'stopping'] as const;
+export const disconnectCauses = [
+	'client',
+	'lost',
+	'binary',
+	'receive_only',
+	'too_long',
+	'fault',
+	'operator',
+	'stopping',
+] as const;
 export type DisconnectCause = (typeof disconnectCauses)[number];
 
 export type WebSocketParts = DoorParts & {
@@ -55,9 +65,9 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 	function opened(ws: Socket<Subscriber>): void {
 		const subscriber = ws.getUserData();
 		sockets.add(ws);
-		const channel = hub.join(subscriber.name, () => {
+		const channel = hub.join(subscriber.name, ws, ({ topic }) => {
 			if (!sockets.has(ws)) return false;
-			subscriber.isAdmitted = ws.subscribe(subscriber.name);
+			subscriber.isAdmitted = ws.subscribe(topic);
 			return subscriber.isAdmitted;
 		});
 		subscriber.channel = channel;
@@ -68,8 +78,8 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 	function received(ws: Socket<Subscriber>, bytes: ArrayBuffer, isBinary: boolean): void {
 		const subscriber = ws.getUserData();
 		const { channel } = subscriber;
-		// Refused, and closed as soon as what was published before has gone out.
-		if (channel === undefined || subscriber.disconnectCause !== undefined) return;
+		// Refused, or its channel was, and closed as soon as what was published before has gone out.
+		if (channel === undefined || channel.isClosing || subscriber.disconnectCause !== undefined) return;
 		if (closeIfLagging(ws)) return;
 		if (bytes.byteLength === 0) {
 			metrics.keepalive();
@@ -104,10 +114,16 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 		const subscriber = ws.getUserData();
 		const { channel, disconnectCause } = subscriber;
 		if (channel === undefined) return;
-		hub.leave(channel, subscriber.isAdmitted);
-		metrics.disconnected(disconnectCause ?? (code === 1006 ? 'lost' : isStopping() && code === 1012 ? 'stopping' : 'client'));
+		hub.leave(channel, ws, subscriber.isAdmitted);
+		metrics.disconnected(disconnectCause ?? causeOf(code, channel));
 		if (isDebug)
 			log.debug({ event: 'close', ...seenBy(subscriber, channel), code, reason: Buffer.from(reason).toString() }, 'unsubscribed');
+	}
+
+	function causeOf(code: number, channel: Channel): DisconnectCause {
+		if (code === 1006) return 'lost';
+		if (code === 1000 && channel.isClosing) return 'operator';
+		return code === 1012 && isStopping() ? 'stopping' : 'client';
 	}
 
 	return {

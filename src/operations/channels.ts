@@ -1,4 +1,6 @@
-// The operator's view of the channels: which there are, who is there, and a way to tell them something.
+// The operator's view of the channels: which there are, who is there, a way to tell them something, and to send them away.
+
+import type { Channel } from '../pubsub/channel.js';
 import type { ChannelName } from '../pubsub/channel-name.js';
 import { type AdminAnswer, type AdminRequest, type Endpoint, json, text } from './admin.js';
 import { channelListing, type ListingParts, type Refused } from './listing.js';
@@ -13,12 +15,14 @@ export type ChannelParts = ListingParts & {
 		body: Buffer | undefined,
 		head: { contentType?: string; ifMatch?: string },
 	) => number | Refused;
+	/** Sends everybody away when all that was published has gone out. */
+	readonly closeChannel: (channel: Channel) => Promise<void>;
 	readonly onPublishRefused: (cause: string) => void;
 	readonly log: Log;
 };
 
 export function channelEndpoints(parts: ChannelParts): Endpoint[] {
-	const { hub, readName, messageBytesMax, publish, onPublishRefused, log } = parts;
+	const { hub, readName, messageBytesMax, publish, closeChannel, onPublishRefused, log } = parts;
 	const isDebug = log.isLevelEnabled('debug');
 
 	/** Answers for the channel that the path names, if it names one. */
@@ -45,6 +49,17 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 		const subscribers = publishBody(name, body, req);
 		if (typeof subscribers === 'object') return text(subscribers.status, subscribers.reason);
 		return text(200, 'OK', { 'X-Subscribers': String(subscribers) });
+	}
+
+	async function close(name: ChannelName, { req }: AdminRequest): Promise<AdminAnswer> {
+		const body = await readRequestBody(req, messageBytesMax);
+		const channel = hub.find(name);
+		if (channel === undefined) return nobody;
+		const closed = publishBody(name, body, req);
+		if (typeof closed === 'object') return text(closed.status, closed.reason);
+		log.info({ event: 'delete', path: name, subscribers: closed }, 'the operator closed a channel');
+		await closeChannel(channel);
+		return json(200, { closed });
 	}
 
 	function publishBody(name: ChannelName, body: Buffer | undefined, { headers }: AdminRequest['req']): number | Refused {
@@ -81,6 +96,12 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 			methods: ['POST', 'PUT'],
 			help: 'publishes the body to /room/1, as a POST on the public side does',
 			answer: forChannel(post, onPublishRefused),
+		},
+		{
+			...one,
+			methods: ['DELETE'],
+			help: 'publishes the body, if there is one, and closes the websockets of /room/1 after it (1000); JSON: how many',
+			answer: forChannel(close, onPublishRefused),
 		},
 	];
 }

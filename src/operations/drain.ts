@@ -1,5 +1,7 @@
 // Stopping without losing anything: waits for what is under way, says goodbye without holding up the loop.
 import type { Socket } from '../engine.js';
+import type { Channel } from '../pubsub/channel.js';
+import type { Hub } from '../pubsub/hub.js';
 
 /** Counts what has begun and not ended, and tells when there is none. */
 export class InFlight {
@@ -53,4 +55,32 @@ export async function closeAll<UserData>(
 		await new Promise(setImmediate);
 	}
 	return hasBacklog;
+}
+
+/**
+ * Closes channels: gives a function that closes one, and resolves when it has no subscriber any more. Each of them gets all
+ * that was published before, then a close frame. They are closed one channel after another, so that many together take
+ * no more of a tick than one.
+ */
+export function channelCloser(hub: Hub, code: number, reason: string): (channel: Channel) => Promise<void> {
+	const closing: Channel[] = [];
+
+	function closeSome(): void {
+		let closes = 0;
+		while (closing[0] !== undefined && closes < closesPerTick) {
+			const { newest } = closing[0];
+			if (newest === undefined) {
+				closing.shift();
+			} else {
+				closes++;
+				newest.end(code, reason);
+			}
+		}
+		if (closing.length > 0) setImmediate(closeSome);
+	}
+
+	return (channel) =>
+		new Promise((resolve) => {
+			hub.close(channel, () => void (closing.push(channel) === 1 && setImmediate(closeSome)), resolve);
+		});
 }

@@ -1,31 +1,13 @@
 // Channels from their first subscriber to their last, the order of their messages, and when these go out.
 // Knows no network: the fan-out is handed to it.
+import { type Channel, newChannel } from './channel.js';
 import type { ChannelName } from './channel-name.js';
+import { addMember, type Member, removeMember } from './members.js';
 import { type Message, trustedMessage } from './message.js';
 import { Places } from './places.js';
 
-/** A channel with at least one subscriber. Only the hub changes it. */
-export type Channel = {
-	readonly name: ChannelName;
-	/** Where listings find it. */
-	place: number;
-	subscribers: number;
-	/** Those of them that the fan-out reaches: not yet those who joined behind deferred messages. */
-	admitted: number;
-	/** The last tick in which something was published here, and how many messages, and bytes that went out, in that tick. */
-	tick: number;
-	messagesInTick: number;
-	bytesInTick: number;
-	deliveriesInTick: number;
-	/** Whether the tick before that one in which something was published here was a burst. */
-	isHot: boolean;
-	/** What has not gone out yet, and what has to happen between, in order. */
-	deferred: (Message | (() => void))[];
-	deferredBytes: number;
-};
-
 /** Hands a message to every present subscriber of the channel: one call, whatever their number. */
-export type FanOut = (channel: ChannelName, message: Message) => void;
+export type FanOut = (topic: string, message: Message) => void;
 
 // At the 32nd message queued for one subscriber in one tick the engine flushes at once, and inside a handler that is one
 // system call per message: a factor of 6 to 12 under bursts. Outside, one call takes many messages. Thirty stay below
@@ -50,6 +32,9 @@ export class Hub {
 	readonly #deferredBytesMax: number;
 	readonly #channels = new Map<ChannelName, Channel>();
 	readonly #listed = new Places<Channel>();
+	/** Channels that lost their names, and what to do when their last subscriber has left. */
+	readonly #closing = new Map<Channel, () => void>();
+	#topics = 0;
 	/** Channels with deferred messages: those that send at the end of this tick, and those that rest. */
 	readonly #deferring = new Set<Channel>();
 	readonly #resting = new Set<Channel>();
@@ -107,27 +92,17 @@ export class Hub {
 	 * Counts a subscriber in. `admit` lets the fan-out reach it, when all that was published before has gone out: it sees what
 	 * is published from now on, and nothing earlier. It tells whether the subscriber is still there to be admitted.
 	 */
-	join(name: ChannelName, admit: (channel: Channel) => boolean): Channel {
+	join(name: ChannelName, member: Member, admit: (channel: Channel) => boolean): Channel {
 		let channel = this.#channels.get(name);
 		if (channel === undefined) {
-			channel = {
-				name,
-				place: 0,
-				subscribers: 0,
-				admitted: 0,
-				tick: Number.NEGATIVE_INFINITY,
-				messagesInTick: 0,
-				bytesInTick: 0,
-				deliveriesInTick: 0,
-				isHot: false,
-				deferred: [],
-				deferredBytes: 0,
-			};
+			// No name begins with a digit.
+			channel = newChannel(name, this.#closing.size === 0 ? name : `${++this.#topics}${name}`);
 			channel.place = this.#listed.add(channel);
 			this.#channels.set(name, channel);
 		}
 		const joined = channel;
 		joined.subscribers++;
+		addMember(joined, member);
 		this.#subscribers++;
 		this.inOrder(joined, () => {
 			if (admit(joined)) joined.admitted++;
@@ -136,14 +111,41 @@ export class Hub {
 	}
 
 	/** Counts a subscriber out. With the last one the channel is gone, and with it what nobody is left to hear. */
-	leave(channel: Channel, wasAdmitted: boolean): void {
+	leave(channel: Channel, member: Member, wasAdmitted: boolean): void {
 		this.#subscribers--;
+		removeMember(channel, member);
 		if (wasAdmitted) channel.admitted--;
 		if (--channel.subscribers > 0) return;
 		channel.deferred = [];
 		this.#countDeferred(channel, -channel.deferredBytes);
+		const onEmpty = this.#closing.get(channel);
+		if (onEmpty === undefined) {
+			this.#free(channel);
+		} else {
+			this.#closing.delete(channel);
+			onEmpty();
+		}
+	}
+
+	#free(channel: Channel): void {
 		this.#listed.remove(channel.place);
 		this.#channels.delete(channel.name);
+	}
+
+	/**
+	 * Parts a channel from its name: who joins or publishes there from now on meets nobody of this one. Calls `onSent` when
+	 * what was published before has gone out, unless all have left by then; and `onEmpty` when the last has left.
+	 */
+	close(channel: Channel, onSent: () => void, onEmpty: () => void): void {
+		// A publish right before this may have cut its last, slow reader.
+		if (channel.subscribers === 0) {
+			onEmpty();
+			return;
+		}
+		channel.isClosing = true;
+		this.#free(channel);
+		this.#closing.set(channel, onEmpty);
+		this.inOrder(channel, onSent);
 	}
 
 	/**
@@ -254,7 +256,7 @@ export class Hub {
 		channel.deliveriesInTick += channel.admitted;
 		this.#deliveries += channel.admitted;
 		this.#deliveredBytes += channel.admitted * message.bytes.byteLength;
-		this.#fanOut(channel.name, message);
+		this.#fanOut(channel.topic, message);
 	}
 }
 

@@ -1,4 +1,9 @@
 import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { channelCloser } from '#src/operations/drain.js';
+import type { ChannelName } from '#src/pubsub/channel-name.js';
+import { Hub } from '#src/pubsub/hub.js';
+import type { Member } from '#src/pubsub/members.js';
 import { type Answer, post, RawConnection, request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { metric, startTestServer, type TestServer } from '../support/server.js';
@@ -86,7 +91,7 @@ protocol('Messages from the operator take their place in the one order of the ch
 });
 
 protocol(
-	'Its bodies are bounded as on the public side: what is too long is discarded, a body cut short is not published.',
+	'The bodies of both are bounded as on the public side: what is too long is discarded, a body cut short is not published.',
 	async (t) => {
 		const server = await startTestServer(t);
 		const subscriber = await subscribe(t, server.ws('/room'));
@@ -125,3 +130,109 @@ protocol(
 		for (const connection of [announced, chunked, pieces]) connection.end();
 	},
 );
+
+function del(operatorPort: number, path: string, body?: string | Buffer): Promise<Answer> {
+	return request(operatorPort, { method: 'DELETE', path: `/channels${path}`, ...(body !== undefined && { body }) });
+}
+
+const closedByOperator = { code: 1000, reason: 'the channel was closed' };
+
+protocol(
+	'A DELETE of `/channels/room/1` publishes its body as a last message, closes every websocket of `/room/1` with 1000, and answers how many; without a body it only closes.',
+	async (t) => {
+		const server = await startTestServer(t);
+		const other = await subscribe(t, server.ws('/room/2'));
+		for (const body of ['bye', '', undefined]) {
+			const subscribers = await Promise.all([1, 2, 3].map(() => subscribe(t, server.ws('/room/1'))));
+			const { status, headers, body: answer } = await del(server.operatorPort, '/room/1', body);
+			assert.deepEqual([status, headers.get('content-type'), answer], [200, 'application/json', '{"closed":3}\n']);
+			for (const subscriber of subscribers) {
+				if (body) assert.equal(await subscriber.nextText(), body);
+				await assert.rejects(subscriber.next(), /closed with 1000 the channel was closed/);
+				assert.deepEqual(await subscriber.closed, closedByOperator);
+			}
+			assert.equal((await request(server.operatorPort, { path: '/channels/room/1' })).status, 404);
+		}
+		await post(server.port, '/room/2', 'still there');
+		assert.equal(await other.nextText(), 'still there');
+		assert.equal(await metric(server, 'pathcast_disconnects_total{reason="operator"}'), 9);
+		assert.equal(await metric(server, 'pathcast_messages_received_total{source="post"}'), 2);
+		assert.deepEqual(
+			server.log.filter(({ event }) => event === 'delete').map(({ path, subscribers }) => [path, subscribers]),
+			Array(3).fill(['/room/1', 3]),
+		);
+	},
+);
+
+protocol(
+	'Each of them gets all that was published before, in order, then the last message, then the close frame; who comes meanwhile is on a new channel.',
+	async (t) => {
+		// So small that a burst takes several ticks, with rests between them.
+		const server = await startTestServer(t, '--max-message', '1KiB', '--max-backlog', '64KiB');
+		const subscribers = await Promise.all(Array.from({ length: 300 }, () => subscribe(t, server.ws('/room'))));
+		const texts = Array.from({ length: 100 }, (_, i) => `${i} ${'x'.repeat(900)}`);
+		const operator = new RawConnection(server.operatorPort);
+		const head = (method: string, body: string) =>
+			`${method} /channels/room HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+		await operator.write(texts.map((text) => head('POST', text)).join('') + head('DELETE', 'bye'));
+		// From here on the name is free, though the old channel is still sending.
+		while ((await request(server.operatorPort, { path: '/channels/room' })).status !== 404);
+		const late = await subscribe(t, server.ws('/room'));
+		subscribers[0]?.send('from one who is being sent away');
+		assert.equal((await post(server.port, '/room', 'to the new channel')).headers.get('x-subscribers'), '1');
+		assert.equal(await late.nextText(), 'to the new channel');
+		for (const subscriber of subscribers) {
+			assert.deepEqual(await subscriber.texts(101), [...texts, 'bye']);
+			await assert.rejects(subscriber.next(), /closed with 1000/);
+		}
+		for (const _ of texts) assert.equal((await operator.answer()).headers.get('x-subscribers'), '300');
+		assert.equal((await operator.answer()).body, '{"closed":300}\n');
+		operator.end();
+		await post(server.port, '/room', 'sentinel');
+		assert.equal(await late.nextText(), 'sentinel');
+		assert.equal(JSON.parse((await request(server.operatorPort, { path: '/stats' })).body).backlog, 0);
+	},
+);
+
+protocol(
+	'A DELETE is refused with 404 where nobody is, and with a body that could not be published; then it closes nothing.',
+	async (t) => {
+		const server = await startTestServer(t, '--max-message', '1KiB');
+		const subscriber = await subscribe(t, server.ws('/room'));
+		assert.equal((await del(server.operatorPort, '/nobody', 'bye')).status, 404);
+		assert.equal((await del(server.operatorPort, '/%', 'bye')).status, 400);
+		assert.equal((await del(server.operatorPort, '/room', Buffer.from([0xff]))).status, 400);
+		assert.equal((await del(server.operatorPort, '/room', 'x'.repeat(1_025))).status, 413);
+		await post(server.port, '/room', 'sentinel');
+		assert.equal(await subscriber.nextText(), 'sentinel');
+	},
+);
+
+test('however many channels are closed at once, a tick closes no more than 200 websockets', async () => {
+	const hub = new Hub(() => {}, 1_048_576);
+	let endsThisTick = 0;
+	let endsMax = 0;
+	const names = Array.from({ length: 50 }, (_, i) => `/room/${i}` as ChannelName);
+	for (const name of names) {
+		for (let i = 0; i < 30; i++) {
+			const member: Member = {
+				end(code, reason) {
+					assert.deepEqual([code, reason], [1000, 'bye']);
+					endsThisTick++;
+					hub.leave(channel, member, true);
+				},
+			};
+			const channel = hub.join(name, member, () => true);
+		}
+	}
+	const closeChannel = channelCloser(hub, 1000, 'bye');
+	const watch = () => {
+		endsMax = Math.max(endsMax, endsThisTick);
+		endsThisTick = 0;
+		if (hub.subscribers > 0) setImmediate(watch);
+	};
+	const all = names.map((name) => closeChannel(hub.find(name) ?? assert.fail()));
+	watch();
+	await Promise.all(all);
+	assert.deepEqual([hub.subscribers, hub.channels, endsMax], [0, 0, 200]);
+});

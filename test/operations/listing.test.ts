@@ -5,7 +5,8 @@ import { boundPort, type Endpoint, startAdmin } from '#src/operations/admin.js';
 import { InFlight } from '#src/operations/drain.js';
 import { channelListing } from '#src/operations/listing.js';
 import { type ChannelName, parseChannelName } from '#src/pubsub/channel-name.js';
-import { type Channel, Hub } from '#src/pubsub/hub.js';
+import { Hub } from '#src/pubsub/hub.js';
+import type { Member } from '#src/pubsub/members.js';
 import { request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { seededRandom } from '../support/random.js';
@@ -103,12 +104,16 @@ protocol(
 	async (t) => {
 		const random = seededRandom(t);
 		const hub = new Hub(() => {}, 1_048_576);
-		const join = (name: string) => hub.join(name as ChannelName, () => true);
+		const join = (name: string) => {
+			const member: Member = { end() {} };
+			const channel = hub.join(name as ChannelName, member, () => true);
+			return { leave: () => hub.leave(channel, member, true) };
+		};
 		const stays = (i: number) => i % 4 > 0;
-		const fleeting: Channel[] = [];
+		const fleeting: { leave(): void }[] = [];
 		for (let i = 0; i < channelCount; i++) {
-			const channel = join(`/room/${i}`);
-			if (!stays(i)) fleeting.push(channel);
+			const joined = join(`/room/${i}`);
+			if (!stays(i)) fleeting.push(joined);
 		}
 		let looksThisTick = 0;
 		let looksMax = 0;
@@ -137,7 +142,7 @@ protocol(
 				for (const { channel } of channels) times.set(channel, (times.get(channel) ?? 0) + 1);
 				for (let i = random.below(200); i > 0; i--) {
 					const [gone] = fleeting.splice(random.below(fleeting.length), 1, join(`/born/${born++}`));
-					if (gone !== undefined) hub.leave(gone, true);
+					gone?.leave();
 				}
 			}
 			return times;
@@ -228,6 +233,6 @@ protocol(
 			assert.deepEqual([status, body], [400, 'The path may hold ASCII alone here: percent-encode the rest as UTF-8.\n']);
 		}
 		const wrong = await request(server.operatorPort, { path: '/channels/room/1', method: 'PATCH' });
-		assert.deepEqual([wrong.status, wrong.headers.get('allow')], [405, 'GET, HEAD, POST, PUT']);
+		assert.deepEqual([wrong.status, wrong.headers.get('allow')], [405, 'GET, HEAD, POST, PUT, DELETE']);
 	},
 );

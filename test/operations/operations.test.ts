@@ -76,6 +76,7 @@ test('refusals and disconnects are counted by reason, bytes in and out, and mess
 		'pathcast_disconnects_total{reason="lost"}': 1,
 		'pathcast_disconnects_total{reason="client"}': 1,
 		'pathcast_disconnects_total{reason="receive_only"}': 0,
+		'pathcast_disconnects_total{reason="operator"}': 0,
 		pathcast_messages_unheard_total: 1,
 		pathcast_received_bytes_total: 7,
 		pathcast_delivered_bytes_total: 3,

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { setImmediate as tickEnd } from 'node:timers/promises';
 import type { ChannelName } from '#src/pubsub/channel-name.js';
 import { Hub } from '#src/pubsub/hub.js';
+import type { Member } from '#src/pubsub/members.js';
 import { trustedMessage } from '#src/pubsub/message.js';
 
 const room = '/room' as ChannelName;
@@ -24,12 +25,13 @@ function recordedHub(backlogBytesMax = 1_048_576) {
 }
 
 const admit = () => true;
+const someone = (): Member => ({ end() {} });
 
 const numbered = (count: number, prefix: string) => Array.from({ length: count }, (_, i) => `${prefix} ${i}`);
 
 test('a quiet channel is published to at once, a burst from the 31st message on at the end of the tick, in order', async () => {
 	const { hub, out, publish } = recordedHub();
-	hub.join(room, admit);
+	hub.join(room, someone(), admit);
 	for (let i = 0; i < 200; i++) publish(room, String(i));
 	assert.deepEqual(out, numbered(30, '/room'));
 	await tickEnd();
@@ -38,7 +40,7 @@ test('a quiet channel is published to at once, a burst from the 31st message on 
 
 test('a channel that had a burst in the last tick is deferred from its first message on, until a quiet tick', async () => {
 	const { hub, out, publish } = recordedHub();
-	hub.join(room, admit);
+	hub.join(room, someone(), admit);
 	for (let i = 0; i < 40; i++) publish(room, 'burst');
 	await tickEnd();
 	out.length = 0;
@@ -52,8 +54,8 @@ test('a channel that had a burst in the last tick is deferred from its first mes
 
 test('one channel in a burst defers no other', () => {
 	const { hub, out, publish } = recordedHub();
-	hub.join(room, admit);
-	hub.join(other, admit);
+	hub.join(room, someone(), admit);
+	hub.join(other, someone(), admit);
 	for (let i = 0; i < 100; i++) publish(room, 'burst');
 	publish(other, 'at once');
 	assert.equal(out.at(-1), '/other at once');
@@ -61,9 +63,9 @@ test('one channel in a burst defers no other', () => {
 
 test('who joins during a burst is admitted behind it: it sees none of what came before, and all after it', async () => {
 	const { hub, out, publish } = recordedHub();
-	hub.join(room, admit);
+	hub.join(room, someone(), admit);
 	for (let i = 0; i < 50; i++) publish(room, 'before');
-	hub.join(room, () => out.push('joined') > 0);
+	hub.join(room, someone(), () => out.push('joined') > 0);
 	for (let i = 0; i < 50; i++) publish(room, 'after');
 	assert.deepEqual([out.length, hub.find(room)?.subscribers], [30, 2], 'a join sends nothing ahead of its time');
 	await tickEnd();
@@ -73,10 +75,14 @@ test('who joins during a burst is admitted behind it: it sees none of what came 
 test('a join does not hurry a paced burst, and who leaves before its turn is not admitted', async (t) => {
 	t.mock.timers.enable({ apis: ['setTimeout'] });
 	const { hub, out, publish } = recordedHub(800);
-	hub.join(room, admit);
+	hub.join(room, someone(), admit);
 	for (let i = 0; i < 6; i++) publish(room, 'x'.repeat(50));
-	const gone = hub.join(room, () => false);
-	hub.leave(gone, false);
+	const gone = someone();
+	hub.leave(
+		hub.join(room, gone, () => false),
+		gone,
+		false,
+	);
 	await tickEnd();
 	for (const expected of [2, 4, 6]) {
 		assert.equal(out.length, expected);
@@ -89,13 +95,13 @@ test('a join does not hurry a paced burst, and who leaves before its turn is not
 test('tiny messages are paced too, and so are many deliveries', async (t) => {
 	t.mock.timers.enable({ apis: ['setTimeout'] });
 	const tiny = recordedHub(64 * 400);
-	tiny.hub.join(room, admit);
+	tiny.hub.join(room, someone(), admit);
 	for (let i = 0; i < 1_000; i++) tiny.publish(room, '');
 	await tickEnd();
 	assert.equal(tiny.out.length, 100);
 
 	const crowd = recordedHub(1_024 * 1_048_576);
-	for (let i = 0; i < 2_000; i++) crowd.hub.join(room, admit);
+	for (let i = 0; i < 2_000; i++) crowd.hub.join(room, someone(), admit);
 	for (let i = 0; i < 150; i++) crowd.publish(room, 'x');
 	await tickEnd();
 	assert.equal(crowd.out.length, 100);
@@ -105,11 +111,12 @@ test('tiny messages are paced too, and so are many deliveries', async (t) => {
 
 test('what nobody is left to hear is dropped, and no later subscriber of the same path gets it', async () => {
 	const { hub, out, publish } = recordedHub();
-	const channel = hub.join(room, admit);
+	const first = someone();
+	const channel = hub.join(room, first, admit);
 	for (let i = 0; i < 50; i++) publish(room, 'before');
-	hub.leave(channel, true);
+	hub.leave(channel, first, true);
 	assert.equal(hub.find(room), undefined);
-	hub.join(room, admit);
+	hub.join(room, someone(), admit);
 	await tickEnd();
 	assert.equal(out.length, 30);
 	publish(room, 'after');
@@ -119,7 +126,7 @@ test('what nobody is left to hear is dropped, and no later subscriber of the sam
 test('a burst of many bytes goes out in shares with rests between, in order and with all that comes after it', async (t) => {
 	t.mock.timers.enable({ apis: ['setTimeout'] });
 	const { hub, out, publish } = recordedHub(800);
-	hub.join(room, admit);
+	hub.join(room, someone(), admit);
 	for (let i = 0; i < 7; i++) publish(room, `${'x'.repeat(48)} ${i}`);
 	const sent = () => out.map((text) => text.slice(-1)).join('');
 	assert.equal(sent(), '01', 'a quarter of what a subscriber may lag behind');
@@ -127,7 +134,7 @@ test('a burst of many bytes goes out in shares with rests between, in order and 
 	await tickEnd();
 	assert.equal(sent(), '01', 'it rests');
 	publish(room, 'x 7');
-	hub.join(other, admit);
+	hub.join(other, someone(), admit);
 	publish(other, 'another channel does not');
 	assert.match(out.pop() ?? '', /another/);
 	t.mock.timers.tick(10);
@@ -144,7 +151,7 @@ test('a burst of many bytes goes out in shares with rests between, in order and 
 test('a burst beyond four times what a subscriber may lag behind is not kept in memory', async (t) => {
 	t.mock.timers.enable({ apis: ['setTimeout'] });
 	const { hub, out, publish } = recordedHub(100);
-	hub.join(room, admit);
+	hub.join(room, someone(), admit);
 	for (let i = 0; i < 30; i++) publish(room, 'x'.repeat(100));
 	assert.equal(out.length, 1);
 	await tickEnd();
@@ -156,15 +163,16 @@ test('a burst beyond four times what a subscriber may lag behind is not kept in 
 test('what has not gone out yet is counted in bytes, until it has or nobody is left to hear it', async (t) => {
 	t.mock.timers.enable({ apis: ['setTimeout'] });
 	const { hub, publish } = recordedHub(800);
-	const channel = hub.join(room, admit);
-	hub.join(other, admit);
+	const first = someone();
+	const channel = hub.join(room, first, admit);
+	hub.join(other, someone(), admit);
 	for (let i = 0; i < 6; i++) publish(room, 'x'.repeat(36));
 	for (let i = 0; i < 3; i++) publish(other, 'x'.repeat(136));
 	assert.deepEqual([channel.deferredBytes, hub.deferredBytes], [4 * 100, 4 * 100 + 2 * 200]);
 	await tickEnd();
 	t.mock.timers.tick(10);
 	assert.deepEqual([channel.deferredBytes, hub.deferredBytes], [2 * 100, 2 * 100 + 200]);
-	hub.leave(channel, true);
+	hub.leave(channel, first, true);
 	assert.equal(hub.deferredBytes, 200);
 	t.mock.timers.tick(10);
 	assert.equal(hub.deferredBytes, 0);
@@ -172,15 +180,65 @@ test('what has not gone out yet is counted in bytes, until it has or nobody is l
 
 test('deliveries are messages times subscribers at the time they go out', async () => {
 	const { hub, publish } = recordedHub();
-	const channel = hub.join(room, admit);
+	const first = someone();
+	const channel = hub.join(room, first, admit);
 	for (let i = 0; i < 40; i++) publish(room, 'x');
 	assert.equal(hub.deliveries, 30);
-	hub.join(room, admit);
+	hub.join(room, someone(), admit);
 	await tickEnd();
 	assert.equal(hub.deliveries, 40, 'the deferred went to the one that was there');
 	publish(room, 'x');
 	await tickEnd();
 	assert.equal(hub.deliveries, 42);
-	hub.leave(channel, true);
+	hub.leave(channel, first, true);
 	assert.deepEqual([hub.subscribers, hub.channels], [1, 1]);
+});
+
+test('a closing channel sends what was published, and no more; its name is free for another channel at once', async () => {
+	const { hub, out, publish } = recordedHub();
+	const [first, second, third] = [someone(), someone(), someone()];
+	const old = hub.join(room, first, admit);
+	hub.join(room, second, admit);
+	for (let i = 0; i < 50; i++) publish(room, 'before');
+	hub.close(
+		old,
+		() => out.push('sent'),
+		() => out.push('empty'),
+	);
+	assert.deepEqual([hub.find(room), hub.channels, hub.subscribers], [undefined, 0, 2]);
+	const next = hub.join(room, third, admit);
+	assert.notEqual(next, old);
+	assert.equal(hub.find(room), next);
+	publish(room, 'after');
+	await tickEnd();
+	assert.deepEqual(out, [...Array(30).fill('/room before'), '1/room after', ...Array(20).fill('/room before'), 'sent']);
+	hub.leave(old, first, true);
+	assert.equal(out.at(-1), 'sent');
+	hub.leave(old, second, true);
+	assert.equal(out.at(-1), 'empty');
+	assert.deepEqual([hub.find(room), hub.channels, hub.subscribers], [next, 1, 1]);
+	hub.leave(next, third, true);
+	assert.equal(hub.join(room, third, admit).topic, '/room');
+});
+
+test('a channel that is closed when nobody is left, or that all leave before it has sent all, is empty', async () => {
+	const { hub, out, publish } = recordedHub();
+	const first = someone();
+	const channel = hub.join(room, first, admit);
+	for (let i = 0; i < 50; i++) publish(room, 'before');
+	hub.close(
+		channel,
+		() => out.push('sent'),
+		() => out.push('empty'),
+	);
+	hub.leave(channel, first, true);
+	await tickEnd();
+	assert.deepEqual(out, [...Array(30).fill('/room before'), 'empty']);
+	hub.close(
+		channel,
+		() => out.push('sent'),
+		() => out.push('empty again'),
+	);
+	assert.equal(out.at(-1), 'empty again');
+	assert.deepEqual([hub.channels, hub.subscribers, hub.deferredBytes], [0, 0, 0]);
 });

@@ -1,0 +1,49 @@
+// A channel, as the hub keeps it. Knows no network.
+import type { ChannelName } from './channel-name.js';
+import type { Member } from './members.js';
+import type { Message } from './message.js';
+
+/** A channel with at least one subscriber. Only the hub changes it. */
+export type Channel = {
+	readonly name: ChannelName;
+	/** What the fan-out knows it by: its name, if no closing channel may still have that. */
+	readonly topic: string;
+	/** Where listings find it. */
+	place: number;
+	/** Its subscribers, from the newest to the oldest. */
+	newest: Member | undefined;
+	/** Whether it has lost its name, and sends what was published and nothing more. */
+	isClosing: boolean;
+	subscribers: number;
+	/** Those of them that the fan-out reaches: not yet those who joined behind deferred messages. */
+	admitted: number;
+	/** The last tick in which something was published here, and how many messages, and bytes that went out, in that tick. */
+	tick: number;
+	messagesInTick: number;
+	bytesInTick: number;
+	deliveriesInTick: number;
+	/** Whether the tick before that one in which something was published here was a burst. */
+	isHot: boolean;
+	/** What has not gone out yet, and what has to happen between, in order. */
+	deferred: (Message | (() => void))[];
+	deferredBytes: number;
+};
+
+export function newChannel(name: ChannelName, topic: string): Channel {
+	return {
+		name,
+		topic,
+		place: 0,
+		newest: undefined,
+		isClosing: false,
+		subscribers: 0,
+		admitted: 0,
+		tick: Number.NEGATIVE_INFINITY,
+		messagesInTick: 0,
+		bytesInTick: 0,
+		deliveriesInTick: 0,
+		isHot: false,
+		deferred: [],
+		deferredBytes: 0,
+	};
+}
