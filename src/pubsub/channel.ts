@@ -38,7 +38,8 @@ export function newChannel(name: ChannelName, topic: string): Channel {
 		isClosing: false,
 		subscribers: 0,
 		admitted: 0,
-		tick: Number.NEGATIVE_INFINITY,
+		// No tick, nor the one before any. A small integer, because V8 boxes a number that began as anything else.
+		tick: -2,
 		messagesInTick: 0,
 		bytesInTick: 0,
 		deliveriesInTick: 0,

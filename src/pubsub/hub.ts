@@ -4,6 +4,7 @@ import { type Channel, newChannel } from './channel.js';
 import type { ChannelName } from './channel-name.js';
 import { addMember, type Member, removeMember } from './members.js';
 import { type Message, trustedMessage } from './message.js';
+import { NameMap } from './name-map.js';
 import { Places } from './places.js';
 
 /** Hands a message to every present subscriber of the channel: one call, whatever their number. */
@@ -30,7 +31,7 @@ export class Hub {
 	readonly #tickBytesMax: number;
 	/** Beyond this a channel's burst goes out all the same: it would fill our memory instead of its readers' backlog. */
 	readonly #deferredBytesMax: number;
-	readonly #channels = new Map<ChannelName, Channel>();
+	readonly #channels = new NameMap<Channel>();
 	readonly #listed = new Places<Channel>();
 	/** Channels that lost their names, and what to do when their last subscriber has left. */
 	readonly #closing = new Map<Channel, () => void>();
@@ -98,7 +99,7 @@ export class Hub {
 			// No name begins with a digit.
 			channel = newChannel(name, this.#closing.size === 0 ? name : `${++this.#topics}${name}`);
 			channel.place = this.#listed.add(channel);
-			this.#channels.set(name, channel);
+			this.#channels.add(name, channel);
 		}
 		const joined = channel;
 		joined.subscribers++;

@@ -208,6 +208,19 @@ protocol(
 	},
 );
 
+test('who reads nothing for a while gets it all when it reads on: what it lags behind, the last message, the close frame', async (t) => {
+	const server = await startTestServer(t, '--max-message', '1MiB', '--max-backlog', '64MiB');
+	const slow = await subscribe(t, server.ws('/room'));
+	slow.ws.pause();
+	// More than the system itself takes for a peer that reads nothing.
+	const texts = Array.from({ length: 20 }, (_, i) => `${i} ${'x'.repeat(1_000_000)}`);
+	for (const text of texts) assert.equal((await post(server.port, '/room', text)).status, 200);
+	assert.equal((await del(server.operatorPort, '/room', 'bye')).body, '{"closed":1}\n');
+	slow.ws.resume();
+	for (const text of [...texts, 'bye']) assert.ok((await slow.nextText()) === text);
+	assert.deepEqual(await slow.closed, closedByOperator);
+});
+
 test('however many channels are closed at once, a tick closes no more than 200 websockets', async () => {
 	const hub = new Hub(() => {}, 1_048_576);
 	let endsThisTick = 0;
