@@ -44,7 +44,7 @@ export const optionTable = {
 		group: 'Listening',
 		value: 'address',
 		default: '8082',
-		help: "The operator's listener (/metrics, /healthz, /readyz): a port on 127.0.0.1, host:port, or off.",
+		help: "The operator's listener (/ there lists what it has): a port on 127.0.0.1, host:port, or off.",
 		parse: parseOperatorAddress,
 	},
 	tlsCert: {

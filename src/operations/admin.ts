@@ -71,13 +71,13 @@ export async function startAdmin(
 		inFlight.begin();
 		res.once('close', () => inFlight.end());
 		// In a promise, because a scrape that throws must not end the process.
-		return void new Promise<AdminAnswer>((resolve) => resolve(endpoint.answer({ path, query, req }))).then(
-			(answer) => send(res, answer),
-			(error: unknown) => {
-				log.error({ event: 'fault', err: error, path }, "A request of the operator's failed; it is answered with 500.");
-				send(res, text(500, `The server failed to handle this request: ${error}`));
-			},
-		);
+		return void new Promise<AdminAnswer>((resolve) => resolve(endpoint.answer({ path, query, req })))
+			.then((answer) => send(res, answer))
+			.catch((error: unknown) => {
+				log.error({ event: 'fault', err: error, path }, "A request to the operator's listener failed; the server goes on.");
+				if (res.headersSent) res.destroy();
+				else send(res, text(500, `The server failed to handle this request: ${error}`));
+			});
 	}).setTimeout(idleMsMax);
 	server.on('clientError', refuseUnreadable);
 

@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { pino } from 'pino';
+import { boundPort, type Endpoint, startAdmin, text } from '#src/operations/admin.js';
+import { InFlight } from '#src/operations/drain.js';
 import { handshakeHeaders, post, RawConnection, request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { startTestServer } from '../support/server.js';
@@ -59,6 +63,9 @@ protocol(
 			for (const site of ['none', 'same-origin'])
 				assert.equal(await statusOf(operatorPort, '/', 'Host: localhost', `Sec-Fetch-Site: ${site}`), 200);
 		}
+		const handshake = Object.entries(handshakeHeaders).map(([name, value]) => `${name}: ${value}`);
+		assert.equal(await statusOf(server.operatorPort, '/room', 'Host: localhost', ...handshake), 404, 'no websockets here');
+		assert.equal(await statusOf(server.operatorPort, '/room', 'Host: localhost', 'Origin: null', ...handshake), 403);
 		const logged = server.log.filter(({ event }) => event === 'refused');
 		assert.deepEqual([logged.length, logged[0]?.origin, logged[0]?.path], [1, 'https://evil.example', '/'], 'one line a second');
 	},
@@ -155,3 +162,25 @@ protocol(
 		});
 	},
 );
+
+test('an endpoint that throws or rejects is answered with 500, and logged with its stack, and the server goes on', async (t) => {
+	const errors: { err: { stack: string } }[] = [];
+	const log = pino({ level: 'error' }, { write: (line) => void errors.push(JSON.parse(line)) });
+	const endpoint = (path: string, answer: Endpoint['answer']): Endpoint => ({ methods: ['GET'], path, help: '', answer });
+	const fail = () => {
+		throw new Error('poisoned');
+	};
+	const endpoints = [
+		endpoint('/throws', fail),
+		endpoint('/rejects', async () => fail()),
+		endpoint('/misspeaks', () => text(200, 'OK', { 'X-Split': 'a\r\nb' })),
+		endpoint('/works', () => text(200, 'OK')),
+	];
+	const admin = await startAdmin({ host: '127.0.0.1', port: 0, name: '' }, endpoints, new InFlight(), log);
+	t.after(() => admin.close());
+	for (const path of ['/throws', '/rejects', '/misspeaks'])
+		assert.equal((await request(boundPort(admin), { path })).status, 500, path);
+	assert.equal((await request(boundPort(admin), { path: '/works' })).status, 200);
+	assert.equal(errors.length, 3);
+	for (const { err } of errors) assert.match(err.stack, /\n +at /);
+});

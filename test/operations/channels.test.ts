@@ -221,6 +221,20 @@ test('who reads nothing for a while gets it all when it reads on: what it lags b
 	assert.deepEqual(await slow.closed, closedByOperator);
 });
 
+test("a body that is still coming to the operator's listener when the server stops is published first", async (t) => {
+	const server = await startTestServer(t);
+	const subscriber = await subscribe(t, server.ws('/room'));
+	const operator = new RawConnection(server.operatorPort);
+	await operator.write('POST /channels/room HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n');
+	assert.equal((await operator.answer()).status, 100);
+	const stopped = server.stop();
+	await operator.write('last');
+	assert.equal((await operator.answer()).status, 200);
+	await stopped;
+	assert.equal(await subscriber.nextText(), 'last');
+	assert.equal((await subscriber.closed).code, 1012);
+});
+
 test('however many channels are closed at once, a tick closes no more than 200 websockets', async () => {
 	const hub = new Hub(() => {}, 1_048_576);
 	let endsThisTick = 0;
