@@ -23,6 +23,9 @@ export type AdminAnswer = {
 	readonly headers?: Record<string, string>;
 };
 
+/** Why a request is not served, in one line for a person; the cause is for the metrics. */
+export type Refused = { readonly status: number; readonly cause: string; readonly reason: string };
+
 export type Endpoint = {
 	/** GET stands for HEAD too. */
 	readonly methods: readonly string[];
@@ -86,7 +89,8 @@ export async function startAdmin(
 		server.listen({ host: address.host, port: address.port, exclusive: true }, resolve);
 	});
 	// A connection that cannot be accepted must not end the process either.
-	server.removeAllListeners('error').on('error', (error) => log.error({ event: 'fault', err: error }, 'accepting failed'));
+	const logFault = rateLimited(1_000, (leftOut, err: Error) => log.error({ event: 'fault', err, leftOut }, 'accepting failed'));
+	server.removeAllListeners('error').on('error', logFault);
 	return server;
 }
 

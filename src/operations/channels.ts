@@ -1,9 +1,8 @@
 // The operator's view of the channels: which there are, who is there, a way to tell them something, and to send them away.
-
 import type { Channel } from '../pubsub/channel.js';
 import type { ChannelName } from '../pubsub/channel-name.js';
-import { type AdminAnswer, type AdminRequest, type Endpoint, json, text } from './admin.js';
-import { channelListing, type ListingParts, type Refused } from './listing.js';
+import { type AdminAnswer, type AdminRequest, type Endpoint, json, type Refused, text } from './admin.js';
+import { channelListing, type ListingParts } from './listing.js';
 import type { Log } from './log.js';
 import { readRequestBody } from './request-body.js';
 

@@ -2,15 +2,13 @@
 import { randomBytes } from 'node:crypto';
 import type { ChannelName } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
-import { type AdminAnswer, type AdminRequest, json, text } from './admin.js';
+import { type AdminAnswer, type AdminRequest, json, type Refused, text } from './admin.js';
 
 export type ListingParts = {
 	readonly hub: Hub;
 	/** Reads a raw path as the public side does, or says why it names no channel. */
 	readonly readName: (path: string) => ChannelName | Refused;
 };
-/** Why a request is not served, in one line for a person; the cause is for the metrics. */
-export type Refused = { readonly status: number; readonly cause: string; readonly reason: string };
 
 const pageDefault = 100;
 // A thousand of the longest names make about 8 MB of JSON.

@@ -100,6 +100,8 @@ protocol('A request that is not complete after 10 seconds is cut off; malformed 
 	const { operatorPort } = await startTestServer(t);
 	const slow = new RawConnection(operatorPort);
 	await slow.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: ');
+	const slowBody = new RawConnection(operatorPort);
+	await slowBody.write('POST /channels/room HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nx');
 	for (const bytes of [
 		'\0\r\n\r\n',
 		'G@T / HTTP/1.1\r\n\r\n',
@@ -111,7 +113,8 @@ protocol('A request that is not complete after 10 seconds is cut off; malformed 
 		assert.match(await malformed.closed, /^HTTP\/1\.1 (400|431) .*\r\n\r\n[A-Z][^\n]{20,}\.\n$/s);
 	}
 	assert.equal((await request(operatorPort, { path: '/healthz' })).status, 200);
-	assert.match(await slow.closed, /^HTTP\/1\.1 408 .*\r\n\r\nThe request was not complete after 10 seconds\.\n$/s);
+	for (const { closed } of [slow, slowBody])
+		assert.match(await closed, /^HTTP\/1\.1 408 .*\r\n\r\nThe request was not complete after 10 seconds\.\n$/s);
 });
 
 protocol(
