@@ -12,7 +12,7 @@ export type ChannelParts = ListingParts & {
 	readonly publish: (
 		name: ChannelName,
 		body: Buffer | undefined,
-		head: { contentType?: string; ifMatch?: string },
+		head: { contentType: string | undefined; ifMatch: string | undefined },
 	) => number | Refused;
 	/** Sends everybody away when all that was published has gone out. */
 	readonly closeChannel: (channel: Channel) => Promise<void>;
@@ -62,11 +62,7 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 	}
 
 	function publishBody(name: ChannelName, body: Buffer | undefined, { headers }: AdminRequest['req']): number | Refused {
-		const { 'content-type': contentType, 'if-match': ifMatch } = headers;
-		const result = publish(name, body, {
-			...(contentType !== undefined && { contentType }),
-			...(ifMatch !== undefined && { ifMatch }),
-		});
+		const result = publish(name, body, { contentType: headers['content-type'], ifMatch: headers['if-match'] });
 		if (typeof result === 'object') onPublishRefused(result.cause);
 		else if (isDebug) {
 			const fields = { event: 'publish', path: name, bytes: body?.byteLength, subscribers: result };

@@ -17,12 +17,12 @@ export type Channel = {
 	subscribers: number;
 	/** Those of them that the fan-out reaches: not yet those who joined behind deferred messages. */
 	admitted: number;
-	/** The last tick in which something was published here, and how many messages, and bytes that went out, in that tick. */
+	/** The last tick in which something was published here or went out, and in that tick: messages published, messages and bytes sent. */
 	tick: number;
 	messagesInTick: number;
+	sentInTick: number;
 	bytesInTick: number;
-	deliveriesInTick: number;
-	/** Whether the tick before that one in which something was published here was a burst. */
+	/** Whether the last tick before that one in which something was published here was a burst. */
 	isHot: boolean;
 	/** What has not gone out yet, and what has to happen between, in order. */
 	deferred: (Message | (() => void))[];
@@ -41,8 +41,8 @@ export function newChannel(name: ChannelName, topic: string): Channel {
 		// No tick, nor the one before any. A small integer, because V8 boxes a number that began as anything else.
 		tick: -2,
 		messagesInTick: 0,
+		sentInTick: 0,
 		bytesInTick: 0,
-		deliveriesInTick: 0,
 		isHot: false,
 		deferred: [],
 		deferredBytes: 0,
