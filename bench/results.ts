@@ -86,6 +86,7 @@ function ratio(scenario: Scenario, ours: Round | undefined, theirs: Measurement)
 	if (ours === undefined || isFailed(ours)) return Number.NaN;
 	const own = value(scenario, ours);
 	const other = value(scenario, theirs);
+	if (!Number.isFinite(own) || !Number.isFinite(other)) return Number.NaN;
 	return scenario.decides === 'cpu' ? own / other : other / own;
 }
 
@@ -97,12 +98,13 @@ export function table(scenario: Scenario, rows: readonly Row[]): string {
 	const head = [unitOf(scenario), '(min to max)', 'pathcast is', 'per second', 'server', 'load', 'p50 ms', 'p99 ms', 'p99.9 ms'];
 	const lines = ranked(scenario, rows).map((row) => {
 		const { value, perSecond } = row;
-		if (value === undefined) return [row.peer, row.failed ? `FAILED: ${row.failed}` : (row.missing ?? 'no CPU figures')];
+		if (row.failed !== undefined || row.missing !== undefined) return [row.peer, row.missing ?? `FAILED: ${row.failed}`];
 		const isLoadBound = (row.loadCpuShare?.median ?? 0) > loadCpuShareMax;
 		return [
 			row.peer,
-			figure(value.median),
-			`${figure(value.min)} to ${figure(value.max)}`,
+			// None for the CPU of another machine.
+			value ? figure(value.median) : '?',
+			value ? `${figure(value.min)} to ${figure(value.max)}` : '',
 			row.pathcastRatio ? `${row.pathcastRatio.median.toFixed(2)} x` : '',
 			perSecond ? figure(perSecond.median) : '',
 			percent(row.serverCpuShare),

@@ -186,7 +186,7 @@ export const scenarios: readonly Scenario[] = [
 		unit: 'bytes',
 		decides: 'memory',
 		work: { kind: 'idle', base: 1_000, count: 15_000 },
-		quick: { kind: 'idle', base: 100, count: 500 },
+		quick: { kind: 'idle', base: 500, count: 3_000 },
 	},
 	{
 		id: 'tls-burst',

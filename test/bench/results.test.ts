@@ -60,6 +60,12 @@ test('a peer that is not installed is listed with the remedy', () => {
 	assert.equal(whyMissing(pathcast), undefined);
 });
 
+test('a server whose CPU time is not known has its other figures all the same', () => {
+	const rows = rowsOf(burst, [rounds('pathcast', 100), { peer: 'far', rounds: [measured(100, 0)] }]);
+	assert.equal(rows[1]?.value, undefined);
+	assert.match(table(burst, rows), /far +\? +50\.0 /);
+});
+
 test('the verdict names whoever is ahead, and holds pathcast against the better of the bare engines', () => {
 	const rows = rowsOf(burst, [
 		rounds('pathcast', 80),
