@@ -21,11 +21,8 @@ export type Peer = {
 	/** How many processes it runs as when it is ready. */
 	readonly processes: number;
 	readonly canPost: boolean;
-	readonly canTls: boolean;
 	/** Measured by POST alone: its websockets are those of another. */
 	readonly onlyPost?: boolean;
-	/** One of the ceilings: pathcast is compared with the better of them. */
-	readonly isBare?: 'plain' | 'checked';
 	/** The file without which it cannot run, and how to get it. */
 	readonly needs?: { readonly file: string; readonly remedy: string };
 	command(options: StartOptions): Command;
@@ -40,7 +37,6 @@ const pathcast: Peer = {
 	dialect: 'websocket',
 	processes: 1,
 	canPost: true,
-	canTls: true,
 	command: ({ port, tls }) => ({
 		file: process.execPath,
 		args: [
@@ -53,13 +49,11 @@ const pathcast: Peer = {
 
 function bareEngine(when: 'handler' | 'deferred', checks: 'plain' | 'checked'): Peer {
 	return {
-		name: `engine, ${when}${checks === 'checked' ? ', checked' : ''}`,
+		name: `engine ${when}${checks === 'checked' ? ' checked' : ''}`,
 		dialect: 'websocket',
 		processes: 1,
 		canPost: true,
-		canTls: true,
 		onlyPost: checks === 'checked',
-		isBare: checks,
 		command: (options) => script('bare-engine.js', options, [when, checks]),
 	};
 }
@@ -78,7 +72,6 @@ const ws: Peer = {
 	dialect: 'websocket',
 	processes: 1,
 	canPost: true,
-	canTls: true,
 	command: (options) => script('ws.js', options),
 };
 
@@ -87,18 +80,16 @@ const bunServer: Peer = {
 	dialect: 'websocket',
 	processes: 1,
 	canPost: true,
-	canTls: true,
 	needs: { file: bun, remedy: 'it is installed by "npm run bench" on linux x64' },
 	command: ({ port, tls }) => ({ file: bun, args: [join(build, 'peers/bun.js'), String(port), ...tlsArgs(tls)] }),
 };
 
 function nchan(workers: number): Peer {
 	return {
-		name: workers === 1 ? 'nchan' : `nchan, ${workers} workers`,
+		name: workers === 1 ? 'nchan' : 'nchan x2',
 		dialect: 'websocket',
 		processes: 1 + workers,
 		canPost: true,
-		canTls: true,
 		needs: { file: '/usr/lib/nginx/modules/ngx_nchan_module.so', remedy: 'apt-get install nginx-light libnginx-mod-nchan' },
 		command(options) {
 			const tls = options.tls && `ssl_certificate ${options.tls.cert}; ssl_certificate_key ${options.tls.key};`;
@@ -114,9 +105,11 @@ const mosquitto: Peer = {
 	dialect: 'mqtt',
 	processes: 1,
 	canPost: false,
-	canTls: false,
 	needs: { file: '/usr/sbin/mosquitto', remedy: 'apt-get install mosquitto' },
-	command: (options) => ({ file: '/usr/sbin/mosquitto', args: ['-c', writeConfig('mosquitto.conf', options)] }),
+	command(options) {
+		const tls = options.tls ? `certfile ${options.tls.cert}\nkeyfile ${options.tls.key}` : '';
+		return { file: '/usr/sbin/mosquitto', args: ['-c', writeConfig('mosquitto.conf', options, { TLS: tls })] };
+	},
 };
 
 const natsServer: Peer = {
@@ -124,9 +117,11 @@ const natsServer: Peer = {
 	dialect: 'nats',
 	processes: 1,
 	canPost: false,
-	canTls: false,
 	needs: { file: '/usr/sbin/nats-server', remedy: 'apt-get install nats-server' },
-	command: (options) => ({ file: '/usr/sbin/nats-server', args: ['-c', writeConfig('nats.conf', options)] }),
+	command(options) {
+		const tls = options.tls ? `tls { cert_file: "${options.tls.cert}", key_file: "${options.tls.key}" }` : 'no_tls: true';
+		return { file: '/usr/sbin/nats-server', args: ['-c', writeConfig('nats.conf', options, { TLS: tls })] };
+	},
 };
 
 /** Fills in a committed configuration and gives the path of what came of it. */

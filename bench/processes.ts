@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { handshake, openSocket } from './load/connection.js';
 import { dialects } from './load/dialect.js';
@@ -38,8 +38,8 @@ export type RunningServer = { readonly target: Target; stop(): Promise<void> };
 
 /** Starts a peer and waits until it answers. Throws the reason if it does not. */
 export async function startServer(peer: Peer, pin: Pinning, folder: string, tls: TlsFiles | undefined): Promise<RunningServer> {
-	const port = await freePort();
-	const { file, args } = peer.command({ port, sparePort: await freePort(), tls, folder });
+	const [port, sparePort] = await freePorts();
+	const { file, args } = peer.command({ port, sparePort, tls, folder });
 	const child = start(file, args, pin?.server, ['ignore', 'ignore', 'pipe']);
 	let errors = '';
 	child.stderr?.on('data', (chunk) => {
@@ -81,7 +81,12 @@ export async function runBeside(job: Job, pin: Pinning): Promise<() => Promise<v
 	outcome.catch((error) => {
 		failure = error;
 	});
-	await Promise.race([measuring, outcome]);
+	try {
+		await Promise.race([measuring, outcome]);
+	} catch (error) {
+		await end(child);
+		throw error;
+	}
 	return async () => {
 		const failedBefore = failure;
 		await end(child);
@@ -152,14 +157,16 @@ function answers(target: Target): Promise<boolean> {
 	});
 }
 
-async function freePort(): Promise<number> {
-	const server = createServer().listen(0, '127.0.0.1');
-	await once(server, 'listening');
-	const address = server.address();
-	server.close();
-	await once(server, 'close');
-	if (address === null || typeof address === 'string') throw new Error('no free port');
-	return address.port;
+/** Two ports, both taken before either is given back: else they might be the same. */
+async function freePorts(): Promise<[number, number]> {
+	const servers = [createServer(), createServer()] as const;
+	const taken = servers.map(async (server) => {
+		await once(server.listen(0, '127.0.0.1'), 'listening');
+		return (server.address() as AddressInfo).port;
+	});
+	const [first, second] = (await Promise.all(taken)) as [number, number];
+	await Promise.all(servers.map((server) => once(server.close(), 'close')));
+	return [first, second];
 }
 
 function processGroup(group: number): number[] {

@@ -40,7 +40,9 @@ export function spread(values: readonly number[]): Spread | undefined {
 }
 
 export function rowsOf(scenario: Scenario, results: readonly PeerRounds[]): Row[] {
-	const pathcast = results.find(({ peer }) => peer === 'pathcast')?.rounds ?? [];
+	const own = results.find(({ peer }) => peer === 'pathcast')?.rounds ?? [];
+	// Nothing to compare with if it failed once.
+	const pathcast = own.some(isFailed) ? [] : own;
 	return results.map(({ peer, rounds, missing }) => {
 		if (missing !== undefined) return { peer, missing };
 		const failures = rounds.filter(isFailed);
@@ -54,7 +56,7 @@ export function rowsOf(scenario: Scenario, results: readonly PeerRounds[]): Row[
 				value: good.map((round) => value(scenario, round)),
 				pathcastRatio: peer === 'pathcast' ? [] : ratios,
 				perSecond: scenario.decides === 'memory' ? [] : good.map(({ amount, wallSeconds }) => amount / wallSeconds),
-				serverCpuShare: good.map(({ serverCpuSeconds, wallSeconds }) => serverCpuSeconds / wallSeconds),
+				serverCpuShare: good.map(({ serverCpuSeconds, wallSeconds }) => known(serverCpuSeconds) / wallSeconds),
 				loadCpuShare: good.map(({ loadCpuShare }) => loadCpuShare),
 				p50: good.map(({ latency }) => latency?.p50 ?? Number.NaN),
 				p99: good.map(({ latency }) => latency?.p99 ?? Number.NaN),
@@ -76,9 +78,14 @@ function isFailed(round: Round): round is { readonly failed: string } {
 }
 
 function value({ decides }: Scenario, { amount, serverCpuSeconds, latency }: Measurement): number {
-	if (decides === 'memory') return amount;
+	if (decides === 'memory') return known(amount);
 	if (decides === 'p99') return latency?.p99 ?? Number.NaN;
-	return amount / serverCpuSeconds;
+	return amount / known(serverCpuSeconds);
+}
+
+/** 0 is what is told of processes that cannot be seen. */
+function known(figure: number): number {
+	return figure === 0 ? Number.NaN : figure;
 }
 
 /** Of the same round, minutes apart at most: the machine drifts. */
@@ -86,7 +93,6 @@ function ratio(scenario: Scenario, ours: Round | undefined, theirs: Measurement)
 	if (ours === undefined || isFailed(ours)) return Number.NaN;
 	const own = value(scenario, ours);
 	const other = value(scenario, theirs);
-	if (!Number.isFinite(own) || !Number.isFinite(other)) return Number.NaN;
 	return scenario.decides === 'cpu' ? own / other : other / own;
 }
 
@@ -95,51 +101,73 @@ export const unitOf = ({ decides, unit }: Scenario): string =>
 
 /** A table for a terminal: one line a peer, the best first, those without a value last. */
 export function table(scenario: Scenario, rows: readonly Row[]): string {
-	const head = [unitOf(scenario), '(min to max)', 'pathcast is', 'per second', 'server', 'load', 'p50 ms', 'p99 ms', 'p99.9 ms'];
-	const lines = ranked(scenario, rows).map((row) => {
-		const { value, perSecond } = row;
-		if (row.failed !== undefined || row.missing !== undefined) return [row.peer, row.missing ?? `FAILED: ${row.failed}`];
-		const isLoadBound = (row.loadCpuShare?.median ?? 0) > loadCpuShareMax;
-		return [
-			row.peer,
-			// None for the CPU of another machine.
-			value ? figure(value.median) : '?',
-			value ? `${figure(value.min)} to ${figure(value.max)}` : '',
-			row.pathcastRatio ? `${row.pathcastRatio.median.toFixed(2)} x` : '',
-			perSecond ? figure(perSecond.median) : '',
-			percent(row.serverCpuShare),
-			`${percent(row.loadCpuShare)}${isLoadBound ? ' !' : ''}`,
-			...[row.p50, row.p99, row.p999].map((latency) => (latency ? latency.median.toFixed(2) : '')),
-		];
-	});
-	const all = [['', ...head], ...lines];
-	// The reason of a row without figures may be longer than its column.
-	const widths = head.map((_, column) =>
-		Math.max(...all.filter((line) => line.length > 2).map((line) => line[column]?.length ?? 0)),
-	);
-	const nameWidth = Math.max(...all.map(([name]) => name?.length ?? 0));
-	return all
-		.map(([name = '', ...cells]) =>
-			`  ${[name.padEnd(nameWidth), ...cells.map((cell, column) => cell.padStart(column < 1 && cells.length === 1 ? 0 : (widths[column + 1] ?? 0)))].join('  ')}`.trimEnd(),
-		)
+	const head = [
+		'',
+		unitOf(scenario),
+		'(min to max)',
+		'pathcast is',
+		'per second',
+		'server',
+		'load',
+		'p50 ms',
+		'p99 ms',
+		'p99.9 ms',
+	];
+	const lines = ranked(scenario, rows).map((row) => (row.failed || row.missing ? [row.peer, reason(row)] : cells(row)));
+	const columns = [head, ...lines.filter(({ length }) => length === head.length)];
+	const widths = head.map((_, column) => Math.max(...columns.map((line) => line[column]?.length ?? 0)));
+	const nameWidth = Math.max(...rows.map(({ peer }) => peer.length));
+	return [head, ...lines]
+		.map(([name = '', ...rest]) => {
+			const padded = rest.length === 1 ? rest : rest.map((cell, column) => cell.padStart(widths[column + 1] ?? 0));
+			return `  ${[name.padEnd(nameWidth), ...padded].join('  ')}`.trimEnd();
+		})
 		.join('\n');
 }
 
-/** One sentence on who wins. */
+function cells(row: Row): string[] {
+	const { value, pathcastRatio, perSecond, loadCpuShare } = row;
+	const isLoadBound = (loadCpuShare?.max ?? 0) > loadCpuShareMax;
+	return [
+		row.peer,
+		// None for the CPU of another machine.
+		value ? figure(value.median) : '?',
+		value ? `${figure(value.min)} to ${figure(value.max)}` : '',
+		pathcastRatio ? `${times(pathcastRatio.median)} (${pathcastRatio.min.toFixed(2)} to ${pathcastRatio.max.toFixed(2)})` : '',
+		perSecond ? figure(perSecond.median) : '',
+		percent(row.serverCpuShare),
+		`${percent(loadCpuShare)}${isLoadBound ? ' !' : ''}`,
+		...[row.p50, row.p99, row.p999].map((latency) => (latency ? latency.median.toFixed(2) : '')),
+	];
+}
+
+function reason({ failed, missing }: Row): string {
+	return missing ?? `FAILED: ${failed}`;
+}
+
+const times = (ratio: number) => `${ratio.toFixed(2)} x`;
+
+/** One sentence on who wins. A ratio whose rounds lie on both sides of 1 is level. */
 export function verdict(scenario: Scenario, rows: readonly Row[]): string {
 	const pathcast = rows.find(({ peer }) => peer === 'pathcast');
 	if (pathcast === undefined) return 'pathcast was not measured.';
 	if (pathcast.value === undefined) return `pathcast FAILED: ${pathcast.failed ?? pathcast.missing}`;
-	const bare = ranked(scenario, rows.filter(isBare))[0];
 	const [rival] = ranked(
 		scenario,
 		rows.filter((row) => row !== pathcast && !isBare(row)),
 	);
-	const against = (row: Row | undefined) => row?.pathcastRatio?.median.toFixed(2);
-	const ceiling = bare?.value ? ` Against the bare engine: ${against(bare)}.` : '';
-	if (rival?.value === undefined) return `No other peer finished.${ceiling}`;
-	const winner = (rival.pathcastRatio?.median ?? 0) >= 1 ? 'pathcast leads' : `${rival.peer} LEADS`;
-	return `${winner}: pathcast is ${against(rival)} x the best other peer (${rival.peer}).${ceiling}`;
+	const ceilings = [ceiling(scenario, rows, false), ceiling(scenario, rows, true)].join('');
+	const ratio = rival?.pathcastRatio;
+	if (rival === undefined || ratio === undefined) return `No other peer finished.${ceilings}`;
+	const words = ratio.min > 1 ? 'pathcast leads' : ratio.max < 1 ? `${rival.peer} LEADS` : `pathcast and ${rival.peer} are level`;
+	return `${words}: pathcast is ${times(ratio.median)} the best other peer (${rival.peer}).${ceilings}`;
+}
+
+function ceiling(scenario: Scenario, rows: readonly Row[], isChecked: boolean): string {
+	const bare = rows.filter((row) => isBare(row) && row.peer.endsWith('checked') === isChecked);
+	const best = ranked(scenario, bare)[0]?.pathcastRatio;
+	if (best === undefined) return '';
+	return ` Against the bare engine${isChecked ? ' with the same checks' : ''}: ${times(best.median)}.`;
 }
 
 /** The name says it: the ceilings are no rivals. */
@@ -158,23 +186,44 @@ export function ranked(scenario: Scenario, rows: readonly Row[]): Row[] {
 export function matrix(all: readonly { readonly scenario: Scenario; readonly rows: readonly Row[] }[]): string {
 	const names = [...new Set(all.flatMap(({ rows }) => rows.map(({ peer }) => peer)))].filter((peer) => peer !== 'pathcast');
 	const lines = all.map(({ scenario, rows }) => {
+		const own = rows.find(({ peer }) => peer === 'pathcast');
 		const cells = names.map((name) => {
 			const row = rows.find(({ peer }) => peer === name);
 			if (row?.failed) return 'failed';
 			return row?.pathcastRatio ? row.pathcastRatio.median.toFixed(2) : '-';
 		});
-		return [scenario.id, ...cells];
+		return [own?.failed ? `${scenario.id}: pathcast FAILED` : scenario.id, ...cells];
 	});
-	return markdownTable([['pathcast is … times', ...names], ...lines]);
+	const head = ['pathcast is … times', ...names];
+	return [head, head.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-export function markdownTable([head = [], ...lines]: readonly (readonly string[])[]): string {
-	return [head, head.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+/** How one scenario of pathcast's compares with another: what crowds and neighbours cost. Taken minutes apart, so not to the percent. */
+export function comparisons(all: readonly { readonly scenario: Scenario; readonly rows: readonly Row[] }[]): string[] {
+	const ownOf = (id: string) =>
+		all.find(({ scenario }) => scenario.id === id)?.rows.find(({ peer }) => peer === 'pathcast')?.value?.median;
+	const compared = (text: string, above: number | undefined, below: number | undefined) =>
+		above === undefined || below === undefined ? [] : [`${text}: ${times(above / below)}`];
+	const quiet = ownOf('neighbour-quiet');
+	return [
+		...compared(
+			'A delivery to 10,000 subscribers costs, against one to 100, in bursts',
+			ownOf('burst-100'),
+			ownOf('burst-10000'),
+		),
+		...compared('and one at a time', ownOf('single-100'), ownOf('single-10000')),
+		...compared(
+			"The p99 beside another channel's bursts to 100 subscribers is, against the quiet one",
+			ownOf('neighbour-loud'),
+			quiet,
+		),
+		...compared('and to 1,000', ownOf('neighbour-crowd'), quiet),
+	];
 }
 
 /** Three digits, with K or M. */
 export function figure(value: number): string {
-	if (value >= 1e6) return `${(value / 1e6).toPrecision(3)}M`;
+	if (value >= 999_500) return `${(value / 1e6).toPrecision(3)}M`;
 	if (value >= 10_000) return `${(value / 1e3).toPrecision(3)}K`;
 	return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }

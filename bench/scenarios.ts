@@ -58,6 +58,15 @@ const sized = (id: string, name: string, payloadBytes: number, quick?: Traffic):
 	...(quick && { quick }),
 });
 
+const beside = (id: string, question: string, subscribersPerChannel: number): Scenario => ({
+	id,
+	question,
+	unit: 'deliveries',
+	decides: 'p99',
+	work: probe,
+	beside: { ...burst, subscribersPerChannel, burstsPerSecond: 10 },
+});
+
 function count(subscribers: number): string {
 	return subscribers === 1 ? 'itself alone' : `${subscribers.toLocaleString('en')} subscribers`;
 }
@@ -155,15 +164,12 @@ export const scenarios: readonly Scenario[] = [
 		decides: 'p99',
 		work: probe,
 	},
-	{
-		id: 'neighbour-loud',
-		question:
-			'The same echo while another channel gets a burst of 64 messages for 100 subscribers ten times a second: what does a neighbour notice?',
-		unit: 'deliveries',
-		decides: 'p99',
-		work: probe,
-		beside: { ...burst, subscribersPerChannel: 100, burstsPerSecond: 10 },
-	},
+	beside(
+		'neighbour-loud',
+		'The same echo while another channel gets a burst of 64 messages for 100 subscribers ten times a second: what does a neighbour notice?',
+		100,
+	),
+	beside('neighbour-crowd', 'The same, for 1,000 subscribers: a tenth of the time goes to the neighbour.', 1_000),
 	{
 		id: 'connects',
 		question: 'Handshakes, 100 at a time, until 5,000 websockets are open: what does a storm of reconnecting clients cost?',
@@ -182,10 +188,10 @@ export const scenarios: readonly Scenario[] = [
 	},
 	{
 		id: 'idle',
-		question: '15,000 idle websockets, each on a channel of its own: how much memory does one take?',
+		question: '15,000 idle websockets, each on a channel of its own: how much memory does each of the last 10,000 add?',
 		unit: 'bytes',
 		decides: 'memory',
-		work: { kind: 'idle', base: 1_000, count: 15_000 },
+		work: { kind: 'idle', base: 5_000, count: 10_000 },
 		quick: { kind: 'idle', base: 500, count: 3_000 },
 	},
 	{

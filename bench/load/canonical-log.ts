@@ -1,10 +1,14 @@
 // The checker: the one order of a channel's deliveries, and whether each subscriber has received exactly that.
 import type { Envelope } from './dialect.js';
 
-/** A message's text begins with these: who published it, and its number from there, each followed by a space. */
-const publisherDigits = 4;
+/**
+ * A message's text begins with these: who published it, counted over all channels, so that a message on the wrong one is found out;
+ * and its number from there; each followed by a space.
+ */
+const publisherDigits = 5;
 const numberDigits = 10;
-export const payloadBytesMin = publisherDigits + 1 + numberDigits + 1;
+const textStart = publisherDigits + 1 + numberDigits + 1;
+const space = 0x20;
 
 /** The payload of one publisher's messages; `writeNumber` fills in which one. */
 export function payloadTemplate(publisher: number, payloadBytes: number): Buffer {
@@ -35,8 +39,8 @@ function readDigits(bytes: Buffer, start: number, count: number): number {
 export type LogParts = {
 	readonly envelope: Envelope;
 	readonly payloadBytes: number;
-	/** How many messages a publisher has sent so far; whatever is delivered beyond was never sent. */
-	sent(publisher: number): number;
+	/** How many messages a publisher of this channel has sent so far; undefined if it is none. */
+	sent(publisher: number): number | undefined;
 	/** Called for each message as it enters the log, with the position of its end. */
 	onMessage(publisher: number, number: number, end: number): void;
 	/** The position of the subscriber that has received least; nothing before it is needed any more. */
@@ -66,7 +70,7 @@ export class CanonicalLog {
 		this.firstByte = parts.envelope.before[0] as number;
 		this.#payloadStart = parts.envelope.before.length;
 		// What follows the digits is the same in every message.
-		this.#rest = Buffer.concat([payloadTemplate(0, parts.payloadBytes).subarray(payloadBytesMin), parts.envelope.after]);
+		this.#rest = Buffer.concat([payloadTemplate(0, parts.payloadBytes).subarray(textStart), parts.envelope.after]);
 		this.#bytes = Buffer.allocUnsafe(Math.max(bytesHint, this.deliveryBytes));
 	}
 
@@ -111,16 +115,24 @@ export class CanonicalLog {
 	}
 
 	#wrongMessage(start: number): string | undefined {
+		const bytes = this.#bytes;
 		const { before } = this.#parts.envelope;
-		if (before.compare(this.#bytes, start, start + before.length) !== 0) return 'corrupt: not the start of a delivery';
+		if (before.compare(bytes, start, start + before.length) !== 0) return 'corrupt: not the start of a delivery';
 		const payload = start + this.#payloadStart;
-		const publisher = readDigits(this.#bytes, payload, publisherDigits);
-		const number = readDigits(this.#bytes, payload + publisherDigits + 1, numberDigits);
-		const rest = payload + payloadBytesMin;
-		if (!(publisher >= 0 && number >= 0) || this.#rest.compare(this.#bytes, rest, rest + this.#rest.length) !== 0)
-			return `corrupt: a message of publisher ${publisher} is not as it was sent`;
+		const publisher = readDigits(bytes, payload, publisherDigits);
+		const number = readDigits(bytes, payload + publisherDigits + 1, numberDigits);
+		const text = payload + textStart;
+		const isWhole =
+			publisher >= 0 &&
+			number >= 0 &&
+			bytes[payload + publisherDigits] === space &&
+			bytes[text - 1] === space &&
+			this.#rest.compare(bytes, text, text + this.#rest.length) === 0;
+		if (!isWhole) return `corrupt: a message of publisher ${publisher} is not as it was sent`;
+		const sent = this.#parts.sent(publisher);
+		if (sent === undefined) return `corrupt: publisher ${publisher} does not publish to this channel`;
+		if (number >= sent) return `corrupt: message ${number} of publisher ${publisher} was never sent`;
 		const expected = this.#numbers.get(publisher) ?? 0;
-		if (number >= this.#parts.sent(publisher)) return `corrupt: message ${number} of publisher ${publisher} was never sent`;
 		if (number < expected)
 			return `doubled or out of order: message ${number} of publisher ${publisher} comes after ${expected - 1}`;
 		if (number > expected)

@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { type Connection, each, subscribe } from './connection.js';
 import { clientHeader, dialects } from './dialect.js';
 import type { Churn, Connects, Idle, Job, Measurement } from './job.js';
-import { memoryBytes } from './proc.js';
+import { cpuSeconds, memoryBytes } from './proc.js';
 import { Stopwatch } from './stopwatch.js';
 
 const connectsAtOnce = 100;
@@ -12,16 +12,18 @@ const connectsAtOnce = 100;
 const restMs = 1_000;
 const pathCount = 1_000;
 
-/** Opens `count` websockets and drops them all, over and over. Dropping is not measured. */
+/** Opens `count` websockets and drops them all, over and over. Dropping is not measured, nor what the server still does of it. */
 export async function runConnects({ target, measureMs }: Job, work: Connects, onMeasuring: () => void): Promise<Measurement> {
 	const dialect = dialects[target.dialect];
 	const total = { amount: 0, wallSeconds: 0, serverCpuSeconds: 0, loadCpuSeconds: 0 };
 	let isWarm = false;
 	while (total.wallSeconds * 1_000 < measureMs) {
 		const watch = new Stopwatch(target.pids);
-		const connections = await each(work.count, work.atOnce, (index) => subscribe(target, dialect, `/bench/${index % pathCount}`));
+		const open = await openAll(work.count, work.atOnce, (index) => subscribe(target, dialect, `/bench/${index % pathCount}`));
 		const { wallSeconds, serverCpuSeconds, loadCpuShare } = watch.stop(work.count);
-		await drop(connections);
+		open.check();
+		await drop(open.connections);
+		await atRest(target.pids);
 		// The first turn is the warm-up.
 		if (isWarm) {
 			total.amount += work.count;
@@ -37,14 +39,45 @@ export async function runConnects({ target, measureMs }: Job, work: Connects, on
 	return { amount, wallSeconds, serverCpuSeconds, loadCpuShare: loadCpuSeconds / wallSeconds };
 }
 
+type Open = { readonly connections: readonly Connection[]; check(): void };
+
+/** Opens websockets; `check` throws if any of them was cut since. */
+async function openAll(count: number, atOnce: number, open: (index: number) => Promise<Connection>): Promise<Open> {
+	let cut = 0;
+	const connections = await each(count, atOnce, async (index) => {
+		const connection = await open(index);
+		connection.onGone = () => {
+			cut++;
+		};
+		return connection;
+	});
+	return {
+		connections,
+		check() {
+			if (cut > 0) throw new Error(`${cut} of ${count} idle connections were cut`);
+		},
+	};
+}
+
 /** With a reset, so that no port of this machine waits out a minute. */
-async function drop(connections: Connection[]): Promise<void> {
+async function drop(connections: readonly Connection[]): Promise<void> {
 	const closed = connections.map((connection) => {
 		connection.onGone = () => {};
 		return once(connection.socket, 'close');
 	});
 	for (const { socket } of connections) socket.resetAndDestroy();
 	await Promise.all(closed);
+}
+
+/** Until the server has nothing to do any more, for two seconds at most. */
+async function atRest(pids: readonly number[]): Promise<void> {
+	let before = Number.NEGATIVE_INFINITY;
+	for (let looks = 0; looks < 40; looks++) {
+		const now = cpuSeconds(pids);
+		if (now - before < 0.000_5) return;
+		before = now;
+		await wait(50);
+	}
 }
 
 export async function runChurn({ target, warmUpMs, measureMs }: Job, work: Churn, onMeasuring: () => void): Promise<Measurement> {
@@ -100,21 +133,19 @@ async function visit(target: Job['target'], path: string): Promise<void> {
 	});
 }
 
-/** Bytes per connection: what `count` more of them add to the server's memory. */
+/** Bytes per connection: what `count` more of them add to the server's memory. The first ones bring it to where it stays. */
 export async function runIdle({ target }: Job, work: Idle, onMeasuring: () => void): Promise<Measurement> {
 	const dialect = dialects[target.dialect];
 	const watch = new Stopwatch(target.pids);
-	await each(work.base, connectsAtOnce, (index) => subscribe(target, dialect, `/bench/base/${index}`));
+	const first = await openAll(work.base, connectsAtOnce, (index) => subscribe(target, dialect, `/bench/base/${index}`));
 	await wait(restMs);
 	onMeasuring();
 	const before = memoryBytes(target.pids);
-	const connections = await each(work.count, connectsAtOnce, (index) => subscribe(target, dialect, `/bench/${index}`));
-	let cut = 0;
-	for (const connection of connections)
-		connection.onGone = () => {
-			cut++;
-		};
+	const more = await openAll(work.count, connectsAtOnce, (index) => subscribe(target, dialect, `/bench/${index}`));
 	await wait(restMs);
-	if (cut > 0) throw new Error(`${cut} idle connections were cut`);
-	return watch.stop((memoryBytes(target.pids) - before) / work.count);
+	first.check();
+	more.check();
+	const bytes = memoryBytes(target.pids) - before;
+	if (target.pids.length > 0 && bytes <= 0) throw new Error('the memory did not grow: something else gave some back meanwhile');
+	return watch.stop(bytes / work.count);
 }

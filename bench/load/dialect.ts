@@ -18,6 +18,8 @@ export type Dialect = {
 	deliveryEnvelope(path: string, payloadBytes: number): Envelope;
 	/** How long a message is that carries no delivery, such as a ping, if one stands here; 0 if not, undefined if more must come. */
 	controlBytes(bytes: Buffer): number | undefined;
+	/** What such a message is to be answered with, if with anything: servers drop whom they take for dead. */
+	answer(control: Buffer): Buffer | undefined;
 	/** Why the server closes, if it says so here. */
 	closing(bytes: Buffer): string | undefined;
 };
@@ -25,8 +27,10 @@ export type Dialect = {
 const nothing = Buffer.alloc(0);
 const text = 0x81;
 const binary = 0x82;
+const ping = 0x89;
+const pong = 0x8a;
 
-/** The header of a client's frame (RFC 6455, section 5.2). The masking key is 0: legal, and a server does the same work. */
+/** The header of a client's frame (RFC 6455, section 5.2). The masking key is 0: legal, and no work for us. */
 export function clientHeader(firstByte: number, payloadBytes: number): Buffer {
 	const header = frameHeader(firstByte, payloadBytes);
 	header[1] = (header[1] as number) | 0x80;
@@ -56,10 +60,11 @@ const websocket: Dialect = {
 	deliveryEnvelope: (_path, payloadBytes) => ({ before: frameHeader(text, payloadBytes), after: nothing }),
 	controlBytes(bytes) {
 		// A ping or a pong; at most 125 bytes (RFC 6455, section 5.5).
-		if (bytes[0] !== 0x89 && bytes[0] !== 0x8a) return 0;
+		if (bytes[0] !== ping && bytes[0] !== pong) return 0;
 		const length = bytes[1];
 		return length === undefined || bytes.length < 2 + length ? undefined : 2 + length;
 	},
+	answer: (control) => (control[0] === ping ? inFrame(pong, control.subarray(2)) : undefined),
 	closing(bytes) {
 		if (bytes[0] !== 0x88) return undefined;
 		return bytes.length < 4
@@ -86,6 +91,7 @@ const mqtt: Dialect = {
 	},
 	deliveryEnvelope: (path, payloadBytes) => ({ before: mqttPublishHead(path, payloadBytes), after: nothing }),
 	controlBytes: () => 0,
+	answer: () => undefined,
 	// MQTT 3.1.1 servers just close.
 	closing: () => undefined,
 };
@@ -141,6 +147,7 @@ const nats: Dialect = {
 		const end = bytes.indexOf('\r\n');
 		return end < 0 ? undefined : end + 2;
 	},
+	answer: (control) => (control.toString('latin1') === 'PING\r\n' ? inFrame(binary, Buffer.from('PONG\r\n')) : undefined),
 	closing: (bytes) => (bytes.subarray(0, 4).toString('latin1') === '-ERR' ? bytes.toString('latin1', 0, 80) : undefined),
 };
 

@@ -1,19 +1,25 @@
 // What the kernel tells of processes: see proc(5).
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
-// Fixed for user space on every Linux architecture that Node supports (USER_HZ).
-const ticksPerSecond = 100;
-
-/** The CPU time that these processes have used, user and system, dead threads included, in seconds. */
+/**
+ * The CPU time that the threads of these processes have used, user and system, in seconds, to the nanosecond: the ticks of
+ * /proc/<pid>/stat are too coarse for a server that mostly waits. A thread that ends takes its time with it.
+ */
 export function cpuSeconds(pids: readonly number[]): number {
-	let ticks = 0;
+	let nanoseconds = 0;
 	for (const pid of pids) {
-		const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-		// The second field, the name in parentheses, may hold spaces: utime and stime are the 12th and 13th after it.
-		const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-		ticks += Number(fields[11]) + Number(fields[12]);
+		for (const thread of readdirSync(`/proc/${pid}/task`))
+			nanoseconds += threadNanoseconds(`/proc/${pid}/task/${thread}/schedstat`);
 	}
-	return ticks / ticksPerSecond;
+	return nanoseconds / 1e9;
+}
+
+function threadNanoseconds(schedstat: string): number {
+	try {
+		return Number.parseInt(readFileSync(schedstat, 'latin1'), 10);
+	} catch {
+		return 0; // It has ended since it was listed.
+	}
 }
 
 /** The memory of these processes in bytes; what they share counts once (PSS). */

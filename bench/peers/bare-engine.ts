@@ -6,6 +6,7 @@ import { isUtf8 } from 'node:buffer';
 
 const [port, when, checks, cert_file_name, key_file_name] = process.argv.slice(2);
 const app = cert_file_name && key_file_name ? uWS.SSLApp({ cert_file_name, key_file_name }) : uWS.App();
+const counts = new Map<string, number>();
 let deferred: { path: string; message: Uint8Array }[] = [];
 
 function publish(path: string, message: ArrayBuffer): void {
@@ -34,7 +35,13 @@ app.ws<{ path: string }>('/*', {
 		res.upgrade({ path: req.getUrl() }, req.getHeader('sec-websocket-key'), protocol, '', context);
 	},
 	open(ws) {
-		ws.subscribe(ws.getUserData().path);
+		const { path } = ws.getUserData();
+		ws.subscribe(path);
+		counts.set(path, (counts.get(path) ?? 0) + 1);
+	},
+	close(ws) {
+		const { path } = ws.getUserData();
+		counts.set(path, (counts.get(path) ?? 0) - 1);
 	},
 	message(ws, message) {
 		publish(ws.getUserData().path, message);
@@ -59,7 +66,7 @@ app.post('/*', (res, req) => {
 		} else if (bytes > 65_536 || !isUtf8(chunk)) {
 			res.writeStatus('400 Bad Request').end('bad body\n');
 		} else {
-			const subscribers = app.numSubscribers(path);
+			const subscribers = counts.get(path) ?? 0;
 			publish(path, chunk);
 			res.writeHeader('Content-Type', 'text/plain; charset=utf-8').writeHeader('X-Subscribers', String(subscribers)).end('OK\n');
 		}
@@ -68,16 +75,18 @@ app.post('/*', (res, req) => {
 
 /** What the protocol demands: a path that decodes to UTF-8 of a bounded length, and one unambiguous length of the body. */
 function checkedPath(req: uWS.HttpRequest): string | undefined {
-	let repeated = false;
-	const seen = new Set<string>();
+	let lengths = 0;
+	let encodings = 0;
+	let hosts = 0;
 	req.forEach((name) => {
-		if (name !== 'content-length' && name !== 'transfer-encoding' && name !== 'host') return;
-		repeated ||= seen.has(name);
-		seen.add(name);
+		if (name === 'content-length') lengths++;
+		else if (name === 'transfer-encoding') encodings++;
+		else if (name === 'host') hosts++;
 	});
 	const length = req.getHeader('content-length');
 	const encoding = req.getHeader('transfer-encoding');
-	if (repeated || !/^[0-9]*$/.test(length) || (encoding !== '' && encoding !== 'chunked')) return undefined;
+	if (lengths > 1 || encodings > 1 || hosts > 1 || !/^[0-9]*$/.test(length) || (encoding !== '' && encoding !== 'chunked'))
+		return undefined;
 	const path = req.getUrl();
 	if (path.length > 4_096 || path.includes('\u{fffd}')) return undefined;
 	if (!path.includes('%')) return path;

@@ -10,6 +10,7 @@ declare const Bun: {
 	serve(options: {
 		hostname: string;
 		port: number;
+		development: boolean;
 		tls?: { cert: string; key: string };
 		fetch(request: Request, server: Server): Response | undefined | Promise<Response | undefined>;
 		websocket: {
@@ -27,9 +28,10 @@ const [port, cert, key] = process.argv.slice(2);
 const server = Bun.serve({
 	hostname: '127.0.0.1',
 	port: Number(port),
+	development: false,
 	...(cert && key && { tls: { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') } }),
 	fetch(request, server) {
-		const path = new URL(request.url).pathname;
+		const path = pathOf(request.url);
 		if (request.method === 'POST') return publishBody(path, request);
 		if (server.upgrade(request, { data: { path } })) return undefined;
 		return new Response('a websocket, please\n', { status: 426 });
@@ -46,6 +48,13 @@ const server = Bun.serve({
 		closeOnBackpressureLimit: true,
 	},
 });
+
+/** Cheaper than a URL object. */
+function pathOf(url: string): string {
+	const start = url.indexOf('/', url.indexOf('//') + 2);
+	const query = url.indexOf('?', start);
+	return query < 0 ? url.slice(start) : url.slice(start, query);
+}
 
 async function publishBody(path: string, request: Request): Promise<Response> {
 	server.publish(path, await request.text());

@@ -43,6 +43,7 @@ export function publishDoor(parts: PublishParts): Door {
 						const bytes = body?.byteLength;
 						log.debug({ event: 'publish', path: name, ip, origin: head.origin, bytes, subscribers: result }, 'published by POST');
 					}
+					// The status, 200, is written by the engine with the first header.
 					res.writeHeader('X-Subscribers', String(result));
 					replyText(res, 200, 'OK', verdict.headers);
 					return undefined;

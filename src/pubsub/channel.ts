@@ -22,7 +22,7 @@ export type Channel = {
 	messagesInTick: number;
 	sentInTick: number;
 	bytesInTick: number;
-	/** Whether the last tick before that one in which something was published here was a burst. */
+	/** Whether the last tick before that one in which something was published here was a burst, however long ago. */
 	isHot: boolean;
 	/** What has not gone out yet, and what has to happen between, in order. */
 	deferred: (Message | (() => void))[];

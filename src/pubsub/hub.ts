@@ -17,8 +17,8 @@ const directPerTickMax = 30;
 
 // What a message costs beside its bytes, so that a flood of tiny ones is paced too.
 const messageOverheadBytes = 64;
-// About a twentieth of a second's work for the engine, so that no channel holds up the others for longer. Rounded up to whole batches of the
-// engine's: shares of 20 messages to 10,000 subscribers cost twice as much as shares of 32.
+// About a twentieth of a second's work for the engine, so that no channel holds up the others for longer. Up to twice as much, if that
+// makes whole batches of the engine's: shares of 20 messages to 10,000 subscribers cost twice as much as shares of 32.
 const deliveriesPerTickMax = 200_000;
 const engineBatchMessages = 32;
 
@@ -239,8 +239,9 @@ export class Hub {
 	}
 
 	#hasSentItsShare({ bytesInTick, sentInTick, admitted }: Channel): boolean {
-		if (bytesInTick >= this.#tickBytesMax) return true;
-		return sentInTick * admitted >= deliveriesPerTickMax && sentInTick % engineBatchMessages === 0;
+		const deliveries = sentInTick * admitted;
+		if (bytesInTick >= this.#tickBytesMax || deliveries >= 2 * deliveriesPerTickMax) return true;
+		return deliveries >= deliveriesPerTickMax && sentInTick % engineBatchMessages === 0;
 	}
 
 	/** Sends what is deferred: the channel's share of this tick if it is paced, else all of it. */

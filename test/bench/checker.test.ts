@@ -33,7 +33,7 @@ const burst: Traffic = {
 	payloadBytes: 64,
 };
 
-async function startMeddler(t: TestContext, meddle: Meddle, { pings = false } = {}): Promise<Job['target']> {
+async function startMeddler(t: TestContext, meddle: Meddle, { pings = false, delayMs = 0 } = {}): Promise<Job['target']> {
 	const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
 	await once(server, 'listening');
 	t.after(() => {
@@ -51,7 +51,10 @@ async function startMeddler(t: TestContext, meddle: Meddle, { pings = false } = 
 			counts.set(url, nth + 1);
 			for (const [subscriber, other] of [...clients].entries()) {
 				if (pings) other.ping('are you there');
-				for (const piece of meddle(message, subscriber, nth)) other.send(piece, { binary: false });
+				for (const piece of meddle(message, subscriber, nth)) {
+					if (delayMs > 0) setTimeout(() => other.send(piece, { binary: false }), delayMs);
+					else other.send(piece, { binary: false });
+				}
 			}
 		});
 	});
@@ -159,7 +162,8 @@ test('messages of two publishers that one subscriber gets in another order fail 
 });
 
 test('a message with one byte changed, anywhere in it, for one subscriber or for everybody, fails the run', async (t) => {
-	for (const at of [0, 6, 40, 63]) {
+	// In the publisher, after it, in the number, after that, and in the text.
+	for (const at of [0, 5, 8, 16, 40, 63]) {
 		await assert.rejects(
 			judge(
 				t,
@@ -176,13 +180,50 @@ test('a message with one byte changed, anywhere in it, for one subscriber or for
 test('a message that nobody sent fails the run', async (t) => {
 	const invented = (message: Buffer) => {
 		const copy = Buffer.from(message);
-		copy.write('0000999999', 5, 'latin1');
+		copy.write('0000999999', 6, 'latin1');
 		return [message, copy];
 	};
 	await assert.rejects(
 		judge(t, (message, _subscriber, nth) => (nth === 30 ? invented(message) : [message])),
 		/was never sent/,
 	);
+});
+
+test('a message that lands on another channel fails the run', async (t) => {
+	const work = { ...burst, channels: 2, subscribersPerChannel: 1, publishersAtOnce: 2, window: 1 };
+	const held: Buffer[] = [];
+	// The channels change messages with one another, number by number.
+	const swap: Meddle = (message) => {
+		held.push(message);
+		return held.length % 2 === 0 ? [held.at(-2) as Buffer] : [];
+	};
+	await assert.rejects(judge(t, swap, work), /does not publish to this channel|lost/);
+});
+
+test('latency counts from when a message was due, also while others are on their way', async (t) => {
+	const target = await startMeddler(t, honest, { delayMs: 40 });
+	const work = { ...burst, subscribersPerChannel: 1, window: 1, burstsPerSecond: 200 };
+	const { latency } = await runTraffic({ target, work, warmUpMs: 100, measureMs: 300 }, work, () => {});
+	assert.ok(latency && latency.p50 >= 39 && latency.p50 < 200, JSON.stringify(latency));
+});
+
+test('pings are answered', async (t) => {
+	const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+	await once(server, 'listening');
+	t.after(() => server.close());
+	let pongs = 0;
+	server.on('connection', (client) => {
+		client.ping('well?');
+		client.on('pong', (data) => {
+			assert.equal(String(data), 'well?');
+			pongs++;
+		});
+		client.on('message', (message) => client.send(message, { binary: false }));
+	});
+	const target = { ...(await startMeddler(t, honest)), port: (server.address() as AddressInfo).port };
+	const work = { ...burst, subscribersPerChannel: 1 };
+	await runTraffic({ target, work, warmUpMs: 20, measureMs: 50 }, work, () => {});
+	assert.equal(pongs, 1);
 });
 
 test('a subscriber that is cut fails the run, with the reason that the server gives', async (t) => {

@@ -114,6 +114,18 @@ test('so are many deliveries, tick by tick without a rest, in whole batches of t
 	assert.equal(hub.hasDeferred, false);
 });
 
+test('no more than 400,000 of them are made in a tick, but for a single message to more', async () => {
+	const { hub, out, publish } = recordedHub(1_024 * 1_048_576);
+	for (let i = 0; i < 40_000; i++) hub.join(room, someone(), admit);
+	for (let i = 0; i < 25; i++) publish(room, String(i));
+	assert.equal(out.length, 10);
+	await tickEnd();
+	for (const expected of [20, 25]) {
+		await tickEnd();
+		assert.equal(out.length, expected);
+	}
+});
+
 test('a burst of a lone subscriber goes out at once, until it has sent its share', async (t) => {
 	t.mock.timers.enable({ apis: ['setTimeout'] });
 	const { hub, out } = recordedHub(64 * 400);
