@@ -40,7 +40,7 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 	function show(name: ChannelName): AdminAnswer {
 		const channel = hub.find(name);
 		if (channel === undefined) return nobody;
-		return json(200, { channel: name, subscribers: channel.subscribers, backlog: channel.deferredBytes });
+		return json(200, { channel: name, subscribers: channel.subscribers, backlog: channel.outbox?.deferredBytes ?? 0 });
 	}
 
 	async function post(name: ChannelName, { req }: AdminRequest): Promise<AdminAnswer> {

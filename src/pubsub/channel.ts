@@ -17,6 +17,12 @@ export type Channel = {
 	subscribers: number;
 	/** Those of them that the fan-out reaches: not yet those who joined behind deferred messages. */
 	admitted: number;
+	/** What it has to send; undefined until something is published here, as it is for most of very many channels. */
+	outbox: Outbox | undefined;
+};
+
+/** What a channel sends, and how much of it in one tick. */
+export type Outbox = {
 	/** The last tick in which something was published here or went out, and in that tick: messages published, messages and bytes sent. */
 	tick: number;
 	messagesInTick: number;
@@ -30,21 +36,11 @@ export type Channel = {
 };
 
 export function newChannel(name: ChannelName, topic: string): Channel {
-	return {
-		name,
-		topic,
-		place: 0,
-		newest: undefined,
-		isClosing: false,
-		subscribers: 0,
-		admitted: 0,
-		// No tick, nor the one before any. A small integer, because V8 boxes a number that began as anything else.
-		tick: -2,
-		messagesInTick: 0,
-		sentInTick: 0,
-		bytesInTick: 0,
-		isHot: false,
-		deferred: [],
-		deferredBytes: 0,
-	};
+	return { name, topic, place: 0, newest: undefined, isClosing: false, subscribers: 0, admitted: 0, outbox: undefined };
+}
+
+export function newOutbox(): Outbox {
+	// No tick. A small integer, because V8 boxes a number that began as anything else.
+	const tick = -1;
+	return { tick, messagesInTick: 0, sentInTick: 0, bytesInTick: 0, isHot: false, deferred: [], deferredBytes: 0 };
 }

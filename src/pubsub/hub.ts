@@ -1,6 +1,6 @@
 // Channels from their first subscriber to their last, the order of their messages, and when these go out.
 // Knows no network: the fan-out is handed to it.
-import { type Channel, newChannel } from './channel.js';
+import { type Channel, newChannel, newOutbox, type Outbox } from './channel.js';
 import type { ChannelName } from './channel-name.js';
 import { addMember, type Member, removeMember } from './members.js';
 import { type Message, trustedMessage } from './message.js';
@@ -119,8 +119,11 @@ export class Hub {
 		removeMember(channel, member);
 		if (wasAdmitted) channel.admitted--;
 		if (--channel.subscribers > 0) return;
-		channel.deferred = [];
-		this.#countDeferred(channel, -channel.deferredBytes);
+		const { outbox } = channel;
+		if (outbox !== undefined) {
+			outbox.deferred = [];
+			this.#countDeferred(outbox, -outbox.deferredBytes);
+		}
 		const onEmpty = this.#closing.get(channel);
 		if (onEmpty === undefined) {
 			this.#free(channel);
@@ -157,18 +160,21 @@ export class Hub {
 	 * nothing is gained by deferring.
 	 */
 	publish(channel: Channel, message: Message, isEcho = false): void {
-		this.#beginTick(channel);
-		channel.messagesInTick++;
+		channel.outbox ??= newOutbox();
+		const { outbox } = channel;
+		this.#beginTick(outbox);
+		outbox.messagesInTick++;
 		const isGathered = isEcho && this.#directPerTickMax > 0;
-		const isBurst = !isGathered && (channel.isHot || channel.messagesInTick > this.#directPerTickMax);
-		if (isBurst || this.#hasSentItsShare(channel) || channel.deferred.length > 0) this.#defer(channel, message);
-		else this.#deliver(channel, message);
+		const isBurst = !isGathered && (outbox.isHot || outbox.messagesInTick > this.#directPerTickMax);
+		if (isBurst || this.#hasSentItsShare(outbox, channel.admitted) || outbox.deferred.length > 0)
+			this.#defer(channel, outbox, message);
+		else this.#deliver(channel, outbox, message);
 	}
 
 	/** Does something to a channel's subscribers after all that is published so far, and before all that comes. */
-	inOrder(channel: Channel, action: () => void): void {
-		if (channel.deferred.length === 0) action();
-		else channel.deferred.push(action);
+	inOrder({ outbox }: Channel, action: () => void): void {
+		if (outbox === undefined || outbox.deferred.length === 0) action();
+		else outbox.deferred.push(action);
 	}
 
 	/** Whether anything has not gone out yet. */
@@ -178,17 +184,19 @@ export class Hub {
 
 	/** Sends all that is deferred, whatever it does to slow readers. */
 	flush(): void {
-		for (const channel of [...this.#deferring, ...this.#resting]) this.#sendDeferred(channel, false);
+		for (const channel of [...this.#deferring, ...this.#resting]) {
+			if (channel.outbox !== undefined) this.#sendDeferred(channel, channel.outbox, false);
+		}
 	}
 
-	#beginTick(channel: Channel): void {
-		if (channel.tick === this.#tick) return;
+	#beginTick(outbox: Outbox): void {
+		if (outbox.tick === this.#tick) return;
 		// A tick that only sends what was deferred tells nothing.
-		if (channel.messagesInTick > 0) channel.isHot = channel.messagesInTick > this.#directPerTickMax;
-		channel.tick = this.#tick;
-		channel.messagesInTick = 0;
-		channel.bytesInTick = 0;
-		channel.sentInTick = 0;
+		if (outbox.messagesInTick > 0) outbox.isHot = outbox.messagesInTick > this.#directPerTickMax;
+		outbox.tick = this.#tick;
+		outbox.messagesInTick = 0;
+		outbox.bytesInTick = 0;
+		outbox.sentInTick = 0;
 		this.#scheduleTickEnd();
 	}
 
@@ -214,9 +222,11 @@ export class Hub {
 	};
 
 	#sendShare(channel: Channel): void {
-		this.#sendDeferred(channel, true);
-		if (channel.deferred.length === 0) return;
-		if (channel.bytesInTick < this.#tickBytesMax) {
+		const { outbox } = channel;
+		if (outbox === undefined) return;
+		this.#sendDeferred(channel, outbox, true);
+		if (outbox.deferred.length === 0) return;
+		if (outbox.bytesInTick < this.#tickBytesMax) {
 			// Its readers are not the limit, only the others' patience.
 			this.#deferring.add(channel);
 			this.#scheduleTickEnd();
@@ -226,47 +236,48 @@ export class Hub {
 		this.#resting.add(channel);
 	}
 
-	#defer(channel: Channel, message: Message): void {
+	#defer(channel: Channel, outbox: Outbox, message: Message): void {
 		if (!this.#resting.has(channel)) this.#deferring.add(channel);
 		// Copied, because the engine takes the bytes back when the handler returns.
-		channel.deferred.push(trustedMessage(copyOf(message.bytes), message.isBinary));
-		this.#countDeferred(channel, message.bytes.byteLength + messageOverheadBytes);
+		outbox.deferred.push(trustedMessage(copyOf(message.bytes), message.isBinary));
+		this.#countDeferred(outbox, message.bytes.byteLength + messageOverheadBytes);
 	}
 
-	#countDeferred(channel: Channel, bytes: number): void {
-		channel.deferredBytes += bytes;
+	#countDeferred(outbox: Outbox, bytes: number): void {
+		outbox.deferredBytes += bytes;
 		this.#deferredBytes += bytes;
 	}
 
-	#hasSentItsShare({ bytesInTick, sentInTick, admitted }: Channel): boolean {
-		const deliveries = sentInTick * admitted;
+	#hasSentItsShare({ bytesInTick, sentInTick }: Outbox, subscribers: number): boolean {
+		const deliveries = sentInTick * subscribers;
 		if (bytesInTick >= this.#tickBytesMax || deliveries >= 2 * deliveriesPerTickMax) return true;
 		return deliveries >= deliveriesPerTickMax && sentInTick % engineBatchMessages === 0;
 	}
 
 	/** Sends what is deferred: the channel's share of this tick if it is paced, else all of it. */
-	#sendDeferred(channel: Channel, isPaced: boolean): void {
-		if (channel.deferred.length === 0) return;
-		this.#beginTick(channel);
+	#sendDeferred(channel: Channel, outbox: Outbox, isPaced: boolean): void {
+		if (outbox.deferred.length === 0) return;
+		this.#beginTick(outbox);
 		let sent = 0;
-		for (const next of channel.deferred) {
+		for (const next of outbox.deferred) {
 			// The last subscriber may go while we send.
 			if (channel.subscribers === 0) return;
-			if (isPaced && this.#hasSentItsShare(channel) && channel.deferredBytes <= this.#deferredBytesMax) break;
+			const mayWait = isPaced && outbox.deferredBytes <= this.#deferredBytesMax;
+			if (mayWait && this.#hasSentItsShare(outbox, channel.admitted)) break;
 			sent++;
 			if (typeof next === 'function') {
 				next();
 			} else {
-				this.#countDeferred(channel, -(next.bytes.byteLength + messageOverheadBytes));
-				this.#deliver(channel, next);
+				this.#countDeferred(outbox, -(next.bytes.byteLength + messageOverheadBytes));
+				this.#deliver(channel, outbox, next);
 			}
 		}
-		channel.deferred = channel.deferred.slice(sent);
+		outbox.deferred = outbox.deferred.slice(sent);
 	}
 
-	#deliver(channel: Channel, message: Message): void {
-		channel.bytesInTick += message.bytes.byteLength + messageOverheadBytes;
-		channel.sentInTick++;
+	#deliver(channel: Channel, outbox: Outbox, message: Message): void {
+		outbox.bytesInTick += message.bytes.byteLength + messageOverheadBytes;
+		outbox.sentInTick++;
 		this.#deliveries += channel.admitted;
 		this.#deliveredBytes += channel.admitted * message.bytes.byteLength;
 		this.#fanOut(channel.topic, message);
