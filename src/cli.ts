@@ -33,7 +33,11 @@ function logStart(log: Log, version: string, options: Options, server: Server): 
 	const mport = server.operatorAddress ? formatAddress(server.operatorAddress) : 'off';
 	const page = pageUrl(server.address, options.tlsCert === undefined ? 'http' : 'https');
 	const hint = page === undefined ? '' : `; open ${page}`;
-	log.info({ event: 'start', version, addr, mport, page }, `pathcast ${version} listens on ${addr}, operator on ${mport}${hint}`);
+	const { connectionsMax } = server;
+	log.info(
+		{ event: 'start', version, addr, mport, page, connectionsMax },
+		`pathcast ${version} listens on ${addr}, operator on ${mport}${hint}`,
+	);
 }
 
 function pageUrl(address: Address, scheme: string): string | undefined {

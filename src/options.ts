@@ -16,7 +16,7 @@ import {
 
 /** One option. `value` names its value in --help; without it, the option is on or off. */
 export type OptionRow<Value> = {
-	readonly group: 'Listening' | 'Messages' | 'Who may connect' | 'Logging';
+	readonly group: 'Listening' | 'Messages' | 'Who may connect' | 'Limits' | 'Logging';
 	readonly value?: string;
 	readonly default: string;
 	readonly help: string;
@@ -132,6 +132,27 @@ export const optionTable = {
 		default: '4MiB',
 		help: 'Disconnect a subscriber that lags this far behind. At least --max-message, at most 1024MiB.',
 		parse: parseSize(1_024, 1_024 * 1_048_576),
+	},
+	maxConnections: {
+		group: 'Limits',
+		value: 'count',
+		default: '0',
+		help: 'The most websockets at a time; 0 for as many as the limit of file descriptors (ulimit -n) allows, which the start line of the log tells.',
+		parse: parseCount(0, 100_000_000),
+	},
+	maxChannels: {
+		group: 'Limits',
+		value: 'count',
+		default: '0',
+		help: 'The most channels at a time, or 0 for any number.',
+		parse: parseCount(0, 100_000_000),
+	},
+	maxSubscribers: {
+		group: 'Limits',
+		value: 'count',
+		default: '0',
+		help: 'The most subscribers of one channel, or 0 for any number.',
+		parse: parseCount(0, 100_000_000),
 	},
 	log: {
 		group: 'Logging',

@@ -1,6 +1,7 @@
 // Puts the parts together: every route, and who knows whom.
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
+import { admission } from './doors/admission.js';
 import { openDoor, type RefusalListener } from './doors/door.js';
 import { isHandshake } from './doors/handshake.js';
 import { optionsDoor, otherMethodDoor } from './doors/methods.js';
@@ -16,6 +17,7 @@ import { type Address, bindable, listenError, type TcpAddress, whyNotListening }
 import { boundPort, startAdmin } from './operations/admin.js';
 import { channelEndpoints } from './operations/channels.js';
 import { type ClientAddress, clientAddressBehind } from './operations/client-address.js';
+import { connectionLimit, readOpenFilesMax } from './operations/descriptors.js';
 import { channelCloser, closeAll, InFlight } from './operations/drain.js';
 import { healthEndpoints } from './operations/health.js';
 import { type Log, rateLimited } from './operations/log.js';
@@ -32,6 +34,8 @@ export type Server = {
 	readonly address: Address;
 	/** The operator's listener, unless it is off. */
 	readonly operatorAddress: TcpAddress | undefined;
+	/** How many websockets it takes. */
+	readonly connectionsMax: number;
 	/** Stops listening, lets requests finish, closes every websocket with 1012, and drops what peers leave open. */
 	stop(): Promise<void>;
 };
@@ -59,6 +63,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const sockets = new Set<Socket<Subscriber>>();
 	const inFlight = new InFlight();
 	const clientAddress = clientAddressBehind(options.trustProxy);
+	const connectionsMax = connectionLimit(options.maxConnections, readOpenFilesMax(), log);
 	let state: 'starting' | 'ready' | 'stopping' = 'starting';
 
 	const allowsPost = options.post === 'public';
@@ -73,6 +78,11 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		log,
 		clientAddress,
 		checkOrigin: originPolicy(options.origin),
+		admit: admission(hub, {
+			connectionsMax,
+			channelsMax: options.maxChannels,
+			subscribersPerChannelMax: options.maxSubscribers,
+		}),
 		onRefused: refusalListener(options, log, metrics, clientAddress),
 		isStopping: () => state === 'stopping',
 		allowsBinary: options.binary,
@@ -124,6 +134,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	return {
 		address: listening.address,
 		operatorAddress: operator && admin && { host: operator.host, port: boundPort(admin) },
+		connectionsMax,
 		stop: async () => {
 			if (state === 'stopping') return;
 			state = 'stopping';

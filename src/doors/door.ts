@@ -43,7 +43,7 @@ export function answer(
 		const refused = serve();
 		if (refused === undefined) return;
 		onRefused(refused, head, res.getRemoteAddress());
-		replyRefused(res, refused, head.method === 'head');
+		replyRefused(res, refused, head.method === 'head', refused.closesConnection === true);
 	} catch (error) {
 		log.error(
 			{ event: 'fault', err: error, path: head.path },
@@ -51,7 +51,7 @@ export function answer(
 		);
 		try {
 			onRefused(fault, head, res.getRemoteAddress());
-			replyRefused(res, fault, head.method === 'head');
+			replyRefused(res, fault, head.method === 'head', false);
 		} catch {
 			// The engine throws if the answer was given, or the client has gone.
 		}

@@ -6,6 +6,8 @@ export type HeaderLines = readonly (readonly [name: string, value: string])[];
 /** Why a request is not served: the label in the metrics and the log. */
 export const refusalCauses = [
 	'body',
+	'channels',
+	'connections',
 	'fault',
 	'framing',
 	'handshake',
@@ -15,6 +17,7 @@ export const refusalCauses = [
 	'path',
 	'size',
 	'stopping',
+	'subscribers',
 ] as const;
 export type RefusalCause = (typeof refusalCauses)[number];
 
@@ -24,6 +27,8 @@ export type Refused = {
 	readonly cause: RefusalCause;
 	readonly reason: string;
 	readonly headers?: HeaderLines;
+	/** Whether the connection ends with the answer, and holds no file descriptor after it. */
+	readonly closesConnection?: boolean;
 };
 
 const statusLines = {
@@ -41,11 +46,14 @@ const statusLines = {
 export type Status = keyof typeof statusLines;
 export type RefusedStatus = Exclude<Status, 200 | 204>;
 
-/** Answers with one line of text. The engine discards what is left of the request's body. */
-export function replyText(res: HttpResponse, status: Status, line: string, headers: HeaderLines = []): void {
+/**
+ * Answers with one line of text. The engine discards what is left of the request's body. `isLast` says so in
+ * `Connection: close` and closes the connection, once requests that have arrived together with this one are answered too.
+ */
+export function replyText(res: HttpResponse, status: Status, line: string, headers: HeaderLines = [], isLast = false): void {
 	writeHead(res, status, headers);
 	res.writeHeader('Content-Type', textPlain);
-	res.end(`${line}\n`);
+	res.end(`${line}\n`, isLast);
 }
 
 /** Answers as a GET would be, without the body (RFC 9110, section 9.3.2). */
@@ -61,9 +69,14 @@ export function replyNothing(res: HttpResponse, headers: HeaderLines): void {
 }
 
 /** Answers why not, to a HEAD without the words. */
-export function replyRefused(res: HttpResponse, { status, reason, headers = [] }: Refused, isHead: boolean): void {
+export function replyRefused(
+	res: HttpResponse,
+	{ status, reason, headers = [] }: Refused,
+	isHead: boolean,
+	isLast: boolean,
+): void {
 	if (isHead) replyHead(res, status, Buffer.byteLength(`${reason}\n`), [['Content-Type', textPlain], ...headers]);
-	else replyText(res, status, reason, headers);
+	else replyText(res, status, reason, headers, isLast);
 }
 
 /**

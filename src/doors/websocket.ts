@@ -7,6 +7,7 @@ import type { Channel } from '../pubsub/channel.js';
 import { type ChannelName, parseChannelName } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
 import { trustedMessage } from '../pubsub/message.js';
+import type { Admission } from './admission.js';
 import { type Door, type DoorParts, openDoor } from './door.js';
 import { firstProtocol, handshakeRefusal } from './handshake.js';
 import { type OriginPolicy, originRefusal } from './origin.js';
@@ -41,6 +42,7 @@ export type DisconnectCause = (typeof disconnectCauses)[number];
 export type WebSocketParts = DoorParts & {
 	readonly hub: Hub;
 	readonly checkOrigin: OriginPolicy;
+	readonly admit: Admission;
 	readonly clientAddress: ClientAddress;
 	/** Every open websocket, so that stopping can close it. */
 	readonly sockets: Set<Socket<Subscriber>>;
@@ -143,7 +145,7 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 }
 
 function upgradeDoor(parts: WebSocketParts): Door<[UpgradeContext]> {
-	const { checkOrigin, clientAddress, isStopping, pathCodePointsMax, log } = parts;
+	const { checkOrigin, admit, clientAddress, isStopping, pathCodePointsMax, log } = parts;
 	const isDebug = log.isLevelEnabled('debug');
 	let connections = 0;
 	return (res, head, context) => {
@@ -153,6 +155,8 @@ function upgradeDoor(parts: WebSocketParts): Door<[UpgradeContext]> {
 		if (typeof name === 'object') return name;
 		if (!checkOrigin(head.origin, head.host).isAllowed) return originRefusal;
 		if (isStopping()) return stopping;
+		const noRoom = admit(name);
+		if (noRoom !== undefined) return noRoom;
 		const seen = isDebug
 			? { conn: ++connections, ip: clientAddress(res.getRemoteAddress(), head.forwardedFor), origin: head.origin }
 			: undefined;

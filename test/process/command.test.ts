@@ -103,6 +103,9 @@ test('a wrong value is one line on standard error that names the flag and the re
 		[['--max-backlog', '0'], /--max-backlog: "0" is not a size from 1KiB to 1024MiB/],
 		[['--max-backlog', '5000MiB'], /--max-backlog: "5000MiB" is not a size/],
 		[['--max-backlog', '32KiB'], /--max-backlog \(32768 bytes\) is below --max-message \(65536 bytes\)/],
+		[['--max-connections', '-1'], '--max-connections: "-1" is not a whole number from 0 to 100000000.'],
+		[['--max-channels', '1e3'], '--max-channels: "1e3" is not a whole number from 0 to 100000000.'],
+		[['--max-subscribers', 'all'], '--max-subscribers: "all" is not a whole number from 0 to 100000000.'],
 		[['--origin', 'example.com'], /--origin: "example\.com" is not a list of origins: write scheme:\/\/host\[:port\]/],
 		[['--origin', 'https://example.com/path'], /--origin: /],
 		[['--origin', 'https://a.example,*'], /--origin: /],
@@ -123,6 +126,8 @@ test('the bounds of every number are good values', async (t) => {
 	for (const args of [
 		['--max-message', '1', '--max-path', '1', '--ping-timeout', '8s', '--max-backlog', '1KiB'],
 		['--max-message', '64MiB', '--max-path', '4096', '--ping-timeout', '960s', '--max-backlog', '1024MiB'],
+		['--max-connections', '1', '--max-channels', '1', '--max-subscribers', '1'],
+		['--max-connections', '100000000', '--max-channels', '100000000', '--max-subscribers', '100000000'],
 		['--ping-timeout', '0'],
 		['--ping-timeout', '16m'],
 	]) {
@@ -145,7 +150,7 @@ test('--help lists every option with its default, --version prints the version',
 	const help = await runCommand(t, ['--help']).ended;
 	assert.deepEqual([help.code, help.stderr], [0, '']);
 	assert.ok(help.stdout.split('\n').every((line) => line.length <= 100));
-	for (const group of ['Listening', 'Who may connect', 'Messages', 'Logging'])
+	for (const group of ['Listening', 'Who may connect', 'Messages', 'Limits', 'Logging'])
 		assert.match(help.stdout, new RegExp(`^${group}:$`, 'm'));
 	const text = help.stdout.replace(/\s+/g, ' ');
 	for (const [name, row] of Object.entries(optionTable)) {

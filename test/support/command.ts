@@ -73,8 +73,18 @@ export class Command {
 	/** Waits until it listens, and gives its port. */
 	async port(): Promise<number> {
 		const { addr } = await this.logged('start');
-		return Number(String(addr).replace(/^.*:/, ''));
+		return portOf(addr);
 	}
+
+	/** The port of the operator's listener. */
+	async operatorPort(): Promise<number> {
+		const { mport } = await this.logged('start');
+		return portOf(mport);
+	}
+}
+
+function portOf(address: unknown): number {
+	return Number(String(address).replace(/^.*:/, ''));
 }
 
 /** Runs `pathcast` with these arguments; the test's end kills it if it is still there. */
@@ -84,7 +94,17 @@ export function runCommand(
 	nodeArgs: readonly string[] = [],
 	env: NodeJS.ProcessEnv = process.env,
 ): Command {
-	const child = spawn(process.execPath, [...nodeArgs, cliPath, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env });
+	return run(t, process.execPath, [...nodeArgs, cliPath, ...args], env);
+}
+
+/** Runs `pathcast` with these arguments in a shell's limit of open files (`ulimit -n`). */
+export function runWithin(t: TestContext, openFilesMax: number, args: readonly string[]): Command {
+	const script = `ulimit -n ${openFilesMax} && exec "$0" "$@"`;
+	return run(t, '/bin/sh', ['-c', script, process.execPath, cliPath, ...args]);
+}
+
+function run(t: TestContext, program: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): Command {
+	const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
 	const command = new Command(child);
 	t.after(async () => {
 		if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');

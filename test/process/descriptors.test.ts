@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { pino } from 'pino';
+import { connectionLimit } from '#src/operations/descriptors.js';
+import { anyPort, runCommand, runWithin } from '../support/command.js';
+
+test('the limit of connections leaves room for everything else, whatever the limit of file descriptors', () => {
+	const warnings: string[] = [];
+	const log = pino({ level: 'warn' }, { write: (line) => void warnings.push(JSON.parse(line).msg) });
+	const cases = [
+		[0, 1, 1],
+		[0, 64, 1],
+		[0, 256, 192],
+		[0, 1_024, 768],
+		[0, 65_536, 64_536],
+		[0, 1_048_576, 1_047_576],
+		[100, 1_024, 100],
+		[100, 128, 64],
+		[2_000_000, 1_048_576, 1_047_576],
+	] as const;
+	for (const [asked, openFiles, limit] of cases)
+		assert.equal(connectionLimit(asked, openFiles, log), limit, `${asked} of ${openFiles}`);
+	assert.deepEqual(
+		warnings.map((line) => /which allows ([0-9]+) websockets/.exec(line)?.[1]),
+		['1', '1', '192', '768', '64', '1047576'],
+	);
+});
+
+test('the start line tells how many connections there may be; a low ulimit -n is warned about', async (t) => {
+	const low = runWithin(t, 256, anyPort);
+	const { connectionsMax } = await low.logged('start');
+	assert.equal(connectionsMax, 192);
+	const { level, msg } = await low.logged('limits');
+	const remedy = 'raise it (in systemd, LimitNOFILE=) for more';
+	assert.deepEqual([level, msg], ['warn', `ulimit -n is 256, which allows 192 websockets: ${remedy}`]);
+
+	const asked = runWithin(t, 256, [...anyPort, '--max-connections', '1000']);
+	assert.equal((await asked.logged('start')).connectionsMax, 192);
+	assert.match(String((await asked.logged('limits')).msg), /192 websockets, not the --max-connections of 1000: raise it/);
+
+	const enough = runCommand(t, [...anyPort, '--max-connections', '100']);
+	assert.equal((await enough.logged('start')).connectionsMax, 100);
+	assert.equal(enough.stdout.split('\n').length, 2, 'no warning');
+});
