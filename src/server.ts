@@ -12,19 +12,19 @@ import { publisher } from './doors/publisher.js';
 import { refusalCauses } from './doors/reply.js';
 import type { RequestHead } from './doors/request-head.js';
 import { disconnectCauses, type Subscriber, webSocketDoor } from './doors/websocket.js';
-import { type App, type Engine, loadEngine, type Socket } from './engine.js';
-import { type Address, bindable, listenError, type TcpAddress, whyNotListening } from './operations/addresses.js';
+import { loadEngine, type Socket } from './engine.js';
+import { type Address, bindable, type TcpAddress } from './operations/addresses.js';
 import { boundPort, startAdmin } from './operations/admin.js';
 import { channelEndpoints } from './operations/channels.js';
 import { type ClientAddress, clientAddressBehind } from './operations/client-address.js';
-import { connectionLimit, readOpenFilesMax } from './operations/descriptors.js';
+import { connectionLimit, pausedWithoutDescriptors, readOpenFilesMax } from './operations/descriptors.js';
 import { channelCloser, closeAll, InFlight } from './operations/drain.js';
 import { healthEndpoints } from './operations/health.js';
+import { listen } from './operations/listening.js';
 import { type Log, rateLimited } from './operations/log.js';
 import { Metrics, metricsExposition, type RequestAim } from './operations/metrics.js';
 import { statsEndpoint } from './operations/stats.js';
 import { checkTls } from './operations/tls.js';
-import { checkSocketPath, ownSocketFile } from './operations/unix-socket.js';
 import type { Options } from './options.js';
 import { parseChannelName } from './pubsub/channel-name.js';
 import { type FanOut, Hub } from './pubsub/hub.js';
@@ -108,7 +108,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 
 	const operator =
 		options.mport === 'off' ? undefined : { ...(await bindable('--mport', options.mport)), name: options.mport.host };
-	const listening = await listen(engine, app, options);
+	const listening = pausedWithoutDescriptors(await listen(engine, app, options.addr, options.addrMode), log);
 	const endpoints = [
 		...healthEndpoints({ exposition: metricsExposition(metrics, hub), isReady: () => state === 'ready' }),
 		statsEndpoint(metrics, hub),
@@ -148,29 +148,6 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			void setTimeout(hasBacklog ? dropLaggingAfterMs : dropAfterMs, undefined, { ref: false }).then(() => app.close());
 		},
 	};
-}
-
-type Listening = { readonly address: Address; stop(): void };
-
-/** Listens where --addr says. Throws a StartError if that cannot be, with nothing deleted. */
-async function listen(engine: Engine, app: App, { addr, addrMode }: Options): Promise<Listening> {
-	if ('path' in addr) {
-		await checkSocketPath(addr.path);
-		const socket = engine.listenOnPath(app, addr.path);
-		if (!socket) throw listenError('--addr', addr, await whyNotListening(addr));
-		const file = ownSocketFile(addr.path, addrMode);
-		return {
-			address: addr,
-			stop() {
-				engine.stopListening(socket);
-				file.remove();
-			},
-		};
-	}
-	const address = await bindable('--addr', addr);
-	const socket = engine.listen(app, address.host, address.port);
-	if (!socket) throw listenError('--addr', address, await whyNotListening(address));
-	return { address: { host: address.host, port: engine.localPort(socket) }, stop: () => engine.stopListening(socket) };
 }
 
 /** Counts refusals, and logs them: at `debug`, but for refused origins, which a configuration may be to blame for. */

@@ -28,12 +28,14 @@ async function connectError(path: string): Promise<string | undefined> {
 }
 
 /** Gives our socket its permissions, and a way to remove it that spares what another server has put in its place since. */
-export function ownSocketFile(path: string, mode: number): { remove(): void } {
+export function ownSocketFile(path: string, mode: number): { isReplaced(): boolean; remove(): void } {
 	chmodSync(path, mode);
 	const inode = lstatSync(path).ino;
+	const inodeNow = () => lstatSync(path, { throwIfNoEntry: false })?.ino;
 	return {
+		isReplaced: () => ![inode, undefined].includes(inodeNow()),
 		remove() {
-			if (lstatSync(path, { throwIfNoEntry: false })?.ino === inode) unlinkSync(path);
+			if (inodeNow() === inode) unlinkSync(path);
 		},
 	};
 }
