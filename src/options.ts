@@ -154,6 +154,13 @@ export const optionTable = {
 		help: 'The most subscribers of one channel, or 0 for any number.',
 		parse: parseCount(0, 100_000_000),
 	},
+	maxRate: {
+		group: 'Limits',
+		value: 'messages',
+		default: '0',
+		help: 'The most messages a second that one websocket may send, empty ones and pings included, or 0 for any number.',
+		parse: parseCount(0, 1_000_000),
+	},
 	log: {
 		group: 'Logging',
 		value: 'file',

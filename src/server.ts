@@ -89,6 +89,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		allowsPublish: options.clientPublish === 'all',
 		echoesKeepalive: options.echoKeepalive,
 		messageBytesMax: options.maxMessage,
+		messagesPerSecondMax: options.maxRate,
 		pathCodePointsMax: options.maxPath,
 		backlogBytesMax: options.maxBacklog,
 		pingTimeoutSeconds: options.pingTimeout,

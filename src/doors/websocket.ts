@@ -8,8 +8,10 @@ import { type ChannelName, parseChannelName } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
 import { trustedMessage } from '../pubsub/message.js';
 import type { Admission } from './admission.js';
+import { Allowance } from './allowance.js';
 import { type Door, type DoorParts, openDoor } from './door.js';
 import { firstProtocol, handshakeRefusal } from './handshake.js';
+import { type MessageRefusal, messageRules, tooFast } from './message-rules.js';
 import { type OriginPolicy, originRefusal } from './origin.js';
 import type { Refused } from './reply.js';
 
@@ -20,6 +22,8 @@ export type Subscriber = {
 	channel: Channel | undefined;
 	/** Whether the fan-out reaches it. */
 	isAdmitted: boolean;
+	/** What it may still send, with `--max-rate`. */
+	readonly allowance: Allowance | undefined;
 	/** Why we close it, once we do. */
 	disconnectCause: DisconnectCause | undefined;
 	/** For the log alone. */
@@ -33,6 +37,7 @@ export const disconnectCauses = [
 	'binary',
 	'receive_only',
 	'too_long',
+	'rate',
 	'fault',
 	'operator',
 	'stopping',
@@ -51,6 +56,8 @@ export type WebSocketParts = DoorParts & {
 	readonly allowsPublish: boolean;
 	readonly echoesKeepalive: boolean;
 	readonly messageBytesMax: number;
+	/** From one websocket; 0 for no limit. */
+	readonly messagesPerSecondMax: number;
 	readonly pathCodePointsMax: number;
 	/** Of user-space backlog; a subscriber beyond it is disconnected. */
 	readonly backlogBytesMax: number;
@@ -63,6 +70,7 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 	const { hub, sockets, isStopping, echoesKeepalive, messageBytesMax, backlogBytesMax, metrics, log } = parts;
 	const isDebug = log.isLevelEnabled('debug');
 	const messageRefusal = messageRules(parts);
+	const rateRefusal = tooFast(parts.messagesPerSecondMax);
 
 	function opened(ws: Socket<Subscriber>): void {
 		const subscriber = ws.getUserData();
@@ -78,11 +86,8 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 	}
 
 	function received(ws: Socket<Subscriber>, bytes: ArrayBuffer, isBinary: boolean): void {
-		const subscriber = ws.getUserData();
-		const { channel } = subscriber;
-		// Refused, or its channel was, and closed as soon as what was published before has gone out.
-		if (channel === undefined || channel.isClosing || subscriber.disconnectCause !== undefined) return;
-		if (closeIfLagging(ws)) return;
+		const channel = channelOfSender(ws);
+		if (channel === undefined) return;
 		if (bytes.byteLength === 0) {
 			metrics.keepalive();
 			if (echoesKeepalive) ws.send('', isBinary);
@@ -90,17 +95,32 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 		}
 		const refusal = messageRefusal(bytes.byteLength, isBinary);
 		if (refusal !== undefined) {
-			subscriber.disconnectCause = refusal.cause;
-			// What was published before this is sent before the close frame.
-			hub.inOrder(channel, () => {
-				if (sockets.has(ws)) ws.end(refusal.code, refusal.reason);
-			});
+			refuse(ws, channel, refusal);
 			return;
 		}
 		metrics.messageReceived('websocket', bytes.byteLength);
 		if (isDebug)
-			log.debug({ event: 'publish', ...seenBy(subscriber, channel), bytes: bytes.byteLength }, 'published by websocket');
+			log.debug({ event: 'publish', ...seenBy(ws.getUserData(), channel), bytes: bytes.byteLength }, 'published by websocket');
 		hub.publish(channel, trustedMessage(bytes, isBinary), channel.subscribers === 1);
+	}
+
+	/** The channel of one that has sent something, unless it goes or is sent away, for lagging or for sending too fast. */
+	function channelOfSender(ws: Socket<Subscriber>): Channel | undefined {
+		const { channel, allowance, disconnectCause } = ws.getUserData();
+		// Refused, or its channel was, and closed as soon as what was published before has gone out.
+		if (channel === undefined || channel.isClosing || disconnectCause !== undefined) return undefined;
+		if (closeIfLagging(ws)) return undefined;
+		if (allowance === undefined || allowance.take(performance.now())) return channel;
+		refuse(ws, channel, rateRefusal);
+		return undefined;
+	}
+
+	function refuse(ws: Socket<Subscriber>, channel: Channel, { cause, code, reason }: MessageRefusal): void {
+		ws.getUserData().disconnectCause = cause;
+		// What was published before this is sent before the close frame.
+		hub.inOrder(channel, () => {
+			if (sockets.has(ws)) ws.end(code, reason);
+		});
 	}
 
 	// At the limit the engine drops a message and stops reading, but it closes only when the peer pauses: one that goes on
@@ -139,13 +159,13 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 		upgrade: openDoor(upgradeDoor(parts), parts),
 		open: guarded(opened, log),
 		message: guarded(received, log),
-		ping: guarded((ws) => void closeIfLagging(ws), log),
+		ping: guarded((ws) => void channelOfSender(ws), log),
 		close: guarded(closed, log),
 	};
 }
 
 function upgradeDoor(parts: WebSocketParts): Door<[UpgradeContext]> {
-	const { checkOrigin, admit, clientAddress, isStopping, pathCodePointsMax, log } = parts;
+	const { checkOrigin, admit, clientAddress, isStopping, messagesPerSecondMax, pathCodePointsMax, log } = parts;
 	const isDebug = log.isLevelEnabled('debug');
 	let connections = 0;
 	return (res, head, context) => {
@@ -160,7 +180,8 @@ function upgradeDoor(parts: WebSocketParts): Door<[UpgradeContext]> {
 		const seen = isDebug
 			? { conn: ++connections, ip: clientAddress(res.getRemoteAddress(), head.forwardedFor), origin: head.origin }
 			: undefined;
-		const subscriber: Subscriber = { name, channel: undefined, isAdmitted: false, disconnectCause: undefined, seen };
+		const allowance = messagesPerSecondMax > 0 ? new Allowance(messagesPerSecondMax, performance.now()) : undefined;
+		const subscriber: Subscriber = { name, channel: undefined, isAdmitted: false, allowance, disconnectCause: undefined, seen };
 		// No extensions: compression stays off.
 		res.upgrade(subscriber, head.webSocketKey ?? '', firstProtocol(head) ?? '', '', context);
 		return undefined;
@@ -173,32 +194,6 @@ const stopping: Refused = {
 	reason: 'The server is stopping: connect again in a moment.',
 	headers: [['Retry-After', '1']],
 };
-
-/** Why a message is answered by a close frame: its code (RFC 6455, section 7.4.1) and a reason of at most 123 bytes. */
-type MessageRefusal = { readonly cause: DisconnectCause; readonly code: number; readonly reason: string };
-
-function messageRules({ allowsPublish, allowsBinary, messageBytesMax }: WebSocketParts) {
-	const receiveOnly: MessageRefusal = {
-		cause: 'receive_only',
-		code: 1008,
-		reason: 'websockets only receive here; publish by POST (--client-publish none)',
-	};
-	const textOnly: MessageRefusal = {
-		cause: 'binary',
-		code: 1003,
-		reason: 'only text messages are accepted here (--binary is off)',
-	};
-	const tooLong: MessageRefusal = {
-		cause: 'too_long',
-		code: 1009,
-		reason: `a message may take ${messageBytesMax} bytes at most (--max-message)`,
-	};
-	return (bytes: number, isBinary: boolean): MessageRefusal | undefined => {
-		if (!allowsPublish) return receiveOnly;
-		if (isBinary && !allowsBinary) return textOnly;
-		return bytes > messageBytesMax ? tooLong : undefined;
-	};
-}
 
 function seenBy({ seen }: Subscriber, { name, subscribers }: Channel) {
 	return { ...seen, path: name, subscribers };

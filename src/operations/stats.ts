@@ -4,7 +4,7 @@ import { type Endpoint, json } from './admin.js';
 import type { Metrics } from './metrics.js';
 
 // Why we end a websocket that sent something; the other causes tell nothing of messages.
-const messageCauses = ['binary', 'receive_only', 'too_long'];
+const messageCauses = ['binary', 'receive_only', 'too_long', 'rate'];
 
 export function statsEndpoint(metrics: Metrics, hub: Hub): Endpoint {
 	const startedMs = performance.now();

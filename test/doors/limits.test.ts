@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Allowance } from '#src/doors/allowance.js';
 import { type Answer, handshakeHeaders, post, RawConnection, request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { metric, startTestServer, type TestServer } from '../support/server.js';
@@ -69,4 +71,57 @@ protocol('Such a refusal closes the connection, so that it holds no file descrip
 	assert.equal((await connection.answer()).status, 503);
 	await connection.closed;
 	assert.equal((await post(server.port, '/room', 'x')).headers.get('x-subscribers'), '1');
+});
+
+protocol(
+	"With `--max-rate`, a websocket that sends more messages a second, empty ones and pings included, is refused with close code 1008 and a reason; one second's worth may come at once.",
+	async (t) => {
+		const server = await startTestServer(t, '--max-rate', '20');
+		const refused = {
+			code: 1008,
+			reason: 'a websocket may send 20 messages a second, empty ones and pings included (--max-rate)',
+		};
+		const patient = await subscribe(t, server.ws('/other'));
+		const publisher = await subscribe(t, server.ws('/room'));
+		const reader = await subscribe(t, server.ws('/room'));
+		// Far more than it may send while they are sent.
+		for (let i = 0; i < 1_000; i++) publisher.send(String(i));
+		assert.deepEqual(await publisher.closed, refused);
+		await post(server.port, '/room', 'end');
+		let seen = 0;
+		for (let text = await reader.nextText(); text !== 'end'; text = await reader.nextText()) assert.equal(text, String(seen++));
+		assert.ok(seen >= 20 && seen < 200, `${seen} got through`);
+		assert.deepEqual(
+			await publisher.texts(seen),
+			Array.from({ length: seen }, (_, i) => String(i)),
+			'the refused one too',
+		);
+
+		const keepingAlive = await subscribe(t, server.ws('/room'));
+		for (let i = 0; i < 1_000; i++) keepingAlive.send('');
+		assert.deepEqual(await keepingAlive.closed, refused);
+		const pinging = await subscribe(t, server.ws('/room'));
+		for (let i = 0; i < 1_000; i++) pinging.ws.ping();
+		assert.deepEqual(await pinging.closed, refused);
+
+		assert.equal(await metric(server, 'pathcast_disconnects_total{reason="rate"}'), 3);
+		for (let i = 0; i < 20; i++) patient.send('each has its own');
+		await patient.texts(20);
+	},
+);
+
+test('an allowance fills evenly, and never holds more than a second of it', () => {
+	const allowance = new Allowance(10, 5_000);
+	const taken = (nowMs: number) => {
+		let count = 0;
+		while (allowance.take(nowMs)) count++;
+		return count;
+	};
+	assert.equal(taken(5_000), 10);
+	assert.equal(taken(5_050), 0);
+	assert.equal(taken(5_125), 1);
+	assert.equal(taken(5_625), 5);
+	assert.equal(taken(60_000), 10);
+	const slow = new Allowance(1, 0);
+	for (let nowMs = 0; nowMs < 60_000; nowMs += 1_000) assert.ok(slow.take(nowMs), `at ${nowMs} ms`);
 });

@@ -34,6 +34,7 @@ test('every option can be set by the environment, and a flag beats it', async (t
 		maxConnections: ['7', 7],
 		maxChannels: ['8', 8],
 		maxSubscribers: ['9', 9],
+		maxRate: ['10', 10],
 		log: ['/l', '/l'],
 		logFormat: ['text', 'text'],
 		logLevel: ['debug', 'debug'],
