@@ -91,7 +91,7 @@ export function parseCount(min: number, max: number): (text: string) => number {
 	};
 }
 
-/** Whole seconds as the engine's time-outs take them: 0 for never, or from min to max. Others would abort the process. */
+/** Whole seconds: 0 for never, or from min to max. Others would abort the process, as the engine's own time-outs. */
 export function parseSecondsOrNever(min: number, max: number): (text: string) => number {
 	return (text) => {
 		const match = /^([0-9]{1,6})(s|m)?$/.exec(text);

@@ -133,6 +133,13 @@ export const optionTable = {
 		help: 'Disconnect a subscriber that lags this far behind. At least --max-message, at most 1024MiB.',
 		parse: parseSize(1_024, 1_024 * 1_048_576),
 	},
+	writeTimeout: {
+		group: 'Messages',
+		value: 'duration',
+		default: '10s',
+		help: 'Disconnect a subscriber whose backlog has not shrunk for this long: 1s to 3600s (or in minutes, 2m), or 0 for never.',
+		parse: parseSecondsOrNever(1, 3_600),
+	},
 	maxConnections: {
 		group: 'Limits',
 		value: 'count',

@@ -11,7 +11,7 @@ import { publishDoor } from './doors/publish.js';
 import { publisher } from './doors/publisher.js';
 import { refusalCauses } from './doors/reply.js';
 import type { RequestHead } from './doors/request-head.js';
-import { disconnectCauses, type Subscriber, webSocketDoor } from './doors/websocket.js';
+import { disconnectCauses, dropSlow, type Subscriber, webSocketDoor } from './doors/websocket.js';
 import { loadEngine, type Socket } from './engine.js';
 import { type Address, bindable, type TcpAddress } from './operations/addresses.js';
 import { boundPort, startAdmin } from './operations/admin.js';
@@ -20,12 +20,14 @@ import { type ClientAddress, clientAddressBehind } from './operations/client-add
 import { connectionLimit, pausedWithoutDescriptors, readOpenFilesMax } from './operations/descriptors.js';
 import { channelCloser, closeAll, InFlight } from './operations/drain.js';
 import { healthEndpoints } from './operations/health.js';
+import { type Lag, Laggards, lookMs } from './operations/laggards.js';
 import { listen } from './operations/listening.js';
 import { type Log, rateLimited } from './operations/log.js';
 import { Metrics, metricsExposition, type RequestAim } from './operations/metrics.js';
 import { statsEndpoint } from './operations/stats.js';
 import { checkTls } from './operations/tls.js';
 import type { Options } from './options.js';
+import type { Channel } from './pubsub/channel.js';
 import { parseChannelName } from './pubsub/channel-name.js';
 import { type FanOut, Hub } from './pubsub/hub.js';
 
@@ -63,6 +65,11 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const sockets = new Set<Socket<Subscriber>>();
 	const inFlight = new InFlight();
 	const clientAddress = clientAddressBehind(options.trustProxy);
+	const laggards = new Laggards<Socket<Subscriber>>(sockets, {
+		addressOf: (ws) => ws.getUserData().ip ?? clientAddress(ws.getRemoteAddress(), undefined),
+		stallMsMax: options.writeTimeout * 1_000,
+		onStalled: dropSlow,
+	});
 	const connectionsMax = connectionLimit(options.maxConnections, readOpenFilesMax(), log);
 	let state: 'starting' | 'ready' | 'stopping' = 'starting';
 
@@ -73,10 +80,13 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		hub,
 		publish,
 		sockets,
+		laggards,
+		onSlow: slowListener(log),
 		inFlight,
 		metrics,
 		log,
 		clientAddress,
+		isBehindProxies: options.trustProxy.length > 0,
 		checkOrigin: originPolicy(options.origin),
 		admit: admission(hub, {
 			connectionsMax,
@@ -111,7 +121,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		options.mport === 'off' ? undefined : { ...(await bindable('--mport', options.mport)), name: options.mport.host };
 	const listening = pausedWithoutDescriptors(await listen(engine, app, options.addr, options.addrMode), log);
 	const endpoints = [
-		...healthEndpoints({ exposition: metricsExposition(metrics, hub), isReady: () => state === 'ready' }),
+		...healthEndpoints({ exposition: metricsExposition(metrics, hub, laggards), isReady: () => state === 'ready' }),
 		statsEndpoint(metrics, hub),
 		...channelEndpoints({
 			hub,
@@ -130,6 +140,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			app.close();
 			throw error;
 		}));
+	const looking = setInterval(() => laggards.look(performance.now()), lookMs).unref();
 	state = 'ready';
 
 	return {
@@ -146,7 +157,10 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			const hasBacklog = await closeAll(sockets, 1012, 'the server is restarting; connect again', () => hub.flush());
 			admin?.close();
 			admin?.closeAllConnections();
-			void setTimeout(hasBacklog ? dropLaggingAfterMs : dropAfterMs, undefined, { ref: false }).then(() => app.close());
+			void setTimeout(hasBacklog ? dropLaggingAfterMs : dropAfterMs, undefined, { ref: false }).then(() => {
+				clearInterval(looking);
+				app.close();
+			});
 		},
 	};
 }
@@ -166,6 +180,16 @@ function refusalListener(options: Options, log: Log, metrics: Metrics, clientAdd
 		if (cause === 'origin') logOrigin(fields);
 		else log.debug(fields, 'refused');
 	};
+}
+
+/** Logs who did not keep up. */
+function slowListener(log: Log): (channel: Channel, lag: Lag) => void {
+	return rateLimited(1_000, (leftOut: number, { name, subscribers }: Channel, { ip, backlogBytes }: Lag) =>
+		log.info(
+			{ event: 'slow', path: name, ip, backlog: backlogBytes, subscribers, leftOut },
+			'a subscriber did not keep up and was disconnected',
+		),
+	);
 }
 
 function aimOf(head: RequestHead): RequestAim {

@@ -1,6 +1,7 @@
 // A websocket: upgrade -> subscribe -> publish -> close.
 import type { Socket, SocketBehavior, UpgradeContext } from '../engine.js';
 import type { ClientAddress } from '../operations/client-address.js';
+import type { Lag, Laggards } from '../operations/laggards.js';
 import type { Log } from '../operations/log.js';
 import type { Metrics } from '../operations/metrics.js';
 import type { Channel } from '../pubsub/channel.js';
@@ -26,14 +27,19 @@ export type Subscriber = {
 	readonly allowance: Allowance | undefined;
 	/** Why we close it, once we do. */
 	disconnectCause: DisconnectCause | undefined;
-	/** For the log alone. */
-	readonly seen: { readonly conn: number; readonly ip: string; readonly origin: string | undefined } | undefined;
+	/** For the log alone. The address is kept where it could not be found out later. */
+	readonly ip: string | undefined;
+	readonly seen: { readonly conn: number; readonly origin: string | undefined } | undefined;
 };
 
-/** Why a websocket ended: the label in the metrics. `lost` is a connection that ended without a close frame. */
+/**
+ * Why a websocket ended: the label in the metrics. `lost` is a connection that ended without a close frame, `slow` one that
+ * could not keep up.
+ */
 export const disconnectCauses = [
 	'client',
 	'lost',
+	'slow',
 	'binary',
 	'receive_only',
 	'too_long',
@@ -49,8 +55,14 @@ export type WebSocketParts = DoorParts & {
 	readonly checkOrigin: OriginPolicy;
 	readonly admit: Admission;
 	readonly clientAddress: ClientAddress;
+	/** Whether an address comes from a header, and must be kept from the handshake on. */
+	readonly isBehindProxies: boolean;
 	/** Every open websocket, so that stopping can close it. */
 	readonly sockets: Set<Socket<Subscriber>>;
+	/** Those of them that do not keep up. */
+	readonly laggards: Laggards<Socket<Subscriber>>;
+	/** Hears of each that was disconnected for that, for the log. */
+	readonly onSlow: (channel: Channel, lag: Lag) => void;
 	readonly isStopping: () => boolean;
 	readonly allowsBinary: boolean;
 	readonly allowsPublish: boolean;
@@ -67,7 +79,7 @@ export type WebSocketParts = DoorParts & {
 };
 
 export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber> {
-	const { hub, sockets, isStopping, echoesKeepalive, messageBytesMax, backlogBytesMax, metrics, log } = parts;
+	const { hub, sockets, laggards, onSlow, isStopping, echoesKeepalive, messageBytesMax, backlogBytesMax, metrics, log } = parts;
 	const isDebug = log.isLevelEnabled('debug');
 	const messageRefusal = messageRules(parts);
 	const rateRefusal = tooFast(parts.messagesPerSecondMax);
@@ -126,24 +138,30 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 	// At the limit the engine drops a message and stops reading, but it closes only when the peer pauses: one that goes on
 	// sending would miss messages and stay.
 	function closeIfLagging(ws: Socket<Subscriber>): boolean {
-		if (ws.getBufferedAmount() <= backlogBytesMax) return false;
-		ws.close();
+		const backlogBytes = ws.getBufferedAmount();
+		if (backlogBytes <= backlogBytesMax) return false;
+		laggards.note(ws, backlogBytes);
+		dropSlow(ws);
 		return true;
 	}
 
 	function closed(ws: Socket<Subscriber>, code: number, reason: ArrayBuffer): void {
 		sockets.delete(ws);
+		const lag = laggards.forget(ws);
 		const subscriber = ws.getUserData();
 		const { channel, disconnectCause } = subscriber;
 		if (channel === undefined) return;
 		hub.leave(channel, ws, subscriber.isAdmitted);
-		metrics.disconnected(disconnectCause ?? causeOf(code, channel));
+		const cause = disconnectCause ?? causeOf(code, reason, channel, lag);
+		metrics.disconnected(cause);
+		if (cause === 'slow' && lag !== undefined) onSlow(channel, lag);
 		if (isDebug)
 			log.debug({ event: 'close', ...seenBy(subscriber, channel), code, reason: Buffer.from(reason).toString() }, 'unsubscribed');
 	}
 
-	function causeOf(code: number, channel: Channel): DisconnectCause {
-		if (code === 1006) return 'lost';
+	function causeOf(code: number, reason: ArrayBuffer, channel: Channel, lag: Lag | undefined): DisconnectCause {
+		// The engine closes one that exceeds its backlog without a reason, which a reset looks like too.
+		if (code === 1006) return lag !== undefined && reason.byteLength === 0 ? 'slow' : 'lost';
 		if (code === 1000 && channel.isClosing) return 'operator';
 		return code === 1012 && isStopping() ? 'stopping' : 'client';
 	}
@@ -165,7 +183,7 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 }
 
 function upgradeDoor(parts: WebSocketParts): Door<[UpgradeContext]> {
-	const { checkOrigin, admit, clientAddress, isStopping, messagesPerSecondMax, pathCodePointsMax, log } = parts;
+	const { checkOrigin, admit, clientAddress, isBehindProxies, isStopping, messagesPerSecondMax, pathCodePointsMax, log } = parts;
 	const isDebug = log.isLevelEnabled('debug');
 	let connections = 0;
 	return (res, head, context) => {
@@ -177,11 +195,18 @@ function upgradeDoor(parts: WebSocketParts): Door<[UpgradeContext]> {
 		if (isStopping()) return stopping;
 		const noRoom = admit(name);
 		if (noRoom !== undefined) return noRoom;
-		const seen = isDebug
-			? { conn: ++connections, ip: clientAddress(res.getRemoteAddress(), head.forwardedFor), origin: head.origin }
-			: undefined;
+		const ip = isDebug || isBehindProxies ? clientAddress(res.getRemoteAddress(), head.forwardedFor) : undefined;
+		const seen = isDebug ? { conn: ++connections, origin: head.origin } : undefined;
 		const allowance = messagesPerSecondMax > 0 ? new Allowance(messagesPerSecondMax, performance.now()) : undefined;
-		const subscriber: Subscriber = { name, channel: undefined, isAdmitted: false, allowance, disconnectCause: undefined, seen };
+		const subscriber: Subscriber = {
+			name,
+			channel: undefined,
+			isAdmitted: false,
+			allowance,
+			disconnectCause: undefined,
+			ip,
+			seen,
+		};
 		// No extensions: compression stays off.
 		res.upgrade(subscriber, head.webSocketKey ?? '', firstProtocol(head) ?? '', '', context);
 		return undefined;
@@ -195,8 +220,14 @@ const stopping: Refused = {
 	headers: [['Retry-After', '1']],
 };
 
-function seenBy({ seen }: Subscriber, { name, subscribers }: Channel) {
-	return { ...seen, path: name, subscribers };
+function seenBy({ seen, ip }: Subscriber, { name, subscribers }: Channel) {
+	return { ...seen, ip, path: name, subscribers };
+}
+
+/** Drops a websocket that does not keep up: a close frame would wait behind what it does not read. */
+export function dropSlow(ws: Socket<Subscriber>): void {
+	ws.getUserData().disconnectCause ??= 'slow';
+	ws.close();
 }
 
 /** Wraps a handler of the engine's, so that a throw closes its websocket instead of ending the process. */

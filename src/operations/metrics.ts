@@ -57,7 +57,7 @@ export class Metrics {
 export type Exposition = { readonly contentType: string; expose(): Promise<string> };
 
 /** All metrics in Prometheus' text format. The figures are read when it is asked for; nothing is labelled with a channel. */
-export function metricsExposition(metrics: Metrics, hub: Hub): Exposition {
+export function metricsExposition(metrics: Metrics, hub: Hub, laggards: { readonly count: number }): Exposition {
 	const registry = new Registry();
 	collectDefaultMetrics({ register: registry });
 
@@ -95,6 +95,7 @@ export function metricsExposition(metrics: Metrics, hub: Hub): Exposition {
 	}
 
 	gauge('pathcast_subscribers', 'Subscribers at present.', () => hub.subscribers);
+	gauge('pathcast_lagging_subscribers', 'Subscribers with a backlog when last looked at.', () => laggards.count);
 	gauge('pathcast_channels', 'Channels with at least one subscriber at present.', () => hub.channels);
 	counter('pathcast_connections_opened_total', 'Websockets opened.', () => metrics.connections);
 	counter(

@@ -1,20 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { countGapless, sendToAll, sendUntilLagging } from '../support/gapless.js';
 import { handshakeHeaders, post, RawConnection } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
-import { startTestServer } from '../support/server.js';
-import { type Received, type Subscriber, subscribe } from '../support/subscriber.js';
-
-/** Reads messages that begin with 0, 1, 2 … until the connection ends without a close frame, and gives their number. */
-async function countGapless(subscriber: Subscriber): Promise<number> {
-	let seen = 0;
-	try {
-		for (; ; seen++) assert.equal((await subscriber.nextText()).split(' ')[0], String(seen));
-	} catch (error) {
-		assert.match(String(error), /closed with 1006/);
-	}
-	return seen;
-}
+import { metric, startTestServer } from '../support/server.js';
+import { type Received, subscribe } from '../support/subscriber.js';
 
 protocol(
 	'A subscriber that lags more than `--max-backlog` behind is disconnected (1006), never silently skipped, and does not slow the others.',
@@ -41,6 +31,46 @@ protocol(
 		stalled.ws.resume();
 		assert.equal((await stalled.closed).code, 1006);
 		assert.ok((await countGapless(stalled)) < sent);
+	},
+);
+
+protocol('So is one whose backlog has not shrunk for `--write-timeout`.', async (t) => {
+	const server = await startTestServer(t, '--max-backlog', '64MiB', '--write-timeout', '1s');
+	const healthy = await subscribe(t, server.ws('/room'));
+	const stalled = await subscribe(t, server.ws('/room'));
+	stalled.ws.pause();
+	const sent = await sendUntilLagging([healthy], 1, server.operatorPort);
+	while ((await metric(server, 'pathcast_disconnects_total{reason="slow"}')) < 1);
+	assert.equal(await metric(server, 'pathcast_lagging_subscribers'), 0);
+	stalled.ws.resume();
+	assert.equal((await stalled.closed).code, 1006);
+	assert.ok((await countGapless(stalled)) < sent);
+	healthy.send('still here');
+	assert.equal(await healthy.nextText(), 'still here');
+});
+
+protocol(
+	'Who is disconnected for lagging is counted as `slow`, and the log tells channel, address and backlog, one line a second at the most.',
+	async (t) => {
+		const server = await startTestServer(t, '--max-backlog', '16MiB', '--trust-proxy', '127.0.0.1', '--log-level', 'info');
+		const healthy = await subscribe(t, server.ws('/room'));
+		const stalled = await subscribe(t, server.ws('/room'), { headers: { 'X-Forwarded-For': '192.0.2.7' } });
+		stalled.ws.pause();
+		// It takes many more messages from the first backlog to the last, so that a look comes between.
+		let sent = await sendUntilLagging([healthy], 1, server.operatorPort);
+		while ((await metric(server, 'pathcast_disconnects_total{reason="slow"}')) < 1) {
+			assert.ok(sent < 1_000, 'not disconnected');
+			await sendToAll([healthy], sent++);
+		}
+		assert.equal(await metric(server, 'pathcast_disconnects_total{reason="lost"}'), 0);
+		const { path, ip, backlog, subscribers, leftOut } = server.log.find(({ event }) => event === 'slow') ?? {};
+		assert.deepEqual([path, ip, subscribers, leftOut], ['/room', '192.0.2.7', 1, 0]);
+		assert.ok(Number(backlog) > 0 && Number(backlog) <= 17 * 1_048_576, String(backlog));
+
+		// A client that just goes away is lost, not slow.
+		healthy.ws.terminate();
+		while ((await metric(server, 'pathcast_disconnects_total{reason="lost"}')) < 1);
+		assert.equal(await metric(server, 'pathcast_disconnects_total{reason="slow"}'), 1);
 	},
 );
 

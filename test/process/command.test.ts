@@ -103,6 +103,7 @@ test('a wrong value is one line on standard error that names the flag and the re
 		[['--max-backlog', '0'], /--max-backlog: "0" is not a size from 1KiB to 1024MiB/],
 		[['--max-backlog', '5000MiB'], /--max-backlog: "5000MiB" is not a size/],
 		[['--max-backlog', '32KiB'], /--max-backlog \(32768 bytes\) is below --max-message \(65536 bytes\)/],
+		[['--write-timeout', '3601s'], /--write-timeout: "3601s" is not a duration from 1s to 3600s/],
 		[['--max-connections', '-1'], '--max-connections: "-1" is not a whole number from 0 to 100000000.'],
 		[['--max-channels', '1e3'], '--max-channels: "1e3" is not a whole number from 0 to 100000000.'],
 		[['--max-subscribers', 'all'], '--max-subscribers: "all" is not a whole number from 0 to 100000000.'],
@@ -129,6 +130,9 @@ test('the bounds of every number are good values', async (t) => {
 		['--max-message', '64MiB', '--max-path', '4096', '--ping-timeout', '960s', '--max-backlog', '1024MiB'],
 		['--max-connections', '1', '--max-channels', '1', '--max-subscribers', '1', '--max-rate', '1'],
 		['--max-connections', '100000000', '--max-channels', '100000000', '--max-subscribers', '100000000', '--max-rate', '1000000'],
+		['--write-timeout', '1s'],
+		['--write-timeout', '60m'],
+		['--write-timeout', '0'],
 		['--ping-timeout', '0'],
 		['--ping-timeout', '16m'],
 	]) {

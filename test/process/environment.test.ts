@@ -31,6 +31,7 @@ test('every option can be set by the environment, and a flag beats it', async (t
 		echoKeepalive: ['true', true],
 		pingTimeout: ['0', 0],
 		maxBacklog: ['1MiB', 1_048_576],
+		writeTimeout: ['2m', 120],
 		maxConnections: ['7', 7],
 		maxChannels: ['8', 8],
 		maxSubscribers: ['9', 9],

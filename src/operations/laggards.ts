@@ -1,0 +1,96 @@
+// Finds the subscribers that do not keep up, by looking at a few of them at a time, and those of them that have come to a stop.
+
+export type Lag = {
+	/** Messages that the system has no room for yet, when last looked at. */
+	backlogBytes: number;
+	/** When that was last seen to shrink, or first seen. */
+	shrunkMs: number;
+	/** Whose it is, for the log. */
+	readonly ip: string;
+};
+
+export type LaggardParts<Peer> = {
+	readonly addressOf: (peer: Peer) => string;
+	/** How long a backlog may take to shrink; 0 for ever. */
+	readonly stallMsMax: number;
+	/** Closes one that has taken longer. */
+	readonly onStalled: (peer: Peer) => void;
+};
+
+// To be looked at every 100 ms: 10,000 of all in a second and 10,000 of those that lag, about two milliseconds' work.
+export const lookMs = 100;
+const looksMax = 1_000;
+// What we ourselves were held up is not held against the subscribers.
+const heldUpMsMax = 10 * lookMs;
+
+export class Laggards<Peer extends { getBufferedAmount(): number }> {
+	readonly #peers: ReadonlySet<Peer>;
+	readonly #parts: LaggardParts<Peer>;
+	readonly #lags = new Map<Peer, Lag>();
+	// A Set and a Map go on with a round where it was, whatever comes and goes meanwhile.
+	#peerRound: Iterator<Peer>;
+	#lagRound: Iterator<Peer>;
+	#lookedMs: number | undefined;
+	#clockMs = 0;
+
+	/** `peers` are all that are open, and change as they come and go. */
+	constructor(peers: ReadonlySet<Peer>, parts: LaggardParts<Peer>) {
+		this.#peers = peers;
+		this.#parts = parts;
+		this.#peerRound = peers.values();
+		this.#lagRound = this.#lags.keys();
+	}
+
+	/** How many lagged when last looked at. */
+	get count(): number {
+		return this.#lags.size;
+	}
+
+	/** Looks at the next of those who lag, and the next of all. */
+	look(nowMs: number): void {
+		this.#clockMs += Math.min(nowMs - (this.#lookedMs ?? nowMs), heldUpMsMax);
+		this.#lookedMs = nowMs;
+		if (this.#hasEnded(this.#lagRound)) this.#lagRound = this.#lags.keys();
+		if (this.#hasEnded(this.#peerRound)) this.#peerRound = this.#peers.values();
+	}
+
+	/** Notes what is known of one from elsewhere. */
+	note(peer: Peer, backlogBytes: number): Lag {
+		const lag = this.#lags.get(peer);
+		if (lag === undefined) {
+			const first = { backlogBytes, shrunkMs: this.#clockMs, ip: this.#parts.addressOf(peer) };
+			this.#lags.set(peer, first);
+			return first;
+		}
+		if (backlogBytes < lag.backlogBytes) lag.shrunkMs = this.#clockMs;
+		lag.backlogBytes = backlogBytes;
+		return lag;
+	}
+
+	/** Forgets one that has closed, and tells how far it lagged, if it did. */
+	forget(peer: Peer): Lag | undefined {
+		const lag = this.#lags.get(peer);
+		this.#lags.delete(peer);
+		return lag;
+	}
+
+	#hasEnded(round: Iterator<Peer>): boolean {
+		for (let looks = 0; looks < looksMax; looks++) {
+			const { done, value: peer } = round.next();
+			if (done) return true;
+			this.#lookAt(peer);
+		}
+		return false;
+	}
+
+	#lookAt(peer: Peer): void {
+		const backlogBytes = peer.getBufferedAmount();
+		if (backlogBytes === 0) {
+			this.#lags.delete(peer);
+			return;
+		}
+		const { shrunkMs } = this.note(peer, backlogBytes);
+		const { stallMsMax, onStalled } = this.#parts;
+		if (stallMsMax > 0 && this.#clockMs - shrunkMs >= stallMsMax) onStalled(peer);
+	}
+}

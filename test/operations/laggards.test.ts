@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Laggards } from '#src/operations/laggards.js';
+
+class Peer {
+	looks = 0;
+	constructor(public backlogBytes = 0) {}
+	getBufferedAmount(): number {
+		this.looks++;
+		return this.backlogBytes;
+	}
+}
+
+/** Peers that are watched, with those that were found to have come to a stop, which close. */
+function watch(count: number, stallMsMax: number) {
+	const peers = new Set(Array.from({ length: count }, () => new Peer()));
+	const stalled: Peer[] = [];
+	const laggards = new Laggards(peers, {
+		addressOf: () => '192.0.2.1',
+		stallMsMax,
+		onStalled(peer) {
+			stalled.push(peer);
+			peers.delete(peer);
+			laggards.forget(peer);
+		},
+	});
+	return { peers, all: [...peers], stalled, laggards };
+}
+
+test('each look costs the same, however many subscribers there are and lag, and comes to everybody in turn', () => {
+	const { peers, all, laggards } = watch(10_000, 0);
+	const looks = () => all.reduce((sum, peer) => sum + peer.looks, 0);
+	laggards.look(0);
+	assert.equal(looks(), 1_000);
+	for (let i = 1; i < 10; i++) laggards.look(100 * i);
+	assert.ok(all.every((peer) => peer.looks === 1));
+
+	for (const peer of all) peer.backlogBytes = 1;
+	for (let i = 0; i < 11; i++) laggards.look(1_000 + 100 * i);
+	assert.equal(laggards.count, 10_000);
+	const before = looks();
+	for (let i = 0; i < 100; i++) {
+		// Who comes and goes meanwhile does not keep the others from their turn.
+		const [gone] = peers;
+		if (gone !== undefined) {
+			peers.delete(gone);
+			laggards.forget(gone);
+		}
+		peers.add(new Peer());
+		laggards.look(3_000 + 100 * i);
+	}
+	assert.ok(looks() - before <= 200_000);
+	assert.ok(all.every((peer) => !peers.has(peer) || peer.looks >= 10));
+});
+
+test('a backlog that shrinks from time to time is no stall, one that stands or only grows is', () => {
+	const { all, stalled, laggards } = watch(5, 10_000);
+	const [idle, standing, growing, sawtooth, late] = all as [Peer, Peer, Peer, Peer, Peer];
+	standing.backlogBytes = 5;
+	for (let ms = 0; ms <= 60_000; ms += 100) {
+		growing.backlogBytes += 1_000;
+		sawtooth.backlogBytes = ms % 9_000 === 0 ? 1 : sawtooth.backlogBytes + 1_000;
+		if (ms === 30_000) late.backlogBytes = 1;
+		if (ms === 39_000) late.backlogBytes = 0;
+		if (ms === 45_000) late.backlogBytes = 1;
+		laggards.look(ms);
+		if (ms === 9_900) assert.deepEqual(stalled, []);
+		if (ms === 10_000) assert.deepEqual(new Set(stalled), new Set([standing, growing]));
+		if (ms === 54_900) assert.equal(stalled.length, 2);
+	}
+	assert.deepEqual(new Set(stalled), new Set([standing, growing, late]));
+	assert.equal(laggards.count, 1);
+	assert.equal(laggards.forget(idle), undefined);
+	assert.equal(laggards.forget(sawtooth)?.ip, '192.0.2.1');
+});
+
+test('with 0, no backlog is a stall', () => {
+	const { all, stalled, laggards } = watch(1, 0);
+	(all[0] as Peer).backlogBytes = 1;
+	for (let ms = 0; ms < 10_000_000; ms += 10_000) laggards.look(ms);
+	assert.deepEqual([stalled.length, laggards.count], [0, 1]);
+});
+
+test('while the server itself is held up, nobody’s time runs out', () => {
+	const { all, stalled, laggards } = watch(1, 10_000);
+	(all[0] as Peer).backlogBytes = 1;
+	laggards.look(0);
+	laggards.look(3_600_000);
+	assert.equal(stalled.length, 0);
+	for (let ms = 3_600_000; ms <= 3_609_000; ms += 100) laggards.look(ms);
+	assert.equal(stalled.length, 1);
+});
