@@ -67,13 +67,15 @@ function checkedPort(port: number): number {
 const unitBytes: Record<string, number> = { '': 1, KiB: 1_024, MiB: 1_048_576 };
 
 /** A parser of sizes in bytes. */
-export function parseSize(bytesMin: number, bytesMax: number): (text: string) => number {
+export function parseSize(bytesMin: number, bytesMax: number, allowsNone = false): (text: string) => number {
+	const none = allowsNone ? ', or 0 for none' : '';
 	return (text) => {
+		if (allowsNone && text === '0') return 0;
 		const match = /^([0-9]{1,12})(|KiB|MiB)$/.exec(text);
 		const bytes = Number(match?.[1]) * (unitBytes[match?.[2] ?? ''] ?? 1);
 		if (match !== null && bytes >= bytesMin && bytes <= bytesMax) return bytes;
 		throw new InvalidValue(
-			`is not a size from ${formatSize(bytesMin)} to ${formatSize(bytesMax)}: write bytes, or 64KiB, or 4MiB`,
+			`is not a size from ${formatSize(bytesMin)} to ${formatSize(bytesMax)}: write bytes, or 64KiB, or 4MiB${none}`,
 		);
 	};
 }

@@ -168,6 +168,13 @@ export const optionTable = {
 		help: 'The most messages a second that one websocket may send, empty ones and pings included, or 0 for any number.',
 		parse: parseCount(0, 1_000_000),
 	},
+	memoryBudget: {
+		group: 'Limits',
+		value: 'size',
+		default: '0',
+		help: 'When the process holds more than this (RSS), the subscribers with the largest backlogs are disconnected, then no more are let in; at least 64MiB, or 0 for no budget.',
+		parse: parseSize(64 * 1_048_576, 1_048_576 * 1_048_576, true),
+	},
 	log: {
 		group: 'Logging',
 		value: 'file',

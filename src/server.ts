@@ -11,7 +11,7 @@ import { publishDoor } from './doors/publish.js';
 import { publisher } from './doors/publisher.js';
 import { refusalCauses } from './doors/reply.js';
 import type { RequestHead } from './doors/request-head.js';
-import { disconnectCauses, dropSlow, type Subscriber, webSocketDoor } from './doors/websocket.js';
+import { disconnectCauses, dropLaggard, type Subscriber, webSocketDoor } from './doors/websocket.js';
 import { loadEngine, type Socket } from './engine.js';
 import { type Address, bindable, type TcpAddress } from './operations/addresses.js';
 import { boundPort, startAdmin } from './operations/admin.js';
@@ -20,14 +20,14 @@ import { type ClientAddress, clientAddressBehind } from './operations/client-add
 import { connectionLimit, pausedWithoutDescriptors, readOpenFilesMax } from './operations/descriptors.js';
 import { channelCloser, closeAll, InFlight } from './operations/drain.js';
 import { healthEndpoints } from './operations/health.js';
-import { type Lag, Laggards, lookMs } from './operations/laggards.js';
+import { Laggards, laggardLog, lookMs } from './operations/laggards.js';
 import { listen } from './operations/listening.js';
 import { type Log, rateLimited } from './operations/log.js';
+import { MemoryBudget, memoryLookMs, readResidentBytes } from './operations/memory-budget.js';
 import { Metrics, metricsExposition, type RequestAim } from './operations/metrics.js';
 import { statsEndpoint } from './operations/stats.js';
 import { checkTls } from './operations/tls.js';
 import type { Options } from './options.js';
-import type { Channel } from './pubsub/channel.js';
 import { parseChannelName } from './pubsub/channel-name.js';
 import { type FanOut, Hub } from './pubsub/hub.js';
 
@@ -68,7 +68,15 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const laggards = new Laggards<Socket<Subscriber>>(sockets, {
 		addressOf: (ws) => ws.getUserData().ip ?? clientAddress(ws.getRemoteAddress(), undefined),
 		stallMsMax: options.writeTimeout * 1_000,
-		onStalled: dropSlow,
+		onStalled: (ws) => dropLaggard(ws, 'slow'),
+	});
+	const memory = new MemoryBudget({
+		bytesMax: options.memoryBudget,
+		residentBytes: readResidentBytes,
+		free: (bytes) => {
+			for (const ws of laggards.largest(bytes)) dropLaggard(ws, 'memory');
+		},
+		log,
 	});
 	const connectionsMax = connectionLimit(options.maxConnections, readOpenFilesMax(), log);
 	let state: 'starting' | 'ready' | 'stopping' = 'starting';
@@ -81,7 +89,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		publish,
 		sockets,
 		laggards,
-		onSlow: slowListener(log),
+		onSlow: laggardLog(log),
 		inFlight,
 		metrics,
 		log,
@@ -92,6 +100,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			connectionsMax,
 			channelsMax: options.maxChannels,
 			subscribersPerChannelMax: options.maxSubscribers,
+			isMemoryFull: () => memory.isFull,
 		}),
 		onRefused: refusalListener(options, log, metrics, clientAddress),
 		isStopping: () => state === 'stopping',
@@ -121,7 +130,11 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		options.mport === 'off' ? undefined : { ...(await bindable('--mport', options.mport)), name: options.mport.host };
 	const listening = pausedWithoutDescriptors(await listen(engine, app, options.addr, options.addrMode), log);
 	const endpoints = [
-		...healthEndpoints({ exposition: metricsExposition(metrics, hub, laggards), isReady: () => state === 'ready' }),
+		...healthEndpoints({
+			exposition: metricsExposition(metrics, hub, laggards),
+			isReady: () => state === 'ready',
+			isOverMemoryBudget: () => memory.isOver,
+		}),
 		statsEndpoint(metrics, hub),
 		...channelEndpoints({
 			hub,
@@ -141,6 +154,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			throw error;
 		}));
 	const looking = setInterval(() => laggards.look(performance.now()), lookMs).unref();
+	const lookingAtMemory = setInterval(() => memory.look(), memoryLookMs).unref();
 	state = 'ready';
 
 	return {
@@ -159,6 +173,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			admin?.closeAllConnections();
 			void setTimeout(hasBacklog ? dropLaggingAfterMs : dropAfterMs, undefined, { ref: false }).then(() => {
 				clearInterval(looking);
+				clearInterval(lookingAtMemory);
 				app.close();
 			});
 		},
@@ -180,16 +195,6 @@ function refusalListener(options: Options, log: Log, metrics: Metrics, clientAdd
 		if (cause === 'origin') logOrigin(fields);
 		else log.debug(fields, 'refused');
 	};
-}
-
-/** Logs who did not keep up. */
-function slowListener(log: Log): (channel: Channel, lag: Lag) => void {
-	return rateLimited(1_000, (leftOut: number, { name, subscribers }: Channel, { ip, backlogBytes }: Lag) =>
-		log.info(
-			{ event: 'slow', path: name, ip, backlog: backlogBytes, subscribers, leftOut },
-			'a subscriber did not keep up and was disconnected',
-		),
-	);
 }
 
 function aimOf(head: RequestHead): RequestAim {

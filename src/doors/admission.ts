@@ -8,14 +8,19 @@ export type AdmissionLimits = {
 	readonly connectionsMax: number;
 	readonly channelsMax: number;
 	readonly subscribersPerChannelMax: number;
+	readonly isMemoryFull: () => boolean;
 };
 
 /** Why a websocket may not join a channel now, or undefined. */
 export type Admission = (name: ChannelName) => Refused | undefined;
 
-export function admission(hub: Hub, { connectionsMax, channelsMax, subscribersPerChannelMax }: AdmissionLimits): Admission {
+export function admission(
+	hub: Hub,
+	{ connectionsMax, channelsMax, subscribersPerChannelMax, isMemoryFull }: AdmissionLimits,
+): Admission {
 	return (name) => {
 		if (hub.subscribers >= connectionsMax) return noConnection;
+		if (isMemoryFull()) return noMemory;
 		const channel = hub.find(name);
 		if (channel === undefined) return channelsMax > 0 && hub.channels >= channelsMax ? noChannel : undefined;
 		return subscribersPerChannelMax > 0 && channel.subscribers >= subscribersPerChannelMax ? noSubscriber : undefined;
@@ -43,6 +48,13 @@ const noSubscriber: Refused = {
 	status: 503,
 	cause: 'subscribers',
 	reason: 'The channel has as many subscribers as it takes: try again in a few seconds (--max-subscribers).',
+	headers,
+	closesConnection: true,
+};
+const noMemory: Refused = {
+	status: 503,
+	cause: 'memory',
+	reason: 'The server has no memory for more websockets: try again in a few seconds (--memory-budget).',
 	headers,
 	closesConnection: true,
 };

@@ -11,6 +11,7 @@ export const refusalCauses = [
 	'fault',
 	'framing',
 	'handshake',
+	'memory',
 	'method',
 	'nobody',
 	'origin',

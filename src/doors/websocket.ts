@@ -34,12 +34,13 @@ export type Subscriber = {
 
 /**
  * Why a websocket ended: the label in the metrics. `lost` is a connection that ended without a close frame, `slow` one that
- * could not keep up.
+ * could not keep up, `memory` one whose backlog was among the largest when memory was short.
  */
 export const disconnectCauses = [
 	'client',
 	'lost',
 	'slow',
+	'memory',
 	'binary',
 	'receive_only',
 	'too_long',
@@ -62,7 +63,7 @@ export type WebSocketParts = DoorParts & {
 	/** Those of them that do not keep up. */
 	readonly laggards: Laggards<Socket<Subscriber>>;
 	/** Hears of each that was disconnected for that, for the log. */
-	readonly onSlow: (channel: Channel, lag: Lag) => void;
+	readonly onSlow: (channel: Channel, lag: Lag, cause: DisconnectCause) => void;
 	readonly isStopping: () => boolean;
 	readonly allowsBinary: boolean;
 	readonly allowsPublish: boolean;
@@ -141,7 +142,7 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 		const backlogBytes = ws.getBufferedAmount();
 		if (backlogBytes <= backlogBytesMax) return false;
 		laggards.note(ws, backlogBytes);
-		dropSlow(ws);
+		dropLaggard(ws, 'slow');
 		return true;
 	}
 
@@ -154,7 +155,7 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 		hub.leave(channel, ws, subscriber.isAdmitted);
 		const cause = disconnectCause ?? causeOf(code, reason, channel, lag);
 		metrics.disconnected(cause);
-		if (cause === 'slow' && lag !== undefined) onSlow(channel, lag);
+		if ((cause === 'slow' || cause === 'memory') && lag !== undefined) onSlow(channel, lag, cause);
 		if (isDebug)
 			log.debug({ event: 'close', ...seenBy(subscriber, channel), code, reason: Buffer.from(reason).toString() }, 'unsubscribed');
 	}
@@ -225,8 +226,8 @@ function seenBy({ seen, ip }: Subscriber, { name, subscribers }: Channel) {
 }
 
 /** Drops a websocket that does not keep up: a close frame would wait behind what it does not read. */
-export function dropSlow(ws: Socket<Subscriber>): void {
-	ws.getUserData().disconnectCause ??= 'slow';
+export function dropLaggard(ws: Socket<Subscriber>, cause: 'slow' | 'memory'): void {
+	ws.getUserData().disconnectCause ??= cause;
 	ws.close();
 }
 

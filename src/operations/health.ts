@@ -2,9 +2,13 @@
 import { type Endpoint, text } from './admin.js';
 import type { Exposition } from './metrics.js';
 
-export type HealthParts = { readonly exposition: Exposition; readonly isReady: () => boolean };
+export type HealthParts = {
+	readonly exposition: Exposition;
+	readonly isReady: () => boolean;
+	readonly isOverMemoryBudget: () => boolean;
+};
 
-export function healthEndpoints({ exposition, isReady }: HealthParts): Endpoint[] {
+export function healthEndpoints({ exposition, isReady, isOverMemoryBudget }: HealthParts): Endpoint[] {
 	const forMachines = { methods: ['GET'], allowsAnyHost: true };
 	return [
 		{
@@ -17,8 +21,11 @@ export function healthEndpoints({ exposition, isReady }: HealthParts): Endpoint[
 		{
 			...forMachines,
 			path: '/readyz',
-			help: '200 while it accepts connections, 503 while it stops',
-			answer: () => (isReady() ? text(200, 'OK') : text(503, 'stopping')),
+			help: '200 while it accepts connections, 503 while it stops or is over --memory-budget',
+			answer: () => {
+				if (!isReady()) return text(503, 'stopping');
+				return isOverMemoryBudget() ? text(503, 'over --memory-budget') : text(200, 'OK');
+			},
 		},
 	];
 }

@@ -1,4 +1,6 @@
 // Finds the subscribers that do not keep up, by looking at a few of them at a time, and those of them that have come to a stop.
+import type { Channel } from '../pubsub/channel.js';
+import { type Log, rateLimited } from './log.js';
 
 export type Lag = {
 	/** Messages that the system has no room for yet, when last looked at. */
@@ -20,6 +22,10 @@ export type LaggardParts<Peer> = {
 // To be looked at every 100 ms: 10,000 of all in a second and 10,000 of those that lag, about two milliseconds' work.
 export const lookMs = 100;
 const looksMax = 1_000;
+// Who has less, mostly a reader on its way, would go for nothing.
+const backlogBytesWorthFreeing = 65_536;
+// Closing takes some 10 µs each.
+const largestMax = 200;
 // What we ourselves were held up is not held against the subscribers.
 const heldUpMsMax = 10 * lookMs;
 
@@ -52,6 +58,20 @@ export class Laggards<Peer extends { getBufferedAmount(): number }> {
 		this.#lookedMs = nowMs;
 		if (this.#hasEnded(this.#lagRound)) this.#lagRound = this.#lags.keys();
 		if (this.#hasEnded(this.#peerRound)) this.#peerRound = this.#peers.values();
+	}
+
+	/** Those with the largest backlogs, until these make so many bytes: whom to close when memory is short. */
+	largest(bytes: number): Peer[] {
+		const worth = [...this.#lags].filter(([, { backlogBytes }]) => backlogBytes >= backlogBytesWorthFreeing);
+		worth.sort(([, one], [, other]) => other.backlogBytes - one.backlogBytes);
+		const largest: Peer[] = [];
+		let left = bytes;
+		for (const [peer, { backlogBytes }] of worth.slice(0, largestMax)) {
+			if (left <= 0) break;
+			left -= backlogBytes;
+			largest.push(peer);
+		}
+		return largest;
 	}
 
 	/** Notes what is known of one from elsewhere. */
@@ -93,4 +113,14 @@ export class Laggards<Peer extends { getBufferedAmount(): number }> {
 		const { stallMsMax, onStalled } = this.#parts;
 		if (stallMsMax > 0 && this.#clockMs - shrunkMs >= stallMsMax) onStalled(peer);
 	}
+}
+
+/** Logs who was disconnected for lagging, and by what. */
+export function laggardLog(log: Log): (channel: Channel, lag: Lag, cause: string) => void {
+	return rateLimited(1_000, (leftOut: number, { name, subscribers }: Channel, { ip, backlogBytes }: Lag, cause: string) =>
+		log.info(
+			{ event: 'slow', path: name, ip, reason: cause, backlog: backlogBytes, subscribers, leftOut },
+			'a subscriber did not keep up and was disconnected',
+		),
+	);
 }

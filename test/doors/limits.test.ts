@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Allowance } from '#src/doors/allowance.js';
+import { sendToAll, sendUntilLagging } from '../support/gapless.js';
 import { type Answer, handshakeHeaders, post, RawConnection, request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { metric, startTestServer, type TestServer } from '../support/server.js';
@@ -125,3 +126,44 @@ test('an allowance fills evenly, and never holds more than a second of it', () =
 	const slow = new Allowance(1, 0);
 	for (let nowMs = 0; nowMs < 60_000; nowMs += 1_000) assert.ok(slow.take(nowMs), `at ${nowMs} ms`);
 });
+
+protocol(
+	'With `--memory-budget`, the subscribers with the largest backlogs are disconnected first; while that is not enough, upgrades are refused with 503, and `/readyz` says 503.',
+	async (t) => {
+		// Any process of Node holds more than the least budget.
+		const always = await startTestServer(t, '--memory-budget', '64MiB');
+		while ((await upgrade(always, '/room')).status !== 503);
+		await assertFull(always, '/room', '--memory-budget');
+		const { status, body } = await request(always.operatorPort, { path: '/readyz' });
+		assert.deepEqual([status, body], [503, 'over --memory-budget\n']);
+		assert.equal((await post(always.port, '/room', 'x')).status, 200);
+		assert.ok((await metric(always, 'pathcast_refusals_total{reason="memory"}')) >= 2);
+
+		// Room for what this process needs, but not for what waits for one who does not read.
+		const budget = process.memoryUsage.rss() + 128 * 1_048_576;
+		const server = await startTestServer(
+			t,
+			'--memory-budget',
+			String(budget),
+			'--max-backlog',
+			'1024MiB',
+			'--write-timeout',
+			'0',
+		);
+		const healthy = await subscribe(t, server.ws('/room'));
+		const stalled = await subscribe(t, server.ws('/room'));
+		stalled.ws.pause();
+		let sent = await sendUntilLagging([healthy], 1, server.operatorPort);
+		while ((await metric(server, 'pathcast_disconnects_total{reason="memory"}')) < 1) {
+			assert.ok(sent < 10_000, 'not disconnected');
+			for (let i = 0; i < 10; i++) await sendToAll([healthy], sent++);
+		}
+		const { path, ip, backlog, reason } = server.log.find(({ event }) => event === 'slow') ?? {};
+		assert.deepEqual([path, ip, reason], ['/room', '127.0.0.1', 'memory']);
+		assert.ok(Number(backlog) >= 65_536, String(backlog));
+		stalled.ws.resume();
+		assert.equal((await stalled.closed).code, 1006);
+		healthy.send('still here');
+		assert.equal(await healthy.nextText(), 'still here');
+	},
+);

@@ -63,8 +63,8 @@ protocol(
 			await sendToAll([healthy], sent++);
 		}
 		assert.equal(await metric(server, 'pathcast_disconnects_total{reason="lost"}'), 0);
-		const { path, ip, backlog, subscribers, leftOut } = server.log.find(({ event }) => event === 'slow') ?? {};
-		assert.deepEqual([path, ip, subscribers, leftOut], ['/room', '192.0.2.7', 1, 0]);
+		const { path, ip, reason, backlog, subscribers, leftOut } = server.log.find(({ event }) => event === 'slow') ?? {};
+		assert.deepEqual([path, ip, reason, subscribers, leftOut], ['/room', '192.0.2.7', 'slow', 1, 0]);
 		assert.ok(Number(backlog) > 0 && Number(backlog) <= 17 * 1_048_576, String(backlog));
 
 		// A client that just goes away is lost, not slow.

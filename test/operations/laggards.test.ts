@@ -90,3 +90,19 @@ test('while the server itself is held up, nobody’s time runs out', () => {
 	for (let ms = 3_600_000; ms <= 3_609_000; ms += 100) laggards.look(ms);
 	assert.equal(stalled.length, 1);
 });
+
+test('the largest backlogs are those that make up for what is too much, but not small ones, nor very many', () => {
+	const { all, laggards } = watch(1_000, 0);
+	for (const [i, peer] of all.entries()) peer.backlogBytes = 65_535 - 400 + i;
+	for (const i of [100, 200, 300]) (all[i] as Peer).backlogBytes = 1_000_000 * i;
+	laggards.look(0);
+	const largest = (bytes: number) => laggards.largest(bytes).map((peer) => all.indexOf(peer));
+	assert.deepEqual(largest(0), []);
+	assert.deepEqual(largest(1), [300]);
+	assert.deepEqual(largest(300_000_001), [300, 200]);
+	assert.deepEqual(largest(600_000_001), [300, 200, 100, 999]);
+	assert.equal(largest(Number.MAX_SAFE_INTEGER).length, 200);
+	for (const peer of all) peer.backlogBytes = 65_535;
+	laggards.look(100);
+	assert.deepEqual(largest(Number.MAX_SAFE_INTEGER), []);
+});

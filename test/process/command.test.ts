@@ -108,6 +108,10 @@ test('a wrong value is one line on standard error that names the flag and the re
 		[['--max-channels', '1e3'], '--max-channels: "1e3" is not a whole number from 0 to 100000000.'],
 		[['--max-subscribers', 'all'], '--max-subscribers: "all" is not a whole number from 0 to 100000000.'],
 		[['--max-rate', '2000000'], '--max-rate: "2000000" is not a whole number from 0 to 1000000.'],
+		[
+			['--memory-budget', '63MiB'],
+			'--memory-budget: "63MiB" is not a size from 64MiB to 1048576MiB: write bytes, or 64KiB, or 4MiB, or 0 for none.',
+		],
 		[['--origin', 'example.com'], /--origin: "example\.com" is not a list of origins: write scheme:\/\/host\[:port\]/],
 		[['--origin', 'https://example.com/path'], /--origin: /],
 		[['--origin', 'https://a.example,*'], /--origin: /],
@@ -128,6 +132,8 @@ test('the bounds of every number are good values', async (t) => {
 	for (const args of [
 		['--max-message', '1', '--max-path', '1', '--ping-timeout', '8s', '--max-backlog', '1KiB'],
 		['--max-message', '64MiB', '--max-path', '4096', '--ping-timeout', '960s', '--max-backlog', '1024MiB'],
+		['--memory-budget', '0'],
+		['--memory-budget', '1048576MiB'],
 		['--max-connections', '1', '--max-channels', '1', '--max-subscribers', '1', '--max-rate', '1'],
 		['--max-connections', '100000000', '--max-channels', '100000000', '--max-subscribers', '100000000', '--max-rate', '1000000'],
 		['--write-timeout', '1s'],

@@ -104,7 +104,8 @@ for (const kind of ['port', 'UNIX socket']) {
 			const path = `${temporaryFolder(t)}/pathcast.sock`;
 			const port = await freePort();
 			const addr = kind === 'port' ? `127.0.0.1:${port}` : path;
-			const command = runWithin(t, 256, ['--addr', addr, '--mport', 'off']);
+			// With a budget, because Node needs a descriptor to tell what it holds.
+			const command = runWithin(t, 256, ['--addr', addr, '--mport', 'off', '--memory-budget', '4096MiB']);
 			await command.logged('start');
 			const room = kind === 'port' ? `ws://127.0.0.1:${port}/room` : `ws+unix:${path}:/room`;
 			const first = await subscribe(t, room);

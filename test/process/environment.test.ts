@@ -36,6 +36,7 @@ test('every option can be set by the environment, and a flag beats it', async (t
 		maxChannels: ['8', 8],
 		maxSubscribers: ['9', 9],
 		maxRate: ['10', 10],
+		memoryBudget: ['64MiB', 67_108_864],
 		log: ['/l', '/l'],
 		logFormat: ['text', 'text'],
 		logLevel: ['debug', 'debug'],
