@@ -1,7 +1,7 @@
 // Puts the parts together: every route, and who knows whom.
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { admission } from './doors/admission.js';
+import { admission, limitCauses } from './doors/admission.js';
 import { openDoor, type RefusalListener } from './doors/door.js';
 import { isHandshake } from './doors/handshake.js';
 import { optionsDoor, otherMethodDoor } from './doors/methods.js';
@@ -180,19 +180,24 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	};
 }
 
-/** Counts refusals, and logs them: at `debug`, but for refused origins, which a configuration may be to blame for. */
+/** Counts refusals, and logs them: at `debug`, but for refused origins and reached limits, which a configuration may be to blame for. */
 function refusalListener(options: Options, log: Log, metrics: Metrics, clientAddress: ClientAddress): RefusalListener {
 	const setting = options.origin.map((rule) => (typeof rule === 'string' ? rule : `${rule.scheme}//${rule.host}`)).join(',');
 	const logOrigin = rateLimited(1_000, (leftOut: number, fields: object) =>
 		log.info({ ...fields, setting, leftOut }, 'an origin that --origin does not allow'),
 	);
+	const logLimit = rateLimited(1_000, (leftOut: number, fields: object) =>
+		log.warn({ ...fields, leftOut }, 'no room for an upgrade: a limit is reached'),
+	);
 	const isDebug = log.isLevelEnabled('debug');
 	return ({ cause, status }, head, peer) => {
 		metrics.requestRefused(cause, aimOf(head));
-		if (cause !== 'origin' && !isDebug) return;
+		const isLimit = limitCauses.includes(cause);
+		if (cause !== 'origin' && !isLimit && !isDebug) return;
 		const ip = clientAddress(peer, head.forwardedFor);
 		const fields = { event: 'refused', path: head.path, ip, origin: head.origin, code: status, reason: cause };
 		if (cause === 'origin') logOrigin(fields);
+		else if (isLimit) logLimit(fields);
 		else log.debug(fields, 'refused');
 	};
 }

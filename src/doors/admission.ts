@@ -1,7 +1,10 @@
 // Whether there is room for one more subscriber: asked when an upgrade is right in every other way.
 import type { ChannelName } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
-import type { HeaderLines, Refused } from './reply.js';
+import type { HeaderLines, RefusalCause, Refused } from './reply.js';
+
+/** Why there may be no room. */
+export const limitCauses: readonly RefusalCause[] = ['channels', 'connections', 'memory', 'subscribers'];
 
 /** 0 stands for no limit, but not of connections, which file descriptors always limit. */
 export type AdmissionLimits = {

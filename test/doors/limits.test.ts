@@ -111,6 +111,19 @@ protocol(
 	},
 );
 
+protocol(
+	'The log tells of such refusals at `warn`, one line a second at the most: which limit, and how many were left out.',
+	async (t) => {
+		const server = await startTestServer(t, '--max-connections', '1', '--log-level', 'info');
+		await subscribe(t, server.ws('/room'));
+		for (let i = 0; i < 5; i++) await assertFull(server, '/room', '--max-connections');
+		const [first, ...others] = server.log.filter(({ event }) => event === 'refused');
+		const { level, path, ip, code, reason, leftOut } = first ?? {};
+		assert.deepEqual([level, path, ip, code, reason, leftOut], [40, '/room', '127.0.0.1', 503, 'connections', 0]);
+		assert.ok(others.length < 4, `${others.length} more lines`);
+	},
+);
+
 test('an allowance fills evenly, and never holds more than a second of it', () => {
 	const allowance = new Allowance(10, 5_000);
 	const taken = (nowMs: number) => {
