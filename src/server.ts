@@ -30,6 +30,7 @@ import { checkTls } from './operations/tls.js';
 import type { Options } from './options.js';
 import { parseChannelName } from './pubsub/channel-name.js';
 import { type FanOut, Hub } from './pubsub/hub.js';
+import { Places } from './pubsub/places.js';
 
 export type Server = {
 	/** Where it listens, with the real port. */
@@ -62,7 +63,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	// Over TLS the engine loses what it has read and not yet decrypted when a handler writes much to other sockets.
 	const hub = new Hub(fanOut, options.maxBacklog, tls ? 0 : undefined);
 	const metrics = new Metrics(refusalCauses, disconnectCauses);
-	const sockets = new Set<Socket<Subscriber>>();
+	const sockets = new Places<Socket<Subscriber>>();
 	const inFlight = new InFlight();
 	const clientAddress = clientAddressBehind(options.trustProxy);
 	const laggards = new Laggards<Socket<Subscriber>>(sockets, {

@@ -8,6 +8,7 @@ import type { Channel } from '../pubsub/channel.js';
 import { type ChannelName, parseChannelName } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
 import { trustedMessage } from '../pubsub/message.js';
+import type { Places } from '../pubsub/places.js';
 import type { Admission } from './admission.js';
 import { Allowance } from './allowance.js';
 import { type Door, type DoorParts, openDoor } from './door.js';
@@ -19,6 +20,8 @@ import type { Refused } from './reply.js';
 /** What hangs on each websocket. The engine copies it onto the socket, so its fields are plain. */
 export type Subscriber = {
 	readonly name: ChannelName;
+	/** Where the open websockets have it; undefined before it opens, and after it has closed. */
+	place: number | undefined;
 	/** From upgrade to close; undefined if it could not be opened. */
 	channel: Channel | undefined;
 	/** Whether the fan-out reaches it. */
@@ -59,7 +62,7 @@ export type WebSocketParts = DoorParts & {
 	/** Whether an address comes from a header, and must be kept from the handshake on. */
 	readonly isBehindProxies: boolean;
 	/** Every open websocket, so that stopping can close it. */
-	readonly sockets: Set<Socket<Subscriber>>;
+	readonly sockets: Places<Socket<Subscriber>>;
 	/** Those of them that do not keep up. */
 	readonly laggards: Laggards<Socket<Subscriber>>;
 	/** Hears of each that was disconnected for that, for the log. */
@@ -87,9 +90,9 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 
 	function opened(ws: Socket<Subscriber>): void {
 		const subscriber = ws.getUserData();
-		sockets.add(ws);
+		subscriber.place = sockets.add(ws);
 		const channel = hub.join(subscriber.name, ws, ({ topic }) => {
-			if (!sockets.has(ws)) return false;
+			if (subscriber.place === undefined) return false;
 			subscriber.isAdmitted = ws.subscribe(topic);
 			return subscriber.isAdmitted;
 		});
@@ -129,10 +132,11 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 	}
 
 	function refuse(ws: Socket<Subscriber>, channel: Channel, { cause, code, reason }: MessageRefusal): void {
-		ws.getUserData().disconnectCause = cause;
+		const subscriber = ws.getUserData();
+		subscriber.disconnectCause = cause;
 		// What was published before this is sent before the close frame.
 		hub.inOrder(channel, () => {
-			if (sockets.has(ws)) ws.end(code, reason);
+			if (subscriber.place !== undefined) ws.end(code, reason);
 		});
 	}
 
@@ -147,10 +151,11 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 	}
 
 	function closed(ws: Socket<Subscriber>, code: number, reason: ArrayBuffer): void {
-		sockets.delete(ws);
-		const lag = laggards.forget(ws);
 		const subscriber = ws.getUserData();
-		const { channel, disconnectCause } = subscriber;
+		const { place, channel, disconnectCause } = subscriber;
+		if (place !== undefined) sockets.remove(place);
+		subscriber.place = undefined;
+		const lag = laggards.forget(ws);
 		if (channel === undefined) return;
 		hub.leave(channel, ws, subscriber.isAdmitted);
 		const cause = disconnectCause ?? causeOf(code, reason, channel, lag);
@@ -201,6 +206,7 @@ function upgradeDoor(parts: WebSocketParts): Door<[UpgradeContext]> {
 		const allowance = messagesPerSecondMax > 0 ? new Allowance(messagesPerSecondMax, performance.now()) : undefined;
 		const subscriber: Subscriber = {
 			name,
+			place: undefined,
 			channel: undefined,
 			isAdmitted: false,
 			allowance,

@@ -2,6 +2,7 @@
 import type { Socket } from '../engine.js';
 import type { Channel } from '../pubsub/channel.js';
 import type { Hub } from '../pubsub/hub.js';
+import type { Places } from '../pubsub/places.js';
 
 /** Counts what has begun and not ended, and tells when there is none. */
 export class InFlight {
@@ -33,25 +34,25 @@ export class InFlight {
 const closesPerTick = 200;
 
 /**
- * Closes every websocket of the set with one code and reason; `flush` sends what must come before. Resolves when each has
+ * Closes every websocket with one code and reason; `flush` sends what must come before. Resolves when each has
  * been sent its close frame, to whether any of them still had messages before it that the system had no room for.
  */
 export async function closeAll<UserData>(
-	sockets: Set<Socket<UserData>>,
+	sockets: Places<Socket<UserData>>,
 	code: number,
 	reason: string,
 	flush: () => void,
 ): Promise<boolean> {
 	let hasBacklog = false;
-	while (sockets.size > 0) {
+	let place: number | undefined = 0;
+	while (place !== undefined) {
 		flush();
 		let closed = 0;
-		for (const ws of sockets) {
+		place = sockets.visit(place, Number.POSITIVE_INFINITY, (ws) => {
 			hasBacklog ||= ws.getBufferedAmount() > 0;
-			// The close handler takes it out of the set.
 			ws.end(code, reason);
-			if (++closed === closesPerTick) break;
-		}
+			return ++closed === closesPerTick ? 'enough' : 'more';
+		});
 		await new Promise(setImmediate);
 	}
 	return hasBacklog;

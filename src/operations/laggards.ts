@@ -1,5 +1,6 @@
 // Finds the subscribers that do not keep up, by looking at a few of them at a time, and those of them that have come to a stop.
 import type { Channel } from '../pubsub/channel.js';
+import type { Places } from '../pubsub/places.js';
 import { type Log, rateLimited } from './log.js';
 
 export type Lag = {
@@ -22,6 +23,8 @@ export type LaggardParts<Peer> = {
 // To be looked at every 100 ms: 10,000 of all in a second and 10,000 of those that lag, about two milliseconds' work.
 export const lookMs = 100;
 const looksMax = 1_000;
+// Places of some who have gone cost next to nothing.
+const placesMax = 10 * looksMax;
 // Who has less, mostly a reader on its way, would go for nothing.
 const backlogBytesWorthFreeing = 65_536;
 // Closing takes some 10 µs each.
@@ -30,20 +33,19 @@ const largestMax = 200;
 const heldUpMsMax = 10 * lookMs;
 
 export class Laggards<Peer extends { getBufferedAmount(): number }> {
-	readonly #peers: ReadonlySet<Peer>;
+	readonly #peers: Places<Peer>;
 	readonly #parts: LaggardParts<Peer>;
 	readonly #lags = new Map<Peer, Lag>();
-	// A Set and a Map go on with a round where it was, whatever comes and goes meanwhile.
-	#peerRound: Iterator<Peer>;
+	#place = 0;
+	// A Map goes on with a round where it was, whatever comes and goes meanwhile.
 	#lagRound: Iterator<Peer>;
 	#lookedMs: number | undefined;
 	#clockMs = 0;
 
 	/** `peers` are all that are open, and change as they come and go. */
-	constructor(peers: ReadonlySet<Peer>, parts: LaggardParts<Peer>) {
+	constructor(peers: Places<Peer>, parts: LaggardParts<Peer>) {
 		this.#peers = peers;
 		this.#parts = parts;
-		this.#peerRound = peers.values();
 		this.#lagRound = this.#lags.keys();
 	}
 
@@ -56,8 +58,13 @@ export class Laggards<Peer extends { getBufferedAmount(): number }> {
 	look(nowMs: number): void {
 		this.#clockMs += Math.min(nowMs - (this.#lookedMs ?? nowMs), heldUpMsMax);
 		this.#lookedMs = nowMs;
-		if (this.#hasEnded(this.#lagRound)) this.#lagRound = this.#lags.keys();
-		if (this.#hasEnded(this.#peerRound)) this.#peerRound = this.#peers.values();
+		this.#lookAtLagging();
+		let looks = 0;
+		const next = this.#peers.visit(this.#place, placesMax, (peer) => {
+			this.#lookAt(peer);
+			return ++looks === looksMax ? 'enough' : 'more';
+		});
+		this.#place = next ?? 0;
 	}
 
 	/** Those with the largest backlogs, until these make so many bytes: whom to close when memory is short. */
@@ -94,13 +101,15 @@ export class Laggards<Peer extends { getBufferedAmount(): number }> {
 		return lag;
 	}
 
-	#hasEnded(round: Iterator<Peer>): boolean {
+	#lookAtLagging(): void {
 		for (let looks = 0; looks < looksMax; looks++) {
-			const { done, value: peer } = round.next();
-			if (done) return true;
+			const { done, value: peer } = this.#lagRound.next();
+			if (done) {
+				this.#lagRound = this.#lags.keys();
+				return;
+			}
 			this.#lookAt(peer);
 		}
-		return false;
 	}
 
 	#lookAt(peer: Peer): void {

@@ -17,7 +17,7 @@ const handshake = `GET /room HTTP/1.1\r\nHost: x\r\n${fields.join('')}\r\n`;
 async function serverWithReader(t: TestContext, ...flags: string[]) {
 	const command = runCommand(t, [...anyPort, ...flags]);
 	const port = await command.port();
-	const operatorPort = Number(String((await command.logged('start')).mport).replace(/^.*:/, ''));
+	const operatorPort = await command.operatorPort();
 	const ended = (reason: string) => metricOf(operatorPort, `pathcast_disconnects_total{reason="${reason}"}`);
 	return { command, port, operatorPort, ended, healthy: await subscribe(t, `ws://127.0.0.1:${port}/room`) };
 }
