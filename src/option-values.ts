@@ -1,6 +1,7 @@
 // The values that options take: each parser turns text into a value or throws an InvalidValue that says what would be right.
 import { isIP, isIPv6 } from 'node:net';
 import { type OriginRule, parseOrigin } from './doors/origin.js';
+import { formatDuration, readDuration } from './duration.js';
 import type { Address, TcpAddress } from './operations/addresses.js';
 import type { Network } from './operations/client-address.js';
 
@@ -96,12 +97,18 @@ export function parseCount(min: number, max: number): (text: string) => number {
 /** Whole seconds: 0 for never, or from min to max. Others would abort the process, as the engine's own time-outs. */
 export function parseSecondsOrNever(min: number, max: number): (text: string) => number {
 	return (text) => {
-		const match = /^([0-9]{1,6})(s|m)?$/.exec(text);
-		const seconds = Number(match?.[1]) * (match?.[2] === 'm' ? 60 : 1);
-		if (match !== null && (match[2] !== undefined || seconds === 0) && (seconds === 0 || (seconds >= min && seconds <= max))) {
-			return seconds;
-		}
+		const seconds = readDuration(text);
+		if (seconds === 0 || (seconds !== undefined && seconds >= min && seconds <= max)) return seconds;
 		throw new InvalidValue(`is not a duration from ${min}s to ${max}s: write 30s, or 2m, or 0 for never`);
+	};
+}
+
+/** A parser of durations, in seconds. */
+export function parseDuration(min: number, max: number): (text: string) => number {
+	return (text) => {
+		const seconds = readDuration(text);
+		if (seconds !== undefined && seconds >= min && seconds <= max) return seconds;
+		throw new InvalidValue(`is not a duration from ${formatDuration(min)} to ${formatDuration(max)}: write 30s, or 2m`);
 	};
 }
 

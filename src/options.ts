@@ -5,6 +5,7 @@ import {
 	parseAddress,
 	parseChoice,
 	parseCount,
+	parseDuration,
 	parseMode,
 	parseNetworks,
 	parseOperatorAddress,
@@ -16,7 +17,7 @@ import {
 
 /** One option. `value` names its value in --help; without it, the option is on or off. */
 export type OptionRow<Value> = {
-	readonly group: 'Listening' | 'Messages' | 'Who may connect' | 'Limits' | 'Logging';
+	readonly group: 'Listening' | 'Messages' | 'Who may connect' | 'Limits' | 'Closing' | 'Logging';
 	readonly value?: string;
 	readonly default: string;
 	readonly help: string;
@@ -174,6 +175,20 @@ export const optionTable = {
 		default: '0',
 		help: 'When the process holds more than this (RSS), the subscribers with the largest backlogs are disconnected, then no more are let in; at least 64MiB, or 0 for no budget.',
 		parse: parseSize(64 * 1_048_576, 1_048_576 * 1_048_576, true),
+	},
+	drain: {
+		group: 'Closing',
+		value: 'duration',
+		default: '5s',
+		help: 'When stopping, close the websockets evenly over this time, so that clients do not return all at once: up to 1h. Fewer than 200 go at once.',
+		parse: parseDuration(0, 3_600),
+	},
+	drainDelay: {
+		group: 'Closing',
+		value: 'duration',
+		default: '0s',
+		help: 'When stopping, go on listening for this time while /readyz is 503, so that load balancers can see it: up to 1h.',
+		parse: parseDuration(0, 3_600),
 	},
 	log: {
 		group: 'Logging',

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { admission, limitCauses } from './doors/admission.js';
 import { openDoor, type RefusalListener } from './doors/door.js';
+import { Farewells } from './doors/farewells.js';
 import { isHandshake } from './doors/handshake.js';
 import { optionsDoor, otherMethodDoor } from './doors/methods.js';
 import { originPolicy } from './doors/origin.js';
@@ -18,13 +19,14 @@ import { boundPort, startAdmin } from './operations/admin.js';
 import { channelEndpoints } from './operations/channels.js';
 import { type ClientAddress, clientAddressBehind } from './operations/client-address.js';
 import { connectionLimit, pausedWithoutDescriptors, readOpenFilesMax } from './operations/descriptors.js';
-import { channelCloser, closeAll, InFlight } from './operations/drain.js';
+import { channelCloser, closesPerTick, InFlight } from './operations/drain.js';
 import { healthEndpoints } from './operations/health.js';
 import { Laggards, laggardLog, lookMs } from './operations/laggards.js';
 import { listen } from './operations/listening.js';
 import { type Log, rateLimited } from './operations/log.js';
 import { MemoryBudget, memoryLookMs, readResidentBytes } from './operations/memory-budget.js';
 import { Metrics, metricsExposition, type RequestAim } from './operations/metrics.js';
+import { spread } from './operations/spread.js';
 import { statsEndpoint } from './operations/stats.js';
 import { checkTls } from './operations/tls.js';
 import type { Options } from './options.js';
@@ -39,7 +41,10 @@ export type Server = {
 	readonly operatorAddress: TcpAddress | undefined;
 	/** How many websockets it takes. */
 	readonly connectionsMax: number;
-	/** Stops listening, lets requests finish, closes every websocket with 1012, and drops what peers leave open. */
+	/**
+	 * Tells load balancers, stops listening, lets requests finish, closes every websocket with 1012, and drops what peers
+	 * leave open.
+	 */
 	stop(): Promise<void>;
 };
 
@@ -64,6 +69,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const hub = new Hub(fanOut, options.maxBacklog, tls ? 0 : undefined);
 	const metrics = new Metrics(refusalCauses, disconnectCauses);
 	const sockets = new Places<Socket<Subscriber>>();
+	const farewells = new Farewells(hub, sockets, closesPerTick);
 	const inFlight = new InFlight();
 	const clientAddress = clientAddressBehind(options.trustProxy);
 	const laggards = new Laggards<Socket<Subscriber>>(sockets, {
@@ -165,14 +171,19 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		stop: async () => {
 			if (state === 'stopping') return;
 			state = 'stopping';
+			// In this turn, if there is no delay: who is told that we stop must not get in any more.
+			if (options.drainDelay > 0) await setTimeout(options.drainDelay * 1_000);
 			listening.stop();
 			await inFlight.idle(requestPatienceMs);
-			// Bursts go out at their pace, so that no reader is cut at the last moment.
-			for (let waits = 0; hub.hasDeferred && waits < pacedWaitsMax; waits++) await setTimeout(pacedWaitMs);
-			const hasBacklog = await closeAll(sockets, 1012, 'the server is restarting; connect again', () => hub.flush());
+			// So few do not hurt when they return all at once.
+			const overSeconds = hub.subscribers < closesPerTick ? 0 : options.drain;
+			await spread(farewells.begin('stopping'), hub.subscribers, overSeconds * 1_000);
+			// What comes before the last close frames goes out at its pace, so that no reader is cut at the last moment.
+			for (let waits = 0; hub.subscribers > 0 && waits < pacedWaitsMax; waits++) await setTimeout(pacedWaitMs);
+			hub.flush();
 			admin?.close();
 			admin?.closeAllConnections();
-			void setTimeout(hasBacklog ? dropLaggingAfterMs : dropAfterMs, undefined, { ref: false }).then(() => {
+			void setTimeout(farewells.hasBacklog ? dropLaggingAfterMs : dropAfterMs, undefined, { ref: false }).then(() => {
 				clearInterval(looking);
 				clearInterval(lookingAtMemory);
 				app.close();

@@ -83,7 +83,7 @@ export type WebSocketParts = DoorParts & {
 };
 
 export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber> {
-	const { hub, sockets, laggards, onSlow, isStopping, echoesKeepalive, messageBytesMax, backlogBytesMax, metrics, log } = parts;
+	const { hub, sockets, laggards, onSlow, echoesKeepalive, messageBytesMax, backlogBytesMax, metrics, log } = parts;
 	const isDebug = log.isLevelEnabled('debug');
 	const messageRefusal = messageRules(parts);
 	const rateRefusal = tooFast(parts.messagesPerSecondMax);
@@ -168,8 +168,7 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 	function causeOf(code: number, reason: ArrayBuffer, channel: Channel, lag: Lag | undefined): DisconnectCause {
 		// The engine closes one that exceeds its backlog without a reason, which a reset looks like too.
 		if (code === 1006) return lag !== undefined && reason.byteLength === 0 ? 'slow' : 'lost';
-		if (code === 1000 && channel.isClosing) return 'operator';
-		return code === 1012 && isStopping() ? 'stopping' : 'client';
+		return code === 1000 && channel.isClosing ? 'operator' : 'client';
 	}
 
 	return {

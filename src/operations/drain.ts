@@ -1,8 +1,6 @@
 // Stopping without losing anything: waits for what is under way, says goodbye without holding up the loop.
-import type { Socket } from '../engine.js';
 import type { Channel } from '../pubsub/channel.js';
 import type { Hub } from '../pubsub/hub.js';
-import type { Places } from '../pubsub/places.js';
 
 /** Counts what has begun and not ended, and tells when there is none. */
 export class InFlight {
@@ -30,33 +28,8 @@ export class InFlight {
 	}
 }
 
-// 200 to a tick kept every tick under 7 ms with 4,000 clients.
-const closesPerTick = 200;
-
-/**
- * Closes every websocket with one code and reason; `flush` sends what must come before. Resolves when each has
- * been sent its close frame, to whether any of them still had messages before it that the system had no room for.
- */
-export async function closeAll<UserData>(
-	sockets: Places<Socket<UserData>>,
-	code: number,
-	reason: string,
-	flush: () => void,
-): Promise<boolean> {
-	let hasBacklog = false;
-	let place: number | undefined = 0;
-	while (place !== undefined) {
-		flush();
-		let closed = 0;
-		place = sockets.visit(place, Number.POSITIVE_INFINITY, (ws) => {
-			hasBacklog ||= ws.getBufferedAmount() > 0;
-			ws.end(code, reason);
-			return ++closed === closesPerTick ? 'enough' : 'more';
-		});
-		await new Promise(setImmediate);
-	}
-	return hasBacklog;
-}
+// 200 close frames kept every tick under 7 ms with 4,000 clients.
+export const closesPerTick = 200;
 
 /**
  * Closes channels: gives a function that closes one, and resolves when it has no subscriber any more. Each of them gets all

@@ -177,11 +177,6 @@ export class Hub {
 		else outbox.deferred.push(action);
 	}
 
-	/** Whether anything has not gone out yet. */
-	get hasDeferred(): boolean {
-		return this.#deferring.size + this.#resting.size > 0;
-	}
-
 	/** Sends all that is deferred, whatever it does to slow readers. */
 	flush(): void {
 		for (const channel of [...this.#deferring, ...this.#resting]) {

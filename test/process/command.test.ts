@@ -100,6 +100,8 @@ test('a wrong value is one line on standard error that names the flag and the re
 		[['--ping-timeout', '961s'], /--ping-timeout: "961s" is not a duration/],
 		[['--ping-timeout', '30'], /--ping-timeout: "30" is not a duration from 8s to 960s: write 30s, or 2m, or 0 for never\./],
 		[['--ping-timeout', '-8s'], /--ping-timeout: "-8s" is not a duration/],
+		[['--drain', '5'], '--drain: "5" is not a duration from 0s to 1h: write 30s, or 2m.'],
+		[['--drain-delay', '3601s'], /--drain-delay: "3601s" is not a duration from 0s to 1h/],
 		[['--max-backlog', '0'], /--max-backlog: "0" is not a size from 1KiB to 1024MiB/],
 		[['--max-backlog', '5000MiB'], /--max-backlog: "5000MiB" is not a size/],
 		[['--max-backlog', '32KiB'], /--max-backlog \(32768 bytes\) is below --max-message \(65536 bytes\)/],
@@ -139,8 +141,8 @@ test('the bounds of every number are good values', async (t) => {
 		['--write-timeout', '1s'],
 		['--write-timeout', '60m'],
 		['--write-timeout', '0'],
-		['--ping-timeout', '0'],
-		['--ping-timeout', '16m'],
+		['--ping-timeout', '0', '--drain', '0', '--drain-delay', '0s'],
+		['--ping-timeout', '16m', '--drain', '1h'],
 	]) {
 		const command = runCommand(t, [...anyPort, ...args]);
 		const subscriber = await subscribe(t, `ws://127.0.0.1:${await command.port()}/`);
@@ -161,7 +163,7 @@ test('--help lists every option with its default, --version prints the version',
 	const help = await runCommand(t, ['--help']).ended;
 	assert.deepEqual([help.code, help.stderr], [0, '']);
 	assert.ok(help.stdout.split('\n').every((line) => line.length <= 100));
-	for (const group of ['Listening', 'Who may connect', 'Messages', 'Limits', 'Logging'])
+	for (const group of ['Listening', 'Who may connect', 'Messages', 'Limits', 'Closing', 'Logging'])
 		assert.match(help.stdout, new RegExp(`^${group}:$`, 'm'));
 	const text = help.stdout.replace(/\s+/g, ' ');
 	for (const [name, row] of Object.entries(optionTable)) {

@@ -37,6 +37,8 @@ test('every option can be set by the environment, and a flag beats it', async (t
 		maxSubscribers: ['9', 9],
 		maxRate: ['10', 10],
 		memoryBudget: ['64MiB', 67_108_864],
+		drain: ['1m', 60],
+		drainDelay: ['2s', 2],
 		log: ['/l', '/l'],
 		logFormat: ['text', 'text'],
 		logLevel: ['debug', 'debug'],

@@ -27,7 +27,7 @@ test(`${channels} channels opened and freed one after another leave no memory be
 	const nodeArgs = [...youngGeneration, '--expose-gc', '--import', `data:text/javascript,${encodeURIComponent(reportsMemory)}`];
 	const command = runCommand(t, ['--addr', '127.0.0.1:0', '--mport', '0'], nodeArgs);
 	const port = await command.port();
-	const operatorPort = Number(String((await command.logged('start')).mport).replace(/^.*:/, ''));
+	const operatorPort = await command.operatorPort();
 
 	await openAndFree(port, 0, warmUp);
 	command.child.kill('SIGUSR2');

@@ -17,7 +17,9 @@ export type TestServer = {
 
 /** Starts a server with these flags, and stops it after the test. */
 export async function startTestServer(t: TestContext, ...flags: string[]): Promise<TestServer> {
-	const options = readOptions(['--addr', '127.0.0.1:0', '--mport', '0', '--log-level', 'debug', ...flags], {}, 'test');
+	// Many websockets would hold up the end of their test for the time that --drain gives them.
+	const always = ['--addr', '127.0.0.1:0', '--mport', '0', '--log-level', 'debug', '--drain', '0s'];
+	const options = readOptions([...always, ...flags], {}, 'test');
 	if ('text' in options) throw new Error('these flags print something and start nothing');
 	const log: Record<string, unknown>[] = [];
 	const server = await startServer(options, pino({ level: options.logLevel }, { write: (line) => log.push(JSON.parse(line)) }));

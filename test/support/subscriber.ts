@@ -1,4 +1,5 @@
 // A websocket client whose messages are taken one by one.
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { TestContext } from 'node:test';
 import WebSocket from 'ws';
@@ -46,6 +47,17 @@ export class Subscriber {
 		return texts;
 	}
 
+	/** All texts until the connection ends, which must be with that code. */
+	async textsUntilClosed(code: number): Promise<string[]> {
+		const texts: string[] = [];
+		try {
+			for (;;) texts.push(await this.nextText());
+		} catch {
+			assert.equal((await this.closed).code, code);
+		}
+		return texts;
+	}
+
 	send(data: string | Buffer): void {
 		this.ws.send(data, { binary: typeof data !== 'string' });
 	}
@@ -53,6 +65,31 @@ export class Subscriber {
 	close(): Promise<Closed> {
 		this.ws.close();
 		return this.closed;
+	}
+}
+
+/** Opens many websockets, on the paths that it is given, some at a time: the system would refuse them all at once. */
+export async function subscribeMany(t: TestContext, count: number, url: (nth: number) => string): Promise<Subscriber[]> {
+	const subscribers: Subscriber[] = [];
+	while (subscribers.length < count) {
+		const next = Array.from({ length: Math.min(100, count - subscribers.length) }, (_, i) => url(subscribers.length + i));
+		subscribers.push(...(await Promise.all(next.map((address) => subscribe(t, address)))));
+	}
+	return subscribers;
+}
+
+/**
+ * Resolves when all are closed; rejects if that was not evenly over about that time. Judges loosely, because this process
+ * sees them closed only when it gets to run.
+ */
+export async function closeEvenly(subscribers: readonly Subscriber[], overMs: number): Promise<void> {
+	const times = await Promise.all(subscribers.map(({ closed }) => closed.then(() => performance.now())));
+	const [first, last] = [Math.min(...times), Math.max(...times)];
+	assert.ok(last - first > overMs * 0.6, `all within ${last - first} ms`);
+	for (let quarter = 0; quarter < 4; quarter++) {
+		const [from, to] = [quarter, quarter + 1].map((n) => first + ((last - first) * n) / 4) as [number, number];
+		const share = times.filter((time) => time >= from && time <= to).length / times.length;
+		assert.ok(share > 0.05 && share < 0.6, `a share of ${share} in quarter ${quarter} of ${last - first} ms`);
 	}
 }
 

@@ -1,0 +1,88 @@
+// Sends websockets away with 1012: each after all that was published before, and no more in a tick than the loop can bear.
+import type { Socket } from '../engine.js';
+import type { Farewell } from '../operations/spread.js';
+import type { Hub } from '../pubsub/hub.js';
+import type { Places } from '../pubsub/places.js';
+import type { Subscriber } from './websocket.js';
+
+// Empty ones cost next to nothing.
+const placesPerTick = 5_000;
+// Until a channel that sends more than it may at once has sent its next share; see the hub.
+const shareMs = 10;
+
+/** Why they are sent away, and what their close frames say of it. */
+const reasons = {
+	stopping: 'the server is restarting; connect again',
+} as const;
+export type FarewellCause = keyof typeof reasons;
+
+export class Farewells {
+	readonly #hub: Hub;
+	readonly #sockets: Places<Socket<Subscriber>>;
+	readonly #closesPerTick: number;
+	#roomInTick: number;
+	/** Who was told, but still waits for what was published before. They go in a tick to come, and count there. */
+	#waiting: Subscriber[] = [];
+	#isTickScheduled = false;
+	#hasBacklog = false;
+
+	constructor(hub: Hub, sockets: Places<Socket<Subscriber>>, closesPerTick: number) {
+		this.#hub = hub;
+		this.#sockets = sockets;
+		this.#closesPerTick = closesPerTick;
+		this.#roomInTick = closesPerTick;
+	}
+
+	/** Whether anybody still had messages before the close frame that the system had no room for. */
+	get hasBacklog(): boolean {
+		return this.#hasBacklog;
+	}
+
+	/** For everybody who is there. */
+	begin(cause: FarewellCause): Farewell {
+		let place: number | undefined = 0;
+		return {
+			isOver: () => place === undefined,
+			send: (count) => {
+				const asked = Math.min(count, this.#roomInTick);
+				if (place === undefined || asked === 0) return 0;
+				let sent = 0;
+				place = this.#sockets.visit(place, placesPerTick, (ws) => {
+					if (this.#send(ws, cause)) sent++;
+					return sent < asked ? 'more' : 'enough';
+				});
+				return sent;
+			},
+		};
+	}
+
+	/** Tells one, unless it is on its way out already. */
+	#send(ws: Socket<Subscriber>, cause: FarewellCause): boolean {
+		const subscriber = ws.getUserData();
+		const { channel, disconnectCause } = subscriber;
+		if (channel === undefined || disconnectCause !== undefined) return false;
+		subscriber.disconnectCause = cause;
+		this.#takeRoom();
+		this.#hub.inOrder(channel, () => {
+			if (subscriber.place === undefined) return;
+			this.#hasBacklog ||= ws.getBufferedAmount() > 0;
+			ws.end(1012, reasons[cause]);
+		});
+		if (subscriber.place !== undefined) this.#waiting.push(subscriber);
+		return true;
+	}
+
+	#takeRoom(): void {
+		this.#roomInTick--;
+		if (this.#isTickScheduled) return;
+		this.#isTickScheduled = true;
+		setImmediate(this.#beginTick);
+	}
+
+	readonly #beginTick = (): void => {
+		this.#waiting = this.#waiting.filter(({ place }) => place !== undefined);
+		this.#roomInTick = this.#closesPerTick - this.#waiting.length;
+		this.#isTickScheduled = this.#waiting.length > 0;
+		if (this.#isTickScheduled) setTimeout(this.#beginTick, shareMs);
+	};
+}

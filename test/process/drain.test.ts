@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { anyPort, type Command, runCommand } from '../support/command.js';
+import { handshakeHeaders, post, RawConnection, request } from '../support/http.js';
+import { protocol } from '../support/protocol.js';
+import { closeEvenly, subscribe, subscribeMany } from '../support/subscriber.js';
+
+const restarting = { code: 1012, reason: 'the server is restarting; connect again' };
+
+/** Sends a signal and waits until it is being followed. */
+async function signal(command: Command, name: NodeJS.Signals): Promise<void> {
+	command.child.kill(name);
+	await command.logged('stop');
+}
+
+protocol(
+	'From 200 websockets on, they are closed evenly over `--drain` (5s), at most 200 in each tick; fewer go at once.',
+	async (t) => {
+		const many = runCommand(t, [...anyPort, '--drain', '2s']);
+		const port = await many.port();
+		const subscribers = await subscribeMany(t, 4_000, (i) => `ws://127.0.0.1:${port}/room/${i % 40}`);
+		for (let i = 0; i < 40; i++) assert.equal((await post(port, `/room/${i}`, 'last')).headers.get('x-subscribers'), '100');
+		const spread = closeEvenly(subscribers, 2_000);
+		await signal(many, 'SIGTERM');
+		await spread;
+		for (const subscriber of subscribers) {
+			assert.equal(await subscriber.nextText(), 'last');
+			assert.deepEqual(await subscriber.closed, restarting);
+		}
+		assert.deepEqual([(await many.ended).code, many.stderr], [0, '']);
+
+		const few = runCommand(t, [...anyPort, '--drain', '1h']);
+		const fewPort = await few.port();
+		const others = await subscribeMany(t, 199, () => `ws://127.0.0.1:${fewPort}/room`);
+		few.child.kill('SIGINT');
+		for (const { closed } of others) assert.deepEqual(await closed, restarting);
+		assert.equal((await few.ended).code, 0);
+	},
+);
+
+protocol('What is published meanwhile reaches those that are not closed yet, in order, before their close frame.', async (t) => {
+	const command = runCommand(t, [...anyPort, '--drain', '1s']);
+	const [port, operatorPort] = [await command.port(), await command.operatorPort()];
+	const subscribers = await subscribeMany(t, 1_000, () => `ws://127.0.0.1:${port}/room`);
+	const heard = Promise.all(subscribers.map((subscriber) => subscriber.textsUntilClosed(1012)));
+	await signal(command, 'SIGTERM');
+
+	// One after another, each as soon as the one before was answered, until the server has gone.
+	const reached: number[] = [];
+	const operator = new RawConnection(operatorPort);
+	try {
+		for (;;) {
+			const body = String(reached.length);
+			await operator.write(`POST /channels/room HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+			reached.push(Number((await operator.answer()).headers.get('x-subscribers')));
+		}
+	} catch (error) {
+		assert.match(String(error), /the connection was closed/);
+	}
+	const heardBy = reached.map(() => 0);
+	for (const texts of await heard) {
+		for (const [i, text] of texts.entries()) {
+			assert.equal(text, String(i));
+			heardBy[i] = (heardBy[i] ?? 0) + 1;
+		}
+	}
+	assert.deepEqual(heardBy, reached);
+	assert.ok(reached.some((count) => count > 0 && count < 1_000));
+	assert.equal((await command.ended).code, 0);
+});
+
+protocol(
+	'What peers leave open then is dropped after a second, or after five if some still have messages to read; the command exits with 0.',
+	async (t) => {
+		const limits = ['--max-message', '1MiB', '--max-backlog', '64MiB'];
+		// More than the system itself takes for a peer that reads nothing.
+		for (const messages of [0, 20]) {
+			const command = runCommand(t, [...anyPort, ...limits]);
+			const port = await command.port();
+			const stalled = await subscribe(t, `ws://127.0.0.1:${port}/room`);
+			const slow = await subscribe(t, `ws://127.0.0.1:${port}/room`);
+			for (const { ws } of [stalled, slow]) ws.pause();
+			const keptAlive = new RawConnection(port);
+			await keptAlive.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+			await keptAlive.answer();
+			const texts = Array.from({ length: messages }, (_, i) => `${i} ${'x'.repeat(1_000_000)}`);
+			for (const text of texts) assert.equal((await post(port, '/room', text)).status, 200);
+			await signal(command, 'SIGTERM');
+			const stoppingMs = performance.now();
+			slow.ws.resume();
+			const heard = await slow.textsUntilClosed(1012);
+			assert.ok(heard.length === messages && heard.every((text, i) => text === texts[i]));
+			assert.deepEqual([(await command.ended).code, command.stderr], [0, '']);
+			const tookMs = performance.now() - stoppingMs;
+			const expectedMs = messages === 0 ? 1_000 : 5_000;
+			assert.ok(tookMs > expectedMs - 200 && tookMs < expectedMs + 3_000, `${tookMs} ms`);
+			await keptAlive.closed;
+		}
+	},
+);
+
+protocol(
+	'While the server stops, `/readyz` is 503 and upgrades get 503 with `Retry-After`; for `--drain-delay` (0s) it goes on listening and serves all else.',
+	async (t) => {
+		const command = runCommand(t, [...anyPort, '--drain-delay', '3s']);
+		const [port, operatorPort] = [await command.port(), await command.operatorPort()];
+		const subscriber = await subscribe(t, `ws://127.0.0.1:${port}/room`);
+		const ready = () => request(operatorPort, { path: '/readyz' });
+		assert.equal((await ready()).status, 200);
+		await signal(command, 'SIGTERM');
+		const stoppingMs = performance.now();
+
+		const { status, body } = await ready();
+		assert.deepEqual([status, body], [503, 'stopping\n']);
+		const upgrade = await request(port, { path: '/room', headers: handshakeHeaders });
+		assert.deepEqual(
+			[upgrade.status, upgrade.headers.get('retry-after'), upgrade.body],
+			[503, '1', 'The server is stopping: connect again in a moment.\n'],
+		);
+		assert.equal((await request(operatorPort, { path: '/healthz' })).status, 200);
+		assert.equal((await post(port, '/room', 'by POST')).headers.get('x-subscribers'), '1');
+		subscriber.send('by websocket');
+		assert.deepEqual(await subscriber.texts(2), ['by POST', 'by websocket']);
+		assert.deepEqual(await subscriber.closed, restarting);
+		assert.ok(performance.now() - stoppingMs > 2_500);
+		assert.equal((await command.ended).code, 0);
+	},
+);
+
+test('a second signal exits at once with 1 in the middle of a drain, too', async (t) => {
+	for (const flags of [
+		['--drain', '1h'],
+		['--drain-delay', '1h'],
+	]) {
+		const command = runCommand(t, [...anyPort, ...flags]);
+		const port = await command.port();
+		await subscribeMany(t, 200, () => `ws://127.0.0.1:${port}/room`);
+		await signal(command, 'SIGTERM');
+		command.child.kill('SIGTERM');
+		const { code, stderr } = await command.ended;
+		assert.deepEqual([code, stderr], [1, '']);
+	}
+});
