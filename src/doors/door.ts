@@ -3,7 +3,7 @@ import type { HttpRequest, HttpResponse } from '../engine.js';
 import type { Log } from '../operations/log.js';
 import { handshakeWithoutGet, isHandshake } from './handshake.js';
 import { type Refused, replyAndClose, replyRefused } from './reply.js';
-import { ambiguity, type RequestHead, readHead } from './request-head.js';
+import { ambiguity, hasBody, type RequestHead, readHead } from './request-head.js';
 
 /** Answers a request, or gives the reason why not, to be answered with. */
 export type Door<Rest extends unknown[] = []> = (res: HttpResponse, head: RequestHead, ...rest: Rest) => Refused | undefined;
@@ -11,7 +11,11 @@ export type Door<Rest extends unknown[] = []> = (res: HttpResponse, head: Reques
 /** Hears of every refusal, for the metrics and the log. The peer is its address as the engine has it. */
 export type RefusalListener = (refused: Refused, head: RequestHead, peer: ArrayBuffer) => void;
 
-export type DoorParts = { readonly onRefused: RefusalListener; readonly log: Log };
+export type DoorParts = {
+	readonly onRefused: RefusalListener;
+	readonly isStopping: () => boolean;
+	readonly log: Log;
+};
 
 /** Makes an engine handler of a door. The engine aborts the process if a handler throws, or returns without an answer to come. */
 export function openDoor<Rest extends unknown[]>(door: Door<Rest>, parts: DoorParts) {
@@ -20,7 +24,7 @@ export function openDoor<Rest extends unknown[]>(door: Door<Rest>, parts: DoorPa
 		// the process if it is missing. A door that answers later puts its own in place of it.
 		res.onAborted(() => {});
 		const head = readHead(req);
-		answer(res, head, parts, () => {
+		answer(res, head, parts, !hasBody(head), () => {
 			const ambiguous = ambiguity(head);
 			if (ambiguous === undefined)
 				return head.method !== 'get' && isHandshake(head) ? handshakeWithoutGet : door(res, head, ...rest);
@@ -32,18 +36,23 @@ export function openDoor<Rest extends unknown[]>(door: Door<Rest>, parts: DoorPa
 	};
 }
 
-/** Runs what answers a request: answers its refusal, and a throw with 500, if an answer is still owed. */
+/**
+ * Runs what answers a request: answers its refusal, and a throw with 500, if an answer is still owed. While the server
+ * stops, the connection ends with it, but not while its body is coming: a reset could overtake the answer.
+ */
 export function answer(
 	res: HttpResponse,
 	head: RequestHead,
-	{ onRefused, log }: DoorParts,
+	{ onRefused, isStopping, log }: DoorParts,
+	hasArrived: boolean,
 	serve: () => Refused | undefined,
 ): void {
 	try {
 		const refused = serve();
 		if (refused === undefined) return;
 		onRefused(refused, head, res.getRemoteAddress());
-		replyRefused(res, refused, head.method === 'head', refused.closesConnection === true);
+		const isLast = refused.closesConnection === true || (hasArrived && isStopping());
+		replyRefused(res, refused, head.method === 'head', isLast);
 	} catch (error) {
 		log.error(
 			{ event: 'fault', err: error, path: head.path },
@@ -51,7 +60,7 @@ export function answer(
 		);
 		try {
 			onRefused(fault, head, res.getRemoteAddress());
-			replyRefused(res, fault, head.method === 'head', false);
+			replyRefused(res, fault, head.method === 'head', hasArrived && isStopping());
 		} catch {
 			// The engine throws if the answer was given, or the client has gone.
 		}

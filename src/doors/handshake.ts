@@ -1,6 +1,6 @@
 // Judges a websocket handshake (RFC 6455, section 4.2.1). The engine itself asks for a key of 24 characters and nothing else.
 import type { Refused } from './reply.js';
-import { hasToken, type RequestHead } from './request-head.js';
+import { hasBody, hasToken, type RequestHead } from './request-head.js';
 
 /** Whether a request means to be a websocket handshake, however incomplete. */
 export function isHandshake(head: RequestHead): boolean {
@@ -22,8 +22,7 @@ export function handshakeRefusal(head: RequestHead): Refused | undefined {
 	}
 	if (version === undefined) return wrongVersion;
 	// After the handshake, every byte is a frame.
-	if (head.transferEncoding !== undefined || Number(head.contentLength ?? 0) > 0)
-		return badHandshake('A websocket handshake has no body.');
+	if (hasBody(head)) return badHandshake('A websocket handshake has no body.');
 	if (firstProtocol(head) === undefined) return badHandshake('Sec-WebSocket-Protocol must be a comma-separated list of tokens.');
 	return undefined;
 }

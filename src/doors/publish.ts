@@ -20,7 +20,7 @@ export type PublishParts = DoorParts & {
 };
 
 export function publishDoor(parts: PublishParts): Door {
-	const { publish, checkOrigin, clientAddress, inFlight, messageBytesMax, pathCodePointsMax, log } = parts;
+	const { publish, checkOrigin, clientAddress, inFlight, messageBytesMax, pathCodePointsMax, isStopping, log } = parts;
 	const isDebug = log.isLevelEnabled('debug');
 
 	return (res, head) => {
@@ -35,7 +35,7 @@ export function publishDoor(parts: PublishParts): Door {
 			messageBytesMax,
 			(body) => {
 				inFlight.end();
-				answer(res, head, parts, () => {
+				answer(res, head, parts, body !== undefined, () => {
 					const result = publish(name, body, head);
 					if (typeof result === 'object') return withHeaders(result, verdict.headers);
 					if (isDebug) {
@@ -45,7 +45,7 @@ export function publishDoor(parts: PublishParts): Door {
 					}
 					// The status, 200, is written by the engine with the first header.
 					res.writeHeader('X-Subscribers', String(result));
-					replyText(res, 200, 'OK', verdict.headers);
+					replyText(res, 200, 'OK', verdict.headers, isStopping());
 					return undefined;
 				});
 			},

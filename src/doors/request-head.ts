@@ -83,6 +83,11 @@ export function ambiguity(head: RequestHead): string | undefined {
 	return undefined;
 }
 
+/** Whether bytes of it follow the head. */
+export function hasBody({ contentLength, transferEncoding }: RequestHead): boolean {
+	return transferEncoding !== undefined || Number(contentLength ?? 0) > 0;
+}
+
 /** Whether a comma-separated field holds a token, in any case of letters. */
 export function hasToken(field: string | undefined, token: string): boolean {
 	if (field === undefined) return false;

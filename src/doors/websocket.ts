@@ -67,7 +67,6 @@ export type WebSocketParts = DoorParts & {
 	readonly laggards: Laggards<Socket<Subscriber>>;
 	/** Hears of each that was disconnected for that, for the log. */
 	readonly onSlow: (channel: Channel, lag: Lag, cause: DisconnectCause) => void;
-	readonly isStopping: () => boolean;
 	readonly allowsBinary: boolean;
 	readonly allowsPublish: boolean;
 	readonly echoesKeepalive: boolean;

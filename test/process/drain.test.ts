@@ -127,6 +127,48 @@ protocol(
 	},
 );
 
+protocol(
+	'While the server stops, POSTs and PUTs, and what it refuses, are answered with `Connection: close`, and the connection is closed.',
+	async (t) => {
+		const command = runCommand(t, [...anyPort, '--drain-delay', '3s']);
+		const port = await command.port();
+		const subscriber = await subscribe(t, `ws://127.0.0.1:${port}/room`);
+		const publish = (method: string, body: string) =>
+			`${method} /room HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+		const upgrade = Object.entries(handshakeHeaders).map(([name, value]) => `${name}: ${value}\r\n`);
+		const cases: [request: string, rest: string, statuses: number[]][] = [
+			[publish('POST', 'POST'), '', [200]],
+			[publish('PUT', 'PUT'), '', [200]],
+			[publish('POST', 'in two pieces').slice(0, -7), ' pieces', [200]],
+			// What has arrived is answered. The client may look at the first answer alone (RFC 9112, section 9.6).
+			[publish('POST', 'pipelined 1') + publish('POST', 'pipelined 2'), '', [200, 200]],
+			[publish('POST', '\xff'), '', [400]],
+			['DELETE /room HTTP/1.1\r\nHost: x\r\n\r\n', '', [405]],
+			[`GET /room HTTP/1.1\r\nHost: x\r\n${upgrade.join('')}\r\n`, '', [503]],
+		];
+		const connections = await Promise.all(
+			cases.map(async ([bytes, rest, statuses]) => {
+				const connection = new RawConnection(port);
+				await connection.write(publish('POST', ''));
+				assert.equal((await connection.answer()).headers.has('connection'), false);
+				return { connection, bytes, rest, statuses };
+			}),
+		);
+		await signal(command, 'SIGTERM');
+		for (const { connection, bytes, rest, statuses } of connections) {
+			await connection.write(bytes);
+			if (rest !== '') await connection.write(rest);
+			for (const status of statuses) {
+				const answer = await connection.answer();
+				assert.deepEqual([answer.status, answer.headers.get('connection')], [status, 'close'], bytes);
+			}
+			await connection.closed;
+		}
+		assert.deepEqual(await subscriber.textsUntilClosed(1012), ['POST', 'PUT', 'in two pieces', 'pipelined 1', 'pipelined 2']);
+		assert.equal((await command.ended).code, 0);
+	},
+);
+
 test('a second signal exits at once with 1 in the middle of a drain, too', async (t) => {
 	for (const flags of [
 		['--drain', '1h'],
