@@ -20,6 +20,7 @@ import { channelEndpoints } from './operations/channels.js';
 import { type ClientAddress, clientAddressBehind } from './operations/client-address.js';
 import { connectionLimit, pausedWithoutDescriptors, readOpenFilesMax } from './operations/descriptors.js';
 import { channelCloser, closesPerTick, InFlight } from './operations/drain.js';
+import { drainEndpoint } from './operations/drain-endpoint.js';
 import { healthEndpoints } from './operations/health.js';
 import { Laggards, laggardLog, lookMs } from './operations/laggards.js';
 import { listen } from './operations/listening.js';
@@ -87,6 +88,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	});
 	const connectionsMax = connectionLimit(options.maxConnections, readOpenFilesMax(), log);
 	let state: 'starting' | 'ready' | 'stopping' = 'starting';
+	const isStopping = () => state === 'stopping';
 
 	const allowsPost = options.post === 'public';
 	const publish = publisher({ hub, metrics, allowsBinary: options.binary, messageBytesMax: options.maxMessage });
@@ -110,10 +112,11 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			isMemoryFull: () => memory.isFull,
 		}),
 		onRefused: refusalListener(options, log, metrics, clientAddress),
-		isStopping: () => state === 'stopping',
+		isStopping,
 		allowsBinary: options.binary,
 		allowsPublish: options.clientPublish === 'all',
 		echoesKeepalive: options.echoKeepalive,
+		farewells,
 		messageBytesMax: options.maxMessage,
 		messagesPerSecondMax: options.maxRate,
 		pathCodePointsMax: options.maxPath,
@@ -152,6 +155,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			readName: (path) => parseChannelName(path, options.maxPath),
 			onPublishRefused: (cause) => metrics.requestRefused(cause, 'publish'),
 		}),
+		drainEndpoint({ isStopping, stop, shed, log }),
 	];
 	const admin =
 		operator &&
@@ -168,28 +172,37 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		address: listening.address,
 		operatorAddress: operator && admin && { host: operator.host, port: boundPort(admin) },
 		connectionsMax,
-		stop: async () => {
-			if (state === 'stopping') return;
-			state = 'stopping';
-			// In this turn, if there is no delay: who is told that we stop must not get in any more.
-			if (options.drainDelay > 0) await setTimeout(options.drainDelay * 1_000);
-			listening.stop();
-			await inFlight.idle(requestPatienceMs);
-			// So few do not hurt when they return all at once.
-			const overSeconds = hub.subscribers < closesPerTick ? 0 : options.drain;
-			await spread(farewells.begin('stopping'), hub.subscribers, overSeconds * 1_000);
-			// What comes before the last close frames goes out at its pace, so that no reader is cut at the last moment.
-			for (let waits = 0; hub.subscribers > 0 && waits < pacedWaitsMax; waits++) await setTimeout(pacedWaitMs);
-			hub.flush();
-			admin?.close();
-			admin?.closeAllConnections();
-			void setTimeout(farewells.hasBacklog ? dropLaggingAfterMs : dropAfterMs, undefined, { ref: false }).then(() => {
-				clearInterval(looking);
-				clearInterval(lookingAtMemory);
-				app.close();
-			});
-		},
+		stop,
 	};
+
+	async function stop(): Promise<void> {
+		if (state === 'stopping') return;
+		state = 'stopping';
+		// In this turn, if there is no delay: who is told that we stop must not get in any more.
+		if (options.drainDelay > 0) await setTimeout(options.drainDelay * 1_000);
+		listening.stop();
+		await inFlight.idle(requestPatienceMs);
+		// So few do not hurt when they return all at once.
+		const overSeconds = hub.subscribers < closesPerTick ? 0 : options.drain;
+		await spread(farewells.toAll('stopping'), hub.subscribers, overSeconds * 1_000);
+		// What comes before the last close frames goes out at its pace, so that no reader is cut at the last moment.
+		for (let waits = 0; hub.subscribers > 0 && waits < pacedWaitsMax; waits++) await setTimeout(pacedWaitMs);
+		hub.flush();
+		admin?.close();
+		admin?.closeAllConnections();
+		void setTimeout(farewells.hasBacklog ? dropLaggingAfterMs : dropAfterMs, undefined, { ref: false }).then(() => {
+			clearInterval(looking);
+			clearInterval(lookingAtMemory);
+			app.close();
+		});
+	}
+
+	/** Sends away who is here now, in place of an earlier farewell, and tells how many. */
+	function shed(overSeconds: number): number {
+		const present = hub.subscribers;
+		void spread(farewells.toAll('moved'), present, overSeconds * 1_000);
+		return present;
+	}
 }
 
 /** Counts refusals, and logs them: at `debug`, but for refused origins and reached limits, which a configuration may be to blame for. */

@@ -13,6 +13,7 @@ const shareMs = 10;
 /** Why they are sent away, and what their close frames say of it. */
 const reasons = {
 	stopping: 'the server is restarting; connect again',
+	moved: 'connections are being moved; connect again',
 } as const;
 export type FarewellCause = keyof typeof reasons;
 
@@ -20,6 +21,7 @@ export class Farewells {
 	readonly #hub: Hub;
 	readonly #sockets: Places<Socket<Subscriber>>;
 	readonly #closesPerTick: number;
+	#wave = 0;
 	#roomInTick: number;
 	/** Who was told, but still waits for what was published before. They go in a tick to come, and count there. */
 	#waiting: Subscriber[] = [];
@@ -33,22 +35,29 @@ export class Farewells {
 		this.#roomInTick = closesPerTick;
 	}
 
-	/** Whether anybody still had messages before the close frame that the system had no room for. */
+	/** Whether any of all still had messages before the close frame that the system had no room for. */
 	get hasBacklog(): boolean {
 		return this.#hasBacklog;
 	}
 
-	/** For everybody who is there. */
-	begin(cause: FarewellCause): Farewell {
+	/** How many farewells have begun. Who opens now is spared by all of them. */
+	get wave(): number {
+		return this.#wave;
+	}
+
+	/** For everybody who is there. Takes the place of the one before. */
+	toAll(cause: FarewellCause): Farewell {
+		const wave = ++this.#wave;
+		this.#hasBacklog = false;
 		let place: number | undefined = 0;
 		return {
-			isOver: () => place === undefined,
+			isOver: () => place === undefined || wave !== this.#wave,
 			send: (count) => {
 				const asked = Math.min(count, this.#roomInTick);
-				if (place === undefined || asked === 0) return 0;
+				if (place === undefined || wave !== this.#wave || asked === 0) return 0;
 				let sent = 0;
 				place = this.#sockets.visit(place, placesPerTick, (ws) => {
-					if (this.#send(ws, cause)) sent++;
+					if (ws.getUserData().wave < wave && this.#send(ws, cause)) sent++;
 					return sent < asked ? 'more' : 'enough';
 				});
 				return sent;
@@ -61,6 +70,8 @@ export class Farewells {
 		const subscriber = ws.getUserData();
 		const { channel, disconnectCause } = subscriber;
 		if (channel === undefined || disconnectCause !== undefined) return false;
+		// The operator is closing its channel, with a code of its own.
+		if (channel.isClosing && cause !== 'stopping') return false;
 		subscriber.disconnectCause = cause;
 		this.#takeRoom();
 		this.#hub.inOrder(channel, () => {

@@ -12,6 +12,7 @@ import type { Places } from '../pubsub/places.js';
 import type { Admission } from './admission.js';
 import { Allowance } from './allowance.js';
 import { type Door, type DoorParts, openDoor } from './door.js';
+import type { Farewells } from './farewells.js';
 import { firstProtocol, handshakeRefusal } from './handshake.js';
 import { type MessageRefusal, messageRules, tooFast } from './message-rules.js';
 import { type OriginPolicy, originRefusal } from './origin.js';
@@ -28,6 +29,8 @@ export type Subscriber = {
 	isAdmitted: boolean;
 	/** What it may still send, with `--max-rate`. */
 	readonly allowance: Allowance | undefined;
+	/** How many farewells had begun when it opened. */
+	readonly wave: number;
 	/** Why we close it, once we do. */
 	disconnectCause: DisconnectCause | undefined;
 	/** For the log alone. The address is kept where it could not be found out later. */
@@ -50,6 +53,7 @@ export const disconnectCauses = [
 	'rate',
 	'fault',
 	'operator',
+	'moved',
 	'stopping',
 ] as const;
 export type DisconnectCause = (typeof disconnectCauses)[number];
@@ -70,6 +74,7 @@ export type WebSocketParts = DoorParts & {
 	readonly allowsBinary: boolean;
 	readonly allowsPublish: boolean;
 	readonly echoesKeepalive: boolean;
+	readonly farewells: Farewells;
 	readonly messageBytesMax: number;
 	/** From one websocket; 0 for no limit. */
 	readonly messagesPerSecondMax: number;
@@ -187,7 +192,7 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 }
 
 function upgradeDoor(parts: WebSocketParts): Door<[UpgradeContext]> {
-	const { checkOrigin, admit, clientAddress, isBehindProxies, isStopping, messagesPerSecondMax, pathCodePointsMax, log } = parts;
+	const { checkOrigin, admit, clientAddress, isBehindProxies, farewells, isStopping, messagesPerSecondMax, pathCodePointsMax, log } = parts;
 	const isDebug = log.isLevelEnabled('debug');
 	let connections = 0;
 	return (res, head, context) => {
@@ -208,6 +213,7 @@ function upgradeDoor(parts: WebSocketParts): Door<[UpgradeContext]> {
 			channel: undefined,
 			isAdmitted: false,
 			allowance,
+			wave: farewells.wave,
 			disconnectCause: undefined,
 			ip,
 			seen,

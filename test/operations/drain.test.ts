@@ -10,9 +10,10 @@ import { Hub } from '#src/pubsub/hub.js';
 import type { Member } from '#src/pubsub/members.js';
 import { trustedMessage } from '#src/pubsub/message.js';
 import { Places } from '#src/pubsub/places.js';
-import { RawConnection, request } from '../support/http.js';
-import { startTestServer } from '../support/server.js';
-import { subscribeMany } from '../support/subscriber.js';
+import { type Answer, post, RawConnection, request } from '../support/http.js';
+import { protocol } from '../support/protocol.js';
+import { metric, startTestServer, type TestServer } from '../support/server.js';
+import { closeEvenly, subscribe, subscribeMany } from '../support/subscriber.js';
 
 test('what waits in a burst when the server is stopped goes out before the close frames, at its pace', async (t) => {
 	// So small that a burst takes many ticks, with rests between them.
@@ -32,9 +33,86 @@ test('what waits in a burst when the server is stopped goes out before the close
 	publisher.end();
 });
 
+const moved = { code: 1012, reason: 'connections are being moved; connect again' };
+
+function drain({ operatorPort }: TestServer, query: string, method = 'POST'): Promise<Answer> {
+	return request(operatorPort, { method, path: `/drain?${query}` });
+}
+
+protocol(
+	'A POST to `/drain?over=60s` closes the websockets that are open then, evenly over that time, with 1012; who comes meanwhile stays, and the server goes on.',
+	async (t) => {
+		const server = await startTestServer(t);
+		const present = await subscribeMany(t, 500, (i) => server.ws(`/room/${i % 7}`));
+		// Holes, which newcomers will fill, before, between and after those who are there.
+		for (let i = 0; i < 500; i += 5) await present[i]?.close();
+		const left = present.filter((_, i) => i % 5 > 0);
+		const closings = closeEvenly(left, 2_000);
+		const { status, body } = await drain(server, 'over=2s');
+		assert.deepEqual([status, body], [202, 'The present websockets (400) are closed over 2s; the server goes on.\n']);
+		const newcomers = await subscribeMany(t, 200, (i) => server.ws(`/room/${i % 7}`));
+		assert.equal((await request(server.operatorPort, { path: '/readyz' })).status, 200);
+		assert.ok((await metric(server, 'pathcast_disconnects_total{reason="moved"}')) < 400, 'they came meanwhile');
+		await closings;
+		for (const { closed } of left) assert.deepEqual(await closed, moved);
+		assert.equal(await metric(server, 'pathcast_subscribers'), 200);
+		assert.equal(await metric(server, 'pathcast_disconnects_total{reason="moved"}'), 400);
+		for (let i = 0; i < 7; i++) await post(server.port, `/room/${i}`, 'still here');
+		for (const subscriber of newcomers) assert.equal(await subscriber.nextText(), 'still here');
+		const logged = server.log.filter(({ event }) => event === 'drain');
+		assert.deepEqual(
+			logged.map(({ over, subscribers }) => [over, subscribers]),
+			[[2, 400]],
+		);
+	},
+);
+
+protocol('A second `/drain?over=` takes the place of the first; while the server stops it is refused with 409.', async (t) => {
+	const server = await startTestServer(t, '--drain-delay', '1s');
+	const first = await subscribe(t, server.ws('/room'));
+	assert.equal((await drain(server, 'over=24h')).status, 202);
+	const second = await subscribe(t, server.ws('/room'));
+	assert.match((await drain(server, 'over=0s')).body, /\(2\) are closed over 0s/);
+	for (const { closed } of [first, second]) assert.deepEqual(await closed, moved);
+	const last = await subscribe(t, server.ws('/room'));
+	const stopped = server.stop();
+	const { status, body } = await drain(server, 'over=0s');
+	assert.deepEqual([status, body], [409, 'The server is stopping, and closes its websockets in its own time.\n']);
+	await stopped;
+	assert.deepEqual(await last.closed, { code: 1012, reason: 'the server is restarting; connect again' });
+});
+
+protocol('Any other query of `/drain` is refused with 400 and the remedy, and stops nothing.', async (t) => {
+	const server = await startTestServer(t);
+	const subscriber = await subscribe(t, server.ws('/room'));
+	const wrong = [
+		'over=',
+		'over',
+		'over=60',
+		'over=-1s',
+		'over=1.5s',
+		'over=25h',
+		'over=1d',
+		'over=1s&over=1s',
+		'over=1s&',
+		'x=1',
+		'&',
+	];
+	for (const query of wrong) {
+		const { status, body } = await drain(server, query);
+		assert.deepEqual([status, body], [400, 'Write over=60s, up to over=24h, or nothing to stop the server.\n'], query);
+	}
+	for (const method of ['GET', 'HEAD', 'PUT', 'DELETE']) {
+		const { status, headers } = await request(server.operatorPort, { method, path: '/drain' });
+		assert.deepEqual([status, headers.get('allow')], [405, 'POST'], method);
+	}
+	await post(server.port, '/room', 'still here');
+	assert.equal(await subscriber.nextText(), 'still here');
+});
+
 /** What the engine makes of a websocket: its own methods and our fields, in one object. */
 type FakeSocket = Member &
-	Pick<WebSocketData, 'place' | 'channel' | 'disconnectCause'> & {
+	Pick<WebSocketData, 'place' | 'channel' | 'disconnectCause' | 'wave'> & {
 		getUserData(): FakeSocket;
 		getBufferedAmount(): number;
 		leave(): void;
@@ -49,6 +127,7 @@ function crowd(count: number, onEnd: () => void) {
 			place: undefined,
 			channel: undefined,
 			disconnectCause: undefined,
+			wave: 0,
 			getUserData: () => socket,
 			getBufferedAmount: () => 0,
 			end(code) {
@@ -85,7 +164,7 @@ test('a tick closes no more than 200 websockets, whether their channel is quiet 
 			if (hub.subscribers > 0) setImmediate(watch);
 		};
 		watch();
-		await spread(farewells.begin('stopping'), hub.subscribers, 0);
+		await spread(farewells.toAll('stopping'), hub.subscribers, 0);
 		while (hub.subscribers > 0) await new Promise(setImmediate);
 		assert.equal(endsMax, 200);
 	}
@@ -95,10 +174,20 @@ test('who leaves while the burst before the close frame goes out is not closed o
 	let ends = 0;
 	const { hub, sockets, publish, farewells } = crowd(9, () => void ends++);
 	publish(100);
-	const farewell = farewells.begin('stopping');
+	const farewell = farewells.toAll('stopping');
 	assert.deepEqual([farewell.send(7), ends, farewell.isOver()], [7, 4, false]);
 	sockets[0]?.leave();
 	assert.deepEqual([farewell.send(7), ends, farewell.isOver()], [2, 6, true]);
 	hub.flush();
 	assert.deepEqual([hub.subscribers, ends], [0, 8]);
+});
+
+test('a farewell ends when another begins, which sends away who is left', () => {
+	let ends = 0;
+	const { hub, farewells } = crowd(9, () => void ends++);
+	const first = farewells.toAll('moved');
+	assert.deepEqual([first.send(3), ends], [3, 3]);
+	const second = farewells.toAll('moved');
+	assert.deepEqual([first.isOver(), first.send(3), ends], [true, 0, 3]);
+	assert.deepEqual([second.send(9), second.isOver(), hub.subscribers], [6, true, 0]);
 });

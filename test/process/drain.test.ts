@@ -169,6 +169,23 @@ protocol(
 	},
 );
 
+protocol('A second `/drain` while the server stops is answered with 202 and changes nothing.', async (t) => {
+	const command = runCommand(t, [...anyPort, '--drain-delay', '2s']);
+	const [port, operatorPort] = [await command.port(), await command.operatorPort()];
+	const subscriber = await subscribe(t, `ws://127.0.0.1:${port}/room`);
+	const drain = (query = '') => request(operatorPort, { method: 'POST', path: `/drain${query}` });
+	assert.equal((await drain()).status, 202);
+	assert.equal((await request(operatorPort, { path: '/readyz' })).status, 503);
+	const { status, body } = await drain();
+	assert.deepEqual([status, body], [202, 'The server is stopping already.\n']);
+	// The first signal after it is what a supervisor sends whose hook has called /drain.
+	command.child.kill('SIGTERM');
+	await command.until(() => /SIGTERM: stopping/.exec(command.stdout) ?? undefined);
+	await post(port, '/room', 'last');
+	assert.deepEqual(await subscriber.textsUntilClosed(1012), ['last']);
+	assert.equal((await command.ended).code, 0);
+});
+
 test('a second signal exits at once with 1 in the middle of a drain, too', async (t) => {
 	for (const flags of [
 		['--drain', '1h'],

@@ -2,20 +2,25 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { anyPort, runCommand } from '../support/command.js';
-import { post, RawConnection } from '../support/http.js';
+import { post, RawConnection, request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { subscribe } from '../support/subscriber.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 protocol(
-	'SIGTERM and SIGINT close every websocket with 1012 and a reason, after its last message, and the command exits with 0.',
+	"SIGTERM, SIGINT, and a POST to `/drain` of the operator's listener, answered first, close every websocket with 1012 and a reason, after its last message, and the command exits with 0.",
 	async (t) => {
-		for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+		for (const way of ['SIGTERM', 'SIGINT', '/drain'] as const) {
 			const command = runCommand(t, anyPort);
 			const port = await command.port();
 			const subscribers = await Promise.all(['/a', '/a', '/b'].map((path) => subscribe(t, `ws://127.0.0.1:${port}${path}`)));
 			for (const path of ['/a', '/b']) await post(port, path, 'last');
-			command.child.kill(signal);
+			if (way === '/drain') {
+				const { status, body } = await request(await command.operatorPort(), { method: 'POST', path: way });
+				assert.deepEqual([status, body], [202, 'The server closes its websockets and stops, as after SIGTERM.\n']);
+			} else {
+				command.child.kill(way);
+			}
 			for (const subscriber of subscribers) {
 				assert.equal(await subscriber.nextText(), 'last');
 				assert.deepEqual(await subscriber.closed, { code: 1012, reason: 'the server is restarting; connect again' });
