@@ -112,6 +112,15 @@ export function parseDuration(min: number, max: number): (text: string) => numbe
 	};
 }
 
+/** The same, or undefined for `off`. */
+export function parseDurationOrOff(min: number, max: number): (text: string) => number | undefined {
+	return (text) => {
+		const seconds = readDuration(text);
+		if (text === 'off' || (seconds !== undefined && seconds >= min && seconds <= max)) return seconds;
+		throw new InvalidValue(`is not a duration from ${formatDuration(min)} to ${formatDuration(max)}: write 30m, or 12h, or off`);
+	};
+}
+
 export function parseChoice<const Choice extends string>(choices: readonly Choice[]): (text: string) => Choice {
 	return (text) => {
 		const choice = choices.find((known) => known === text);

@@ -6,6 +6,7 @@ import {
 	parseChoice,
 	parseCount,
 	parseDuration,
+	parseDurationOrOff,
 	parseMode,
 	parseNetworks,
 	parseOperatorAddress,
@@ -175,6 +176,13 @@ export const optionTable = {
 		default: '0',
 		help: 'When the process holds more than this (RSS), the subscribers with the largest backlogs are disconnected, then no more are let in; at least 64MiB, or 0 for no budget.',
 		parse: parseSize(64 * 1_048_576, 1_048_576 * 1_048_576, true),
+	},
+	maxAge: {
+		group: 'Closing',
+		value: 'duration',
+		default: 'off',
+		help: 'Close each websocket at this age, give or take 10 %, so that clients connect anew, wherever a proxy sends them then: 1s to 720h, or off.',
+		parse: parseDurationOrOff(1, 720 * 3_600),
 	},
 	drain: {
 		group: 'Closing',

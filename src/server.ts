@@ -25,6 +25,7 @@ import { healthEndpoints } from './operations/health.js';
 import { Laggards, laggardLog, lookMs } from './operations/laggards.js';
 import { listen } from './operations/listening.js';
 import { type Log, rateLimited } from './operations/log.js';
+import { expiryAfter, startAging } from './operations/max-age.js';
 import { MemoryBudget, memoryLookMs, readResidentBytes } from './operations/memory-budget.js';
 import { Metrics, metricsExposition, type RequestAim } from './operations/metrics.js';
 import { spread } from './operations/spread.js';
@@ -117,6 +118,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		allowsPublish: options.clientPublish === 'all',
 		echoesKeepalive: options.echoKeepalive,
 		farewells,
+		expiry: expiryAfter(options.maxAge),
 		messageBytesMax: options.maxMessage,
 		messagesPerSecondMax: options.maxRate,
 		pathCodePointsMax: options.maxPath,
@@ -166,6 +168,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		}));
 	const looking = setInterval(() => laggards.look(performance.now()), lookMs).unref();
 	const lookingAtMemory = setInterval(() => memory.look(), memoryLookMs).unref();
+	if (options.maxAge !== undefined) startAging(options.maxAge, () => farewells.toExpired());
 	state = 'ready';
 
 	return {

@@ -14,6 +14,7 @@ const shareMs = 10;
 const reasons = {
 	stopping: 'the server is restarting; connect again',
 	moved: 'connections are being moved; connect again',
+	age: 'the connection has reached --max-age; connect again',
 } as const;
 export type FarewellCause = keyof typeof reasons;
 
@@ -49,15 +50,33 @@ export class Farewells {
 	toAll(cause: FarewellCause): Farewell {
 		const wave = ++this.#wave;
 		this.#hasBacklog = false;
+		return this.#to(
+			cause,
+			(subscriber) => subscriber.wave < wave,
+			() => wave !== this.#wave,
+		);
+	}
+
+	/** For those whose time is up. */
+	toExpired(): Farewell {
+		const nowMs = performance.now();
+		return this.#to(
+			'age',
+			({ expiresMs }) => expiresMs !== undefined && expiresMs <= nowMs,
+			() => false,
+		);
+	}
+
+	#to(cause: FarewellCause, isMeant: (subscriber: Subscriber) => boolean, isCalledOff: () => boolean): Farewell {
 		let place: number | undefined = 0;
 		return {
-			isOver: () => place === undefined || wave !== this.#wave,
+			isOver: () => place === undefined || isCalledOff(),
 			send: (count) => {
 				const asked = Math.min(count, this.#roomInTick);
-				if (place === undefined || wave !== this.#wave || asked === 0) return 0;
+				if (place === undefined || isCalledOff() || asked === 0) return 0;
 				let sent = 0;
 				place = this.#sockets.visit(place, placesPerTick, (ws) => {
-					if (ws.getUserData().wave < wave && this.#send(ws, cause)) sent++;
+					if (isMeant(ws.getUserData()) && this.#send(ws, cause)) sent++;
 					return sent < asked ? 'more' : 'enough';
 				});
 				return sent;

@@ -31,6 +31,8 @@ export type Subscriber = {
 	readonly allowance: Allowance | undefined;
 	/** How many farewells had begun when it opened. */
 	readonly wave: number;
+	/** When its time is up, as performance.now() tells it; undefined for never. */
+	readonly expiresMs: number | undefined;
 	/** Why we close it, once we do. */
 	disconnectCause: DisconnectCause | undefined;
 	/** For the log alone. The address is kept where it could not be found out later. */
@@ -54,6 +56,7 @@ export const disconnectCauses = [
 	'fault',
 	'operator',
 	'moved',
+	'age',
 	'stopping',
 ] as const;
 export type DisconnectCause = (typeof disconnectCauses)[number];
@@ -75,6 +78,8 @@ export type WebSocketParts = DoorParts & {
 	readonly allowsPublish: boolean;
 	readonly echoesKeepalive: boolean;
 	readonly farewells: Farewells;
+	/** When a websocket that opens now is to be closed. */
+	readonly expiry: () => number | undefined;
 	readonly messageBytesMax: number;
 	/** From one websocket; 0 for no limit. */
 	readonly messagesPerSecondMax: number;
@@ -192,7 +197,18 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 }
 
 function upgradeDoor(parts: WebSocketParts): Door<[UpgradeContext]> {
-	const { checkOrigin, admit, clientAddress, isBehindProxies, farewells, isStopping, messagesPerSecondMax, pathCodePointsMax, log } = parts;
+	const {
+		checkOrigin,
+		admit,
+		clientAddress,
+		isBehindProxies,
+		farewells,
+		expiry,
+		isStopping,
+		messagesPerSecondMax,
+		pathCodePointsMax,
+		log,
+	} = parts;
 	const isDebug = log.isLevelEnabled('debug');
 	let connections = 0;
 	return (res, head, context) => {
@@ -214,6 +230,7 @@ function upgradeDoor(parts: WebSocketParts): Door<[UpgradeContext]> {
 			isAdmitted: false,
 			allowance,
 			wave: farewells.wave,
+			expiresMs: expiry(),
 			disconnectCause: undefined,
 			ip,
 			seen,

@@ -100,6 +100,7 @@ test('a wrong value is one line on standard error that names the flag and the re
 		[['--ping-timeout', '961s'], /--ping-timeout: "961s" is not a duration/],
 		[['--ping-timeout', '30'], /--ping-timeout: "30" is not a duration from 8s to 960s: write 30s, or 2m, or 0 for never\./],
 		[['--ping-timeout', '-8s'], /--ping-timeout: "-8s" is not a duration/],
+		[['--max-age', '0s'], '--max-age: "0s" is not a duration from 1s to 720h: write 30m, or 12h, or off.'],
 		[['--drain', '5'], '--drain: "5" is not a duration from 0s to 1h: write 30s, or 2m.'],
 		[['--drain-delay', '3601s'], /--drain-delay: "3601s" is not a duration from 0s to 1h/],
 		[['--max-backlog', '0'], /--max-backlog: "0" is not a size from 1KiB to 1024MiB/],
@@ -141,8 +142,8 @@ test('the bounds of every number are good values', async (t) => {
 		['--write-timeout', '1s'],
 		['--write-timeout', '60m'],
 		['--write-timeout', '0'],
-		['--ping-timeout', '0', '--drain', '0', '--drain-delay', '0s'],
-		['--ping-timeout', '16m', '--drain', '1h'],
+		['--ping-timeout', '0', '--drain', '0', '--drain-delay', '0s', '--max-age', '720h'],
+		['--ping-timeout', '16m', '--drain', '1h', '--max-age', 'off'],
 	]) {
 		const command = runCommand(t, [...anyPort, ...args]);
 		const subscriber = await subscribe(t, `ws://127.0.0.1:${await command.port()}/`);

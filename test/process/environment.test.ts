@@ -37,6 +37,7 @@ test('every option can be set by the environment, and a flag beats it', async (t
 		maxSubscribers: ['9', 9],
 		maxRate: ['10', 10],
 		memoryBudget: ['64MiB', 67_108_864],
+		maxAge: ['1h', 3_600],
 		drain: ['1m', 60],
 		drainDelay: ['2s', 2],
 		log: ['/l', '/l'],
