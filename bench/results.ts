@@ -218,6 +218,7 @@ export function comparisons(all: readonly { readonly scenario: Scenario; readonl
 			quiet,
 		),
 		...compared('and to 1,000', ownOf('neighbour-crowd'), quiet),
+		...compared('The p99 of those who read is, beside 100 who have stopped', ownOf('stalled-100'), ownOf('stalled-0')),
 	];
 }
 

@@ -125,7 +125,9 @@ async function oneRound(scenario: Scenario, contender: Contender, options: Optio
 			measureMs: measureMs(scenario, options),
 		};
 		if (scenario.beside !== undefined) {
-			const target = { ...job.target, pathPrefix: `${job.target.pathPrefix}/beside` };
+			// Traffic has channels of its own.
+			const ownPath = scenario.beside.kind === 'traffic' ? '/beside' : '';
+			const target = { ...job.target, pathPrefix: `${job.target.pathPrefix}${ownPath}` };
 			stopBeside = await runBeside({ ...job, target, work: scenario.beside, measureMs: 60_000 }, pin);
 		}
 		const measurement = await runJob(job, pin);
@@ -139,8 +141,9 @@ async function oneRound(scenario: Scenario, contender: Contender, options: Optio
 	}
 }
 
-function measureMs({ decides }: Scenario, { quick, seconds }: Options): number {
+function measureMs({ decides, seconds: own }: Scenario, { quick, seconds }: Options): number {
 	if (quick) return 200;
+	if (own !== undefined) return 1_000 * own;
 	// A 99th percentile needs more deliveries than a mean does.
 	return 1_000 * (seconds ?? 1.5) * (decides === 'p99' ? 3 : 1);
 }

@@ -1,5 +1,5 @@
 // What is measured, and the question that each measurement answers. README.md lists them; a test holds it to this list.
-import type { Traffic, Work } from './load/job.js';
+import type { Stalled, Traffic, Work } from './load/job.js';
 
 export type Scenario = {
 	readonly id: string;
@@ -10,8 +10,10 @@ export type Scenario = {
 	readonly decides: 'cpu' | 'p99' | 'memory';
 	readonly isTls?: boolean;
 	readonly work: Work;
+	/** How long to measure, if that is not a matter of taste. */
+	readonly seconds?: number;
 	/** Runs on the same server at the same time, from a second load process, and is not what is reported. */
-	readonly beside?: Traffic;
+	readonly beside?: Traffic | Stalled;
 	/** The same in small, for --quick; left out there if there is none. */
 	readonly quick?: Work;
 };
@@ -65,6 +67,17 @@ const beside = (id: string, question: string, subscribersPerChannel: number): Sc
 	decides: 'p99',
 	work: probe,
 	beside: { ...burst, subscribersPerChannel, burstsPerSecond: 10 },
+});
+
+// Ten seconds: those who do not read are cut after some eight, when what the system and --max-backlog hold for them is full.
+const healthy = (id: string, question: string, stalled: number): Scenario => ({
+	id,
+	question,
+	unit: 'deliveries',
+	decides: 'p99',
+	seconds: 10,
+	work: { ...oneByOne, subscribersPerChannel: 1_500, payloadBytes: 65_536, burstsPerSecond: 20 },
+	...(stalled > 0 && { beside: { kind: 'stalled', count: stalled } }),
 });
 
 function count(subscribers: number): string {
@@ -170,6 +183,12 @@ export const scenarios: readonly Scenario[] = [
 		100,
 	),
 	beside('neighbour-crowd', 'The same, for 1,000 subscribers: a tenth of the time goes to the neighbour.', 1_000),
+	healthy('stalled-0', '64 KiB messages, 20 a second, to 1,500 subscribers that read: the p99 to compare the next one with.', 0),
+	healthy(
+		'stalled-100',
+		'The same beside 100 subscribers of the same channel that have stopped reading: what do they cost the others?',
+		100,
+	),
 	{
 		id: 'connects',
 		question: 'Handshakes, 100 at a time, until 5,000 websockets are open: what does a storm of reconnecting clients cost?',

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Connection, each, subscribe } from './connection.js';
 import { clientHeader, dialects } from './dialect.js';
-import type { Churn, Connects, Idle, Job, Measurement } from './job.js';
+import type { Churn, Connects, Idle, Job, Measurement, Stalled } from './job.js';
 import { cpuSeconds, memoryBytes } from './proc.js';
 import { Stopwatch } from './stopwatch.js';
 
@@ -131,6 +131,18 @@ async function visit(target: Job['target'], path: string): Promise<void> {
 		};
 		connection.socket.write(helloFrame);
 	});
+}
+
+/** Opens subscribers of the channel that Traffic knows as its first, and reads nothing that is sent to them. Never resolves. */
+export async function runStalled({ target }: Job, work: Stalled, onMeasuring: () => void): Promise<never> {
+	const { connections } = await openAll(work.count, connectsAtOnce, () =>
+		subscribe(target, dialects[target.dialect], '/bench/0'),
+	);
+	for (const { socket } of connections) socket.pause();
+	onMeasuring();
+	// Also when all of them have been cut.
+	setInterval(() => {}, 60_000);
+	return new Promise(() => {});
 }
 
 /** Bytes per connection: what `count` more of them add to the server's memory. The first ones bring it to where it stays. */

@@ -41,7 +41,10 @@ export type Churn = { readonly kind: 'churn'; readonly atOnce: number };
 /** Memory: `base` websockets, then `count` more, each with a channel of its own; the difference is told. */
 export type Idle = { readonly kind: 'idle'; readonly base: number; readonly count: number };
 
-export type Work = Traffic | Connects | Churn | Idle;
+/** Subscribers of the first channel that stop reading at once, until the process is ended. They may be cut. */
+export type Stalled = { readonly kind: 'stalled'; readonly count: number };
+
+export type Work = Traffic | Connects | Churn | Idle | Stalled;
 
 export type Job = { readonly target: Target; readonly work: Work; readonly warmUpMs: number; readonly measureMs: number };
 

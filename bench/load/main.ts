@@ -1,5 +1,5 @@
 // A load process: takes one job, does it, reports, and is gone.
-import { runChurn, runConnects, runIdle } from './connections.js';
+import { runChurn, runConnects, runIdle, runStalled } from './connections.js';
 import type { Job, Measurement, Report } from './job.js';
 import { runTraffic } from './traffic.js';
 
@@ -25,6 +25,8 @@ function run(job: Job): Promise<Measurement> {
 			return runChurn(job, work, onMeasuring);
 		case 'idle':
 			return runIdle(job, work, onMeasuring);
+		case 'stalled':
+			return runStalled(job, work, onMeasuring);
 	}
 }
 
