@@ -76,7 +76,7 @@ const healthy = (id: string, question: string, stalled: number): Scenario => ({
 	unit: 'deliveries',
 	decides: 'p99',
 	seconds: 10,
-	work: { ...oneByOne, subscribersPerChannel: 1_500, payloadBytes: 65_536, burstsPerSecond: 20 },
+	work: { ...oneByOne, subscribersPerChannel: 1_000, payloadBytes: 65_536, burstsPerSecond: 20 },
 	...(stalled > 0 && { beside: { kind: 'stalled', count: stalled } }),
 });
 
@@ -183,7 +183,7 @@ export const scenarios: readonly Scenario[] = [
 		100,
 	),
 	beside('neighbour-crowd', 'The same, for 1,000 subscribers: a tenth of the time goes to the neighbour.', 1_000),
-	healthy('stalled-0', '64 KiB messages, 20 a second, to 1,500 subscribers that read: the p99 to compare the next one with.', 0),
+	healthy('stalled-0', '64 KiB messages, 20 a second, to 1,000 subscribers that read: the p99 to compare the next one with.', 0),
 	healthy(
 		'stalled-100',
 		'The same beside 100 subscribers of the same channel that have stopped reading: what do they cost the others?',
