@@ -12,7 +12,9 @@ import { publishDoor } from './doors/publish.js';
 import { publisher } from './doors/publisher.js';
 import { refusalCauses } from './doors/reply.js';
 import type { RequestHead } from './doors/request-head.js';
-import { disconnectCauses, dropLaggard, type Subscriber, webSocketDoor } from './doors/websocket.js';
+import { disconnectCauses, dropLaggard, type Subscriber } from './doors/subscriber.js';
+import { upgradeDoor } from './doors/upgrade.js';
+import { webSocketDoor } from './doors/websocket.js';
 import { loadEngine, type Socket } from './engine.js';
 import { type Address, bindable, type TcpAddress } from './operations/addresses.js';
 import { boundPort, startAdmin } from './operations/admin.js';
@@ -128,7 +130,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const page = openDoor(pageDoor(readPage(), options.maxPath), parts);
 	const post = openDoor(publishDoor(parts), parts);
 
-	app.ws('/*', webSocketDoor(parts));
+	app.ws('/*', webSocketDoor(openDoor(upgradeDoor(parts), parts), parts));
 	app.get('/*', page);
 	app.head('/*', page);
 	if (allowsPost) {

@@ -3,7 +3,7 @@ import type { Socket } from '../engine.js';
 import type { Farewell } from '../operations/spread.js';
 import type { Hub } from '../pubsub/hub.js';
 import type { Places } from '../pubsub/places.js';
-import type { Subscriber } from './websocket.js';
+import type { Subscriber } from './subscriber.js';
 
 // Empty ones cost next to nothing.
 const placesPerTick = 5_000;

@@ -1,73 +1,17 @@
-// A websocket: upgrade -> subscribe -> publish -> close.
-import type { Socket, SocketBehavior, UpgradeContext } from '../engine.js';
-import type { ClientAddress } from '../operations/client-address.js';
+// A websocket: open -> subscribe -> publish -> close.
+import type { Socket, SocketBehavior } from '../engine.js';
 import type { Lag, Laggards } from '../operations/laggards.js';
 import type { Log } from '../operations/log.js';
 import type { Metrics } from '../operations/metrics.js';
 import type { Channel } from '../pubsub/channel.js';
-import { type ChannelName, parseChannelName } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
 import { trustedMessage } from '../pubsub/message.js';
 import type { Places } from '../pubsub/places.js';
-import type { Admission } from './admission.js';
-import { Allowance } from './allowance.js';
-import { type Door, type DoorParts, openDoor } from './door.js';
-import type { Farewells } from './farewells.js';
-import { firstProtocol, handshakeRefusal } from './handshake.js';
 import { type MessageRefusal, messageRules, tooFast } from './message-rules.js';
-import { type OriginPolicy, originRefusal } from './origin.js';
-import type { Refused } from './reply.js';
+import { type DisconnectCause, dropLaggard, type Subscriber, seenBy } from './subscriber.js';
 
-/** What hangs on each websocket. The engine copies it onto the socket, so its fields are plain. */
-export type Subscriber = {
-	readonly name: ChannelName;
-	/** Where the open websockets have it; undefined before it opens, and after it has closed. */
-	place: number | undefined;
-	/** From upgrade to close; undefined if it could not be opened. */
-	channel: Channel | undefined;
-	/** Whether the fan-out reaches it. */
-	isAdmitted: boolean;
-	/** What it may still send, with `--max-rate`. */
-	readonly allowance: Allowance | undefined;
-	/** How many farewells had begun when it opened. */
-	readonly wave: number;
-	/** When its time is up, as performance.now() tells it; undefined for never. */
-	readonly expiresMs: number | undefined;
-	/** Why we close it, once we do. */
-	disconnectCause: DisconnectCause | undefined;
-	/** For the log alone. The address is kept where it could not be found out later. */
-	readonly ip: string | undefined;
-	readonly seen: { readonly conn: number; readonly origin: string | undefined } | undefined;
-};
-
-/**
- * Why a websocket ended: the label in the metrics. `lost` is a connection that ended without a close frame, `slow` one that
- * could not keep up, `memory` one whose backlog was among the largest when memory was short.
- */
-export const disconnectCauses = [
-	'client',
-	'lost',
-	'slow',
-	'memory',
-	'binary',
-	'receive_only',
-	'too_long',
-	'rate',
-	'fault',
-	'operator',
-	'moved',
-	'age',
-	'stopping',
-] as const;
-export type DisconnectCause = (typeof disconnectCauses)[number];
-
-export type WebSocketParts = DoorParts & {
+export type WebSocketParts = {
 	readonly hub: Hub;
-	readonly checkOrigin: OriginPolicy;
-	readonly admit: Admission;
-	readonly clientAddress: ClientAddress;
-	/** Whether an address comes from a header, and must be kept from the handshake on. */
-	readonly isBehindProxies: boolean;
 	/** Every open websocket, so that stopping can close it. */
 	readonly sockets: Places<Socket<Subscriber>>;
 	/** Those of them that do not keep up. */
@@ -77,21 +21,22 @@ export type WebSocketParts = DoorParts & {
 	readonly allowsBinary: boolean;
 	readonly allowsPublish: boolean;
 	readonly echoesKeepalive: boolean;
-	readonly farewells: Farewells;
-	/** When a websocket that opens now is to be closed. */
-	readonly expiry: () => number | undefined;
 	readonly messageBytesMax: number;
 	/** From one websocket; 0 for no limit. */
 	readonly messagesPerSecondMax: number;
-	readonly pathCodePointsMax: number;
 	/** Of user-space backlog; a subscriber beyond it is disconnected. */
 	readonly backlogBytesMax: number;
 	/** 0 for never. */
 	readonly pingTimeoutSeconds: number;
 	readonly metrics: Metrics;
+	readonly log: Log;
 };
 
-export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber> {
+/** What the engine calls for its websockets, after `upgrade` has let them in. */
+export function webSocketDoor(
+	upgrade: NonNullable<SocketBehavior<Subscriber>['upgrade']>,
+	parts: WebSocketParts,
+): SocketBehavior<Subscriber> {
 	const { hub, sockets, laggards, onSlow, echoesKeepalive, messageBytesMax, backlogBytesMax, metrics, log } = parts;
 	const isDebug = log.isLevelEnabled('debug');
 	const messageRefusal = messageRules(parts);
@@ -188,74 +133,12 @@ export function webSocketDoor(parts: WebSocketParts): SocketBehavior<Subscriber>
 		closeOnBackpressureLimit: true,
 		// Beyond this the engine drops the connection without a close frame; up to it, we close with 1009.
 		maxPayloadLength: 2 * messageBytesMax,
-		upgrade: openDoor(upgradeDoor(parts), parts),
+		upgrade,
 		open: guarded(opened, log),
 		message: guarded(received, log),
 		ping: guarded((ws) => void channelOfSender(ws), log),
 		close: guarded(closed, log),
 	};
-}
-
-function upgradeDoor(parts: WebSocketParts): Door<[UpgradeContext]> {
-	const {
-		checkOrigin,
-		admit,
-		clientAddress,
-		isBehindProxies,
-		farewells,
-		expiry,
-		isStopping,
-		messagesPerSecondMax,
-		pathCodePointsMax,
-		log,
-	} = parts;
-	const isDebug = log.isLevelEnabled('debug');
-	let connections = 0;
-	return (res, head, context) => {
-		const handshake = handshakeRefusal(head);
-		if (handshake !== undefined) return handshake;
-		const name = parseChannelName(head.path, pathCodePointsMax);
-		if (typeof name === 'object') return name;
-		if (!checkOrigin(head.origin, head.host).isAllowed) return originRefusal;
-		if (isStopping()) return stopping;
-		const noRoom = admit(name);
-		if (noRoom !== undefined) return noRoom;
-		const ip = isDebug || isBehindProxies ? clientAddress(res.getRemoteAddress(), head.forwardedFor) : undefined;
-		const seen = isDebug ? { conn: ++connections, origin: head.origin } : undefined;
-		const allowance = messagesPerSecondMax > 0 ? new Allowance(messagesPerSecondMax, performance.now()) : undefined;
-		const subscriber: Subscriber = {
-			name,
-			place: undefined,
-			channel: undefined,
-			isAdmitted: false,
-			allowance,
-			wave: farewells.wave,
-			expiresMs: expiry(),
-			disconnectCause: undefined,
-			ip,
-			seen,
-		};
-		// No extensions: compression stays off.
-		res.upgrade(subscriber, head.webSocketKey ?? '', firstProtocol(head) ?? '', '', context);
-		return undefined;
-	};
-}
-
-const stopping: Refused = {
-	status: 503,
-	cause: 'stopping',
-	reason: 'The server is stopping: connect again in a moment.',
-	headers: [['Retry-After', '1']],
-};
-
-function seenBy({ seen, ip }: Subscriber, { name, subscribers }: Channel) {
-	return { ...seen, ip, path: name, subscribers };
-}
-
-/** Drops a websocket that does not keep up: a close frame would wait behind what it does not read. */
-export function dropLaggard(ws: Socket<Subscriber>, cause: 'slow' | 'memory'): void {
-	ws.getUserData().disconnectCause ??= cause;
-	ws.close();
 }
 
 /** Wraps a handler of the engine's, so that a throw closes its websocket instead of ending the process. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Farewells } from '#src/doors/farewells.js';
-import type { Subscriber as WebSocketData } from '#src/doors/websocket.js';
+import type { Subscriber as WebSocketData } from '#src/doors/subscriber.js';
 import type { Socket } from '#src/engine.js';
 import { closesPerTick } from '#src/operations/drain.js';
 import { spread } from '#src/operations/spread.js';

@@ -1,0 +1,79 @@
+// A websocket's handshake -> who may come in, and what is known of it from then on.
+import type { UpgradeContext } from '../engine.js';
+import type { ClientAddress } from '../operations/client-address.js';
+import { parseChannelName } from '../pubsub/channel-name.js';
+import type { Admission } from './admission.js';
+import { Allowance } from './allowance.js';
+import type { Door, DoorParts } from './door.js';
+import type { Farewells } from './farewells.js';
+import { firstProtocol, handshakeRefusal } from './handshake.js';
+import { type OriginPolicy, originRefusal } from './origin.js';
+import type { Refused } from './reply.js';
+import type { Subscriber } from './subscriber.js';
+
+export type UpgradeParts = DoorParts & {
+	readonly checkOrigin: OriginPolicy;
+	readonly admit: Admission;
+	readonly clientAddress: ClientAddress;
+	/** Whether an address comes from a header, and must be kept from the handshake on. */
+	readonly isBehindProxies: boolean;
+	readonly farewells: Farewells;
+	/** When a websocket that opens now is to be closed. */
+	readonly expiry: () => number | undefined;
+	/** From one websocket; 0 for no limit. */
+	readonly messagesPerSecondMax: number;
+	readonly pathCodePointsMax: number;
+};
+
+/** Lets a valid handshake with a valid path in, if its origin is allowed and there is room. */
+export function upgradeDoor(parts: UpgradeParts): Door<[UpgradeContext]> {
+	const {
+		checkOrigin,
+		admit,
+		clientAddress,
+		isBehindProxies,
+		farewells,
+		expiry,
+		isStopping,
+		messagesPerSecondMax,
+		pathCodePointsMax,
+		log,
+	} = parts;
+	const isDebug = log.isLevelEnabled('debug');
+	let connections = 0;
+	return (res, head, context) => {
+		const handshake = handshakeRefusal(head);
+		if (handshake !== undefined) return handshake;
+		const name = parseChannelName(head.path, pathCodePointsMax);
+		if (typeof name === 'object') return name;
+		if (!checkOrigin(head.origin, head.host).isAllowed) return originRefusal;
+		if (isStopping()) return stopping;
+		const noRoom = admit(name);
+		if (noRoom !== undefined) return noRoom;
+		const ip = isDebug || isBehindProxies ? clientAddress(res.getRemoteAddress(), head.forwardedFor) : undefined;
+		const seen = isDebug ? { conn: ++connections, origin: head.origin } : undefined;
+		const allowance = messagesPerSecondMax > 0 ? new Allowance(messagesPerSecondMax, performance.now()) : undefined;
+		const subscriber: Subscriber = {
+			name,
+			place: undefined,
+			channel: undefined,
+			isAdmitted: false,
+			allowance,
+			wave: farewells.wave,
+			expiresMs: expiry(),
+			disconnectCause: undefined,
+			ip,
+			seen,
+		};
+		// No extensions: compression stays off.
+		res.upgrade(subscriber, head.webSocketKey ?? '', firstProtocol(head) ?? '', '', context);
+		return undefined;
+	};
+}
+
+const stopping: Refused = {
+	status: 503,
+	cause: 'stopping',
+	reason: 'The server is stopping: connect again in a moment.',
+	headers: [['Retry-After', '1']],
+};
