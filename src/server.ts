@@ -127,7 +127,8 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		backlogBytesMax: options.maxBacklog,
 		pingTimeoutSeconds: options.pingTimeout,
 	};
-	const page = openDoor(pageDoor(readPage(), options.maxPath), parts);
+	const pageSettings = { messageBytesMax: options.maxMessage, takesMessages: parts.allowsPublish };
+	const page = openDoor(pageDoor(readPage(), pageSettings, options.maxPath), parts);
 	const post = openDoor(publishDoor(parts), parts);
 
 	app.ws('/*', webSocketDoor(openDoor(upgradeDoor(parts), parts), parts));

@@ -1,22 +1,37 @@
 // GET and HEAD: the test page, the same document on every path.
+import { createHash } from 'node:crypto';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { parseChannelName } from '../pubsub/channel-name.js';
+import { preferredCoding } from './content-coding.js';
 import type { Door } from './door.js';
 import { handshakeRefusal, isHandshake } from './handshake.js';
-import { type HeaderLines, replyHead, writeHead } from './reply.js';
+import { type HeaderLines, replyHead, replyNotModified, writeHead } from './reply.js';
 
 /** The page as the build made it. */
 export type PageDocument = { readonly html: string; readonly contentSecurityPolicy: string };
 
+/** What the page is told of this server: Settings in page/settings.ts. */
+export type PageSettings = { readonly messageBytesMax: number; readonly takesMessages: boolean };
+
+const settingsPlace = 'data-settings="{}"';
+
 /** Shows the page to a GET, and its head to a HEAD. */
-export function pageDoor(page: PageDocument, pathCodePointsMax: number): Door {
-	const headers: HeaderLines = [
-		['Content-Type', 'text/html; charset=utf-8'],
+export function pageDoor(page: PageDocument, settings: PageSettings, pathCodePointsMax: number): Door {
+	const html = Buffer.from(
+		page.html.replace(settingsPlace, () => `data-settings="${JSON.stringify(settings).replaceAll('"', '&quot;')}"`),
+	);
+	const common: HeaderLines = [
 		['Content-Security-Policy', page.contentSecurityPolicy],
 		['X-Content-Type-Options', 'nosniff'],
 		['Referrer-Policy', 'no-referrer'],
 		['Cache-Control', 'no-cache'],
+		['Vary', 'Accept-Encoding'],
 	];
-	const bytes = Buffer.byteLength(page.html);
+	const variants = {
+		br: variant(brotliCompressSync(html), common, 'br'),
+		gzip: variant(gzipSync(html, { level: 9 }), common, 'gzip'),
+		identity: variant(html, common),
+	};
 
 	return (res, head) => {
 		if (isHandshake(head)) {
@@ -26,12 +41,33 @@ export function pageDoor(page: PageDocument, pathCodePointsMax: number): Door {
 		}
 		const name = parseChannelName(head.path, pathCodePointsMax);
 		if (typeof name === 'object') return name;
-		if (head.method === 'head') {
-			replyHead(res, 200, bytes, headers);
+		const { bytes, etag, headers, headersWithout } = variants[preferredCoding(head.acceptEncoding)];
+		if (matchesEntityTag(head.ifNoneMatch, etag)) {
+			replyNotModified(res, headersWithout);
+		} else if (head.method === 'head') {
+			replyHead(res, 200, bytes.length, headers);
 		} else {
 			writeHead(res, 200, headers);
-			res.end(page.html);
+			res.end(bytes);
 		}
 		return undefined;
 	};
+}
+
+/** One coding of the document, with a strong entity tag of its own (RFC 9110, section 8.8.3). */
+function variant(bytes: Buffer, common: HeaderLines, coding?: string) {
+	const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`;
+	const headersWithout: HeaderLines = [...common, ['ETag', etag]];
+	const headers: HeaderLines = [
+		...headersWithout,
+		['Content-Type', 'text/html; charset=utf-8'],
+		...(coding === undefined ? [] : ([['Content-Encoding', coding]] as const)),
+	];
+	return { bytes, etag, headers, headersWithout };
+}
+
+// Weakly, as If-None-Match wants it: a proxy that compresses makes a strong tag weak (RFC 9110, section 13.1.2).
+function matchesEntityTag(ifNoneMatch: string | undefined, etag: string): boolean {
+	if (ifNoneMatch === undefined) return false;
+	return ifNoneMatch.split(',').some((item) => item.trim() === '*' || item.trim().replace(/^W\//, '') === etag);
 }

@@ -35,6 +35,7 @@ export type Refused = {
 const statusLines = {
 	200: '200 OK',
 	204: '204 No Content',
+	304: '304 Not Modified',
 	400: '400 Bad Request',
 	403: '403 Forbidden',
 	405: '405 Method Not Allowed',
@@ -45,7 +46,7 @@ const statusLines = {
 	503: '503 Service Unavailable',
 } as const;
 export type Status = keyof typeof statusLines;
-export type RefusedStatus = Exclude<Status, 200 | 204>;
+export type RefusedStatus = Exclude<Status, 200 | 204 | 304>;
 
 /**
  * Answers with one line of text. The engine discards what is left of the request's body. `isLast` says so in
@@ -66,6 +67,12 @@ export function replyHead(res: HttpResponse, status: Status, bodyBytes: number, 
 /** Answers 204, which has no body and no Content-Length (RFC 9110, section 8.6). */
 export function replyNothing(res: HttpResponse, headers: HeaderLines): void {
 	writeHead(res, 204, headers);
+	res.endWithoutBody();
+}
+
+/** Answers that the client's copy is good, without what describes it (RFC 9110, section 15.4.5). */
+export function replyNotModified(res: HttpResponse, headers: HeaderLines): void {
+	writeHead(res, 304, headers);
 	res.endWithoutBody();
 }
 

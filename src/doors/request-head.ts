@@ -7,12 +7,14 @@ export type RequestHead = {
 	readonly path: string;
 	/** In lower case. */
 	readonly method: string;
+	acceptEncoding: string | undefined;
 	connection: string | undefined;
 	contentLength: string | undefined;
 	contentType: string | undefined;
 	forwardedFor: string | undefined;
 	host: string | undefined;
 	ifMatch: string | undefined;
+	ifNoneMatch: string | undefined;
 	origin: string | undefined;
 	transferEncoding: string | undefined;
 	upgrade: string | undefined;
@@ -24,11 +26,13 @@ export type RequestHead = {
 };
 
 const fields = new Map([
+	['accept-encoding', 'acceptEncoding'],
 	['connection', 'connection'],
 	['content-length', 'contentLength'],
 	['content-type', 'contentType'],
 	['host', 'host'],
 	['if-match', 'ifMatch'],
+	['if-none-match', 'ifNoneMatch'],
 	['origin', 'origin'],
 	['sec-websocket-key', 'webSocketKey'],
 	['sec-websocket-protocol', 'webSocketProtocol'],
@@ -43,12 +47,14 @@ export function readHead(req: HttpRequest): RequestHead {
 	const head: RequestHead = {
 		path: req.getUrl(),
 		method: req.getMethod(),
+		acceptEncoding: undefined,
 		connection: undefined,
 		contentLength: undefined,
 		contentType: undefined,
 		forwardedFor: undefined,
 		host: undefined,
 		ifMatch: undefined,
+		ifNoneMatch: undefined,
 		origin: undefined,
 		transferEncoding: undefined,
 		upgrade: undefined,

@@ -1,127 +1,157 @@
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
-import { type BrowserContext, chromium, type Page } from 'playwright-core';
-import { runCommand } from '../support/command.js';
-import { freePort } from '../support/free-port.js';
+import { execFile } from 'node:child_process';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { becomesTrue, field, needsChromium, openChannel, send, shownTexts, shows, stateOf } from '../support/browser.js';
 import { post } from '../support/http.js';
-import { needs } from '../support/requirement.js';
 import { metric, startTestServer } from '../support/server.js';
 import { subscribe } from '../support/subscriber.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
 
-const executablePath = process.env.TEST_CHROMIUM ?? '/usr/bin/chromium';
-const needsChromium = needs('Chromium', executablePath);
-
-async function openBrowser(t: TestContext): Promise<BrowserContext> {
-	let browser: BrowserContext | undefined;
-	// Before its profile is removed.
-	t.after(() => browser?.close());
-	browser = await chromium.launchPersistentContext(temporaryFolder(t), {
-		executablePath,
-		headless: true,
-		args: [
-			'--no-sandbox',
-			'--disable-gpu',
-			'--disable-quic',
-			'--no-first-run',
-			'--disable-background-networking',
-			'--disable-component-update',
-			'--disable-sync',
-		],
-	});
-	return browser;
-}
-
-/** Opens a page and gives it with everything that it should not do: console output, errors, requests elsewhere. */
-async function openPage(browser: BrowserContext, url: string): Promise<{ page: Page; complaints: string[] }> {
-	const page = await browser.newPage();
-	const complaints: string[] = [];
-	page.on('console', (message) => complaints.push(`console: ${message.text()}`));
-	page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
-	page.on('request', (request) => {
-		if (request.url() !== url.replace(/#.*/, '')) complaints.push(`request: ${request.url()}`);
-	});
-	await page.goto(url);
-	await page.getByText('subscribed', { exact: true }).waitFor();
-	return { page, complaints };
-}
+const run = promisify(execFile);
 
 test('the page subscribes to its own path, shows what comes, and sends', needsChromium, async (t) => {
 	const server = await startTestServer(t);
-	const browser = await openBrowser(t);
-	const { page, complaints } = await openPage(browser, `http://127.0.0.1:${server.port}/room/1?x=1#here`);
+	const { page, complaints } = await openChannel(t, `http://127.0.0.1:${server.port}/room/1?x=1#here`);
 	const other = await subscribe(t, server.ws('/room/1'));
-	assert.equal(await page.getByRole('heading').textContent(), '/room/1');
+	assert.equal(await page.getByRole('heading', { level: 1 }).textContent(), '/room/1');
 
 	assert.equal((await post(server.port, '/room/1', 'hello')).headers.get('x-subscribers'), '2');
-	await page.getByRole('listitem').filter({ hasText: 'hello' }).waitFor();
+	await shows(page, 'hello');
 	assert.equal(await other.nextText(), 'hello');
 
-	await page.getByRole('textbox').fill('from the page');
-	await page.getByRole('textbox').press('Enter');
+	await send(page, 'from the page');
 	assert.equal(await other.nextText(), 'from the page');
-	await page.getByRole('listitem').filter({ hasText: 'from the page' }).waitFor();
-	assert.equal(await page.getByRole('textbox').inputValue(), '');
+	await shows(page, 'from the page');
+	assert.equal(await field(page).inputValue(), '');
 	assert.deepEqual(complaints, []);
 });
 
-test('whatever a path or a message contains, the page shows it as text', needsChromium, async (t) => {
+test('what the page offers for a terminal publishes to its channel, whatever its path', needsChromium, async (t) => {
 	const server = await startTestServer(t);
-	const browser = await openBrowser(t);
-	const hostile = [
-		'<script>document.title = "owned"</script>',
-		'<img src=x onerror="document.title = \'owned\'">',
-		'"\'`&lt;&amp;</style></script></li>',
-		'\u202eright to left',
-		'a\u200bb\u0000c\u001b[31md',
-		'😀 '.repeat(10),
-		'x'.repeat(60_000),
-	];
-	for (const name of ['<script>document.title = "owned"<', '<img src=x onerror=alert(1)>', '%25', '"\'`', '\u202e', '😀']) {
-		const { page, complaints } = await openPage(browser, `http://127.0.0.1:${server.port}/${encodeURIComponent(name)}`);
-		assert.equal(await page.getByRole('heading').textContent(), `/${name}`);
-		for (const text of hostile) await post(server.port, `/${encodeURIComponent(name)}`, text);
-		await page
-			.locator('li')
-			.nth(hostile.length - 1)
-			.waitFor();
-		assert.deepEqual(await page.locator('li').allTextContents(), hostile);
-		assert.equal(await page.title(), `/${name} – pathcast`);
+	const path = `/it's/$HOME/é "x" \`y\`?a='b'&c`;
+	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}${path}`);
+	const command = await page.locator('pre').first().textContent();
+	await run('/bin/sh', ['-c', `${command} --silent`], { timeout: 10_000 });
+	await shows(page, 'hello');
+	assert.equal(await page.locator('#hello').textContent(), command);
+});
+
+test('what the page offers in JavaScript subscribes to its channel and sends', needsChromium, async (t) => {
+	const server = await startTestServer(t);
+	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/it's/"x"?a=1`);
+	const code = await page.locator('pre').nth(1).textContent();
+	await run(
+		process.execPath,
+		['--input-type=module', '--eval', `import { WebSocket } from 'ws';\n${code}\nsetTimeout(() => socket.close(), 2_000);`],
+		{
+			timeout: 10_000,
+		},
+	);
+	await shows(page, 'hello');
+});
+
+test('figures tell what came, how long an own message took, and who is there when asked', needsChromium, async (t) => {
+	const server = await startTestServer(t);
+	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`);
+	await subscribe(t, server.ws('/room'));
+	await post(server.port, '/room', 'é'.repeat(1_000));
+	await send(page, 'mine');
+	await shows(page, 'mine');
+	await page.locator('#total').getByText('2', { exact: true }).waitFor();
+	assert.match((await page.locator('#round-trip').textContent()) ?? '', /^\d+(\.\d)? ms$/);
+	assert.deepEqual(await page.locator('.size').allTextContents(), ['2.0 KiB', '4 B']);
+	assert.deepEqual(await page.locator('li.own .body').allTextContents(), ['mine']);
+	const before = await metric(server, 'pathcast_messages_received_total{source="post"}');
+	await page.getByRole('button', { name: 'Count' }).click();
+	await page.locator('#subscribers').getByText('2', { exact: true }).waitFor();
+	assert.equal(await metric(server, 'pathcast_messages_received_total{source="post"}'), before);
+});
+
+test(
+	'the page goes to another channel and back without reloading, and offers the last ones visited',
+	needsChromium,
+	async (t) => {
+		const server = await startTestServer(t);
+		const { page, complaints } = await openChannel(t, `http://127.0.0.1:${server.port}/a/one?token=1`);
+		await post(server.port, '/a/one', 'first');
+		await shows(page, 'first');
+		await page.evaluate('window.isSame = true');
+
+		await page.getByRole('textbox', { name: 'Path' }).fill('two & 100%é');
+		await page.getByRole('button', { name: 'Go' }).click();
+		await page.getByRole('heading', { name: '/a/two & 100%é' }).waitFor();
+		await stateOf(page, 'open');
+		assert.deepEqual(await shownTexts(page), []);
+		assert.equal(new URL(page.url()).search, '?token=1');
+		const name = encodeURIComponent('two & 100%é');
+		assert.equal((await post(server.port, `/a/${name}`, 'second')).headers.get('x-subscribers'), '1');
+		await shows(page, 'second');
+		assert.equal((await post(server.port, '/a/one', 'nobody is left')).headers.get('x-subscribers'), '0');
+
+		await page.goBack();
+		await page.getByRole('heading', { name: '/a/one' }).waitFor();
+		await stateOf(page, 'open');
+		await page.getByRole('list', { name: 'Last visited' }).getByRole('link', { name: '/a/two & 100%é' }).click();
+		await page.getByRole('heading', { name: '/a/two & 100%é' }).waitFor();
+		await stateOf(page, 'open');
+		assert.equal(await page.evaluate('window.isSame'), true);
 		assert.deepEqual(complaints, []);
-		await page.close();
-	}
+	},
+);
+
+test('the field sends with Enter, begins a line with Shift+Enter, and recalls with the arrows', needsChromium, async (t) => {
+	const server = await startTestServer(t);
+	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`);
+	const other = await subscribe(t, server.ws('/room'));
+	await send(page, 'first');
+	await page.keyboard.type('second');
+	await page.keyboard.press('Shift+Enter');
+	await page.keyboard.type('line');
+	await page.keyboard.press('Enter');
+	assert.deepEqual([await other.nextText(), await other.nextText()], ['first', 'second\nline']);
+	await page.keyboard.press('ArrowUp');
+	assert.equal(await field(page).inputValue(), 'second\nline');
+	await page.keyboard.press('ArrowUp');
+	assert.equal(await field(page).inputValue(), 'first');
+	await page.keyboard.press('Enter');
+	assert.equal(await other.nextText(), 'first');
+	// Nothing empty is sent.
+	await page.keyboard.press('Enter');
+	await send(page, 'last');
+	assert.equal(await other.nextText(), 'last');
 });
 
-test('the page connects again by itself when the server is back', needsChromium, async (t) => {
-	const browser = await openBrowser(t);
-	const port = await freePort();
-	const first = runCommand(t, ['--addr', `127.0.0.1:${port}`, '--mport', 'off']);
-	await first.port();
-	const { page } = await openPage(browser, `http://127.0.0.1:${port}/room`);
-	first.child.kill('SIGTERM');
-	await page.getByText('closed (1012, the server is restarting; connect again)').waitFor();
-	await first.ended;
-	const second = runCommand(t, ['--addr', `127.0.0.1:${port}`, '--mport', 'off']);
-	await second.port();
-	await page.getByText('subscribed', { exact: true }).waitFor();
-	await post(port, '/room', 'after the restart');
-	await page.getByText('after the restart').waitFor();
+test('a message over the limit is not sent, and the field says how much too long it is', needsChromium, async (t) => {
+	const server = await startTestServer(t, '--max-message', '100');
+	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`);
+	await send(page, 'é'.repeat(51));
+	await page.getByText('2 B too long: the server takes 100 bytes (--max-message).').waitFor();
+	assert.equal(await field(page).getAttribute('aria-invalid'), 'true');
+	await send(page, 'é'.repeat(50));
+	await shows(page, 'é'.repeat(50));
+	assert.deepEqual(await shownTexts(page), ['é'.repeat(50)]);
+	assert.equal(await page.locator('#advice').textContent(), '');
 });
 
-test('the page keeps alive with an empty message every 30 seconds, which nobody sees', needsChromium, async (t) => {
-	const server = await startTestServer(t, '--echo-keepalive');
-	const browser = await openBrowser(t);
-	const page = await browser.newPage();
-	await page.clock.install();
-	await page.goto(`http://127.0.0.1:${server.port}/room`);
-	await page.getByText('subscribed', { exact: true }).waitFor();
-	for (const round of ['first', 'second']) {
-		await page.clock.fastForward(30_000);
-		// The keepalive was sent before this, and is answered before this comes back.
-		await page.getByRole('textbox').fill(round);
-		await page.getByRole('textbox').press('Enter');
-		await page.getByRole('listitem').filter({ hasText: round }).waitFor();
-	}
-	assert.equal(await metric(server, 'pathcast_keepalives_total'), 2);
-	assert.deepEqual(await page.locator('li').allTextContents(), ['first', 'second']);
+test('a server that takes no messages from websockets has its page say so', needsChromium, async (t) => {
+	const server = await startTestServer(t, '--client-publish', 'none');
+	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`);
+	await page.getByText('This server takes messages by POST only (--client-publish none).').waitFor();
+	assert.equal(await field(page).isDisabled(), true);
+	await post(server.port, '/room', 'by POST');
+	await shows(page, 'by POST');
+});
+
+test('a page that nobody looks at counts what comes in its title', needsChromium, async (t) => {
+	const server = await startTestServer(t);
+	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`);
+	const look = (isHidden: boolean) =>
+		page.evaluate(`Object.defineProperty(document, 'hidden', { value: ${isHidden}, configurable: true });
+			document.dispatchEvent(new Event('visibilitychange'));`);
+	await look(true);
+	await post(server.port, '/room', 'one');
+	await post(server.port, '/room', 'two');
+	await becomesTrue(page, "document.title === '(2) /room – pathcast'");
+	await look(false);
+	assert.equal(await page.title(), '/room – pathcast');
 });

@@ -2,14 +2,12 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { anyPort, refuses, runCommand } from '../support/command.js';
 import { RawConnection } from '../support/http.js';
+import { pem } from '../support/pem.js';
 import { subscribe } from '../support/subscriber.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
-// Made for these tests with OpenSSL, for localhost: valid for a century, expired in 2021, not valid before 2100.
-const pem = (name: string) => fileURLToPath(new URL(`../../../test/support/tls/${name}.pem`, import.meta.url));
 const cert = pem('valid.cert');
 const key = pem('valid.key');
 

@@ -1,0 +1,29 @@
+// Accept-Encoding -> the coding to answer in. Knows no documents.
+
+/** Those that we have, the smallest first. */
+const codings = ['br', 'gzip'] as const;
+export type ContentCoding = (typeof codings)[number] | 'identity';
+
+/**
+ * The coding that the client weighs highest, ours first among equals (RFC 9110, section 12.5.3). No field: identity, though
+ * it would allow any, because simple clients such as curl do not decode. Identity too if all is forbidden.
+ */
+export function preferredCoding(acceptEncoding: string | undefined): ContentCoding {
+	if (acceptEncoding === undefined) return 'identity';
+	const weights = new Map<string, number>();
+	for (const item of acceptEncoding.toLowerCase().split(',')) {
+		const [coding = '', ...parameters] = item.split(';').map((part) => part.trim());
+		const quality = parameters.find((parameter) => parameter.startsWith('q='));
+		// What is no number is no wish.
+		weights.set(coding, quality === undefined ? 1 : Number(quality.slice(2)) || 0);
+	}
+	const weightOf = (coding: string) => weights.get(coding) ?? weights.get('*') ?? 0;
+	let best: ContentCoding = 'identity';
+	let bestWeight = weights.get('identity') ?? 0;
+	for (const coding of codings) {
+		if (weightOf(coding) <= bestWeight) continue;
+		best = coding;
+		bestWeight = weightOf(coding);
+	}
+	return best;
+}

@@ -1,0 +1,174 @@
+// The messages as they come: the last thousand, the newest in view unless the reader has scrolled up.
+import { byId, element } from './element.js';
+import { beginning, byteFigure, hexDump, type Message, timeOfDay } from './message-text.js';
+import { MessageTools } from './message-tools.js';
+
+type Line = { readonly message: Message; readonly element: HTMLLIElement; readonly body: HTMLElement };
+
+const linesMax = 1_000;
+// More would take long to lay out: the rest is shown when it is asked for.
+const shownUnits = 1_000;
+const shownBytes = 256;
+const endPixels = 40;
+// So that a screen reader gets to the end of what it says.
+const announceMs = 5_000;
+
+export class MessageList {
+	readonly #list = byId<HTMLOListElement>('messages');
+	readonly #nothing = byId('nothing');
+	readonly #newer = byId<HTMLButtonElement>('newer');
+	readonly #pause = byId<HTMLButtonElement>('pause');
+	readonly #filter = byId<HTMLInputElement>('filter');
+	readonly #shown = byId('shown');
+	readonly #tools = new MessageTools(this.#list);
+	#lines: Line[] = [];
+	/** What has come and is not in the list yet: until the next frame, or while paused. */
+	#waiting: Message[] = [];
+	#isPaused = false;
+	#isAtEnd = true;
+	#unseen = 0;
+	#frame: number | undefined;
+	#announced = 0;
+	#announcing: number | undefined;
+
+	constructor() {
+		// What scrolls has to be within reach of the keyboard.
+		this.#list.tabIndex = 0;
+		this.#list.addEventListener('scroll', () => this.#scrolled());
+		this.#list.addEventListener('keydown', (event) => this.#keyPressed(event));
+		this.#newer.addEventListener('click', () => this.#toEnd());
+		this.#pause.addEventListener('click', () => this.#setPaused(!this.#isPaused));
+		byId('clear').addEventListener('click', () => this.clear());
+		this.#filter.addEventListener('input', () => this.#filterAll());
+		// What the reader sees of it stays when the list changes its size.
+		new ResizeObserver(() => this.#isAtEnd && this.#toEnd()).observe(this.#list);
+	}
+
+	add(message: Message): void {
+		this.#waiting.push(message);
+		if (this.#waiting.length > linesMax) this.#waiting.shift();
+		if (this.#isPaused) this.#pause.textContent = `Resume (${this.#waiting.length} new)`;
+		// At most once a frame, and not at all while nobody looks.
+		else if (this.#frame === undefined) this.#frame = requestAnimationFrame(() => this.#show());
+	}
+
+	clear(): void {
+		this.#waiting = [];
+		this.#lines = [];
+		this.#list.replaceChildren();
+		this.#nothing.hidden = false;
+		this.#setPaused(false);
+		this.#toEnd();
+		this.#countShown();
+	}
+
+	#show(): void {
+		this.#frame = undefined;
+		if (this.#isPaused || this.#waiting.length === 0) return;
+		const fresh = this.#waiting.map(lineOf);
+		this.#waiting = [];
+		this.#nothing.hidden = true;
+		const wanted = this.#filter.value.toLowerCase();
+		for (const line of fresh) line.element.hidden = !matches(line, wanted);
+		this.#lines.push(...fresh);
+		for (const line of fresh) this.#tools.know(line.element, line);
+		this.#list.append(...fresh.map((line) => line.element));
+		for (const { element: gone } of this.#lines.splice(0, Math.max(0, this.#lines.length - linesMax))) gone.remove();
+		if (this.#isAtEnd) this.#toEnd();
+		else this.#countUnseen(this.#unseen + fresh.filter((line) => !line.element.hidden).length);
+		this.#countShown();
+		this.#announce(fresh);
+	}
+
+	#setPaused(isPaused: boolean): void {
+		this.#isPaused = isPaused;
+		this.#pause.setAttribute('aria-pressed', String(isPaused));
+		this.#pause.textContent = isPaused ? 'Resume' : 'Pause';
+		if (!isPaused) this.#show();
+	}
+
+	#scrolled(): void {
+		const { scrollHeight, scrollTop, clientHeight } = this.#list;
+		this.#isAtEnd = scrollHeight - scrollTop - clientHeight < endPixels;
+		if (this.#isAtEnd) this.#countUnseen(0);
+	}
+
+	#toEnd(): void {
+		this.#isAtEnd = true;
+		this.#list.scrollTop = this.#list.scrollHeight;
+		this.#countUnseen(0);
+	}
+
+	#countUnseen(unseen: number): void {
+		this.#unseen = unseen;
+		this.#newer.hidden = unseen === 0;
+		this.#newer.textContent = `${unseen.toLocaleString()} new ↓`;
+	}
+
+	#filterAll(): void {
+		const wanted = this.#filter.value.toLowerCase();
+		for (const line of this.#lines) line.element.hidden = !matches(line, wanted);
+		this.#countShown();
+		if (this.#isAtEnd) this.#toEnd();
+	}
+
+	#countShown(): void {
+		const isFiltered = this.#filter.value !== '';
+		const shown = isFiltered ? this.#lines.filter((line) => !line.element.hidden).length : 0;
+		this.#shown.textContent = isFiltered ? `${shown} of ${this.#lines.length}` : '';
+	}
+
+	/** Up, down, Home and End go from message to message; Tab goes on to what can be done with it. */
+	#keyPressed(event: KeyboardEvent): void {
+		const visible = this.#lines.filter((line) => !line.element.hidden);
+		const current = visible.findIndex(({ element: item }) => item.contains(document.activeElement));
+		const target = {
+			ArrowUp: current === -1 ? visible.length - 1 : Math.max(0, current - 1),
+			ArrowDown: current === -1 ? 0 : Math.min(visible.length - 1, current + 1),
+			Home: 0,
+			End: visible.length - 1,
+		}[event.key];
+		const line = target === undefined ? undefined : visible[target];
+		if (line === undefined) return;
+		event.preventDefault();
+		line.element.focus();
+	}
+
+	/** Tells a screen reader what came, the last in full, the rest as a number, and not more often than can be listened to. */
+	#announce(fresh: readonly Line[]): void {
+		this.#announced += fresh.length;
+		if (this.#announcing !== undefined) return;
+		this.#announcing = window.setTimeout(() => {
+			this.#announcing = undefined;
+			const last = this.#lines.at(-1);
+			const more = this.#announced - 1;
+			this.#announced = 0;
+			if (last === undefined) return;
+			byId('announced').textContent = `${beginning(last.body.textContent, 200)}${more > 0 ? ` and ${more} before it` : ''}`;
+		}, announceMs);
+	}
+}
+
+function lineOf(message: Message): Line {
+	const { at, content, bytes, isOwn } = message;
+	const item = element('li', isOwn ? 'own' : '');
+	item.tabIndex = -1;
+	const time = element('time', '', timeOfDay(at));
+	time.dateTime = at.toISOString();
+	const isText = typeof content === 'string';
+	const body = element('span', isText ? 'body' : 'body binary', shortened(content));
+	body.dir = isText ? 'auto' : 'ltr';
+	item.append(time, element('span', 'size', byteFigure(bytes)), body);
+	const left = isText ? content.length - body.textContent.length : content.length - shownBytes;
+	if (left > 0) item.append(element('span', 'rest', isText ? `… ${left} more characters` : `… ${left} more bytes`));
+	return { message, element: item, body };
+}
+
+function shortened(content: string | Uint8Array): string {
+	return typeof content === 'string' ? beginning(content, shownUnits) : hexDump(content.subarray(0, shownBytes));
+}
+
+function matches({ message: { content }, body }: Line, wanted: string): boolean {
+	if (wanted === '') return true;
+	return (typeof content === 'string' ? content : body.textContent).toLowerCase().includes(wanted);
+}

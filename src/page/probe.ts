@@ -1,0 +1,38 @@
+// Asks the server about a channel with an empty POST, which publishes nothing.
+
+export type Answer =
+	| { readonly kind: 'subscribers'; readonly subscribers: number }
+	/** In the server's own words, or in ours where it has none. */
+	| { readonly kind: 'refused'; readonly reason: string }
+	| { readonly kind: 'silence' };
+
+const patienceMs = 5_000;
+
+export async function probe(channel: URL): Promise<Answer> {
+	try {
+		const response = await fetch(channel, { method: 'POST', body: '', signal: AbortSignal.timeout(patienceMs) });
+		const subscribers = response.headers.get('X-Subscribers');
+		if (response.ok && subscribers !== null) return { kind: 'subscribers', subscribers: Number(subscribers) };
+		const [line = ''] = (await response.text()).split('\n', 1);
+		// A proxy's error page is no line for a person.
+		const words = line === '' || line.startsWith('<') ? response.statusText : line;
+		return { kind: 'refused', reason: `${response.status}${words === '' ? '' : `: ${words}`}` };
+	} catch {
+		return { kind: 'silence' };
+	}
+}
+
+/** Why there was no websocket, as far as an empty POST can tell: a failed upgrade tells scripts nothing. */
+export function refusalInWords(answer: Answer): { readonly kind: 'refused' | 'closed'; readonly why: string } {
+	switch (answer.kind) {
+		case 'refused':
+			return { kind: 'refused', why: answer.reason };
+		case 'subscribers':
+			return {
+				kind: 'refused',
+				why: 'no websocket, though the server answers: it may be full, or a proxy in front of it lets no websockets through',
+			};
+		case 'silence':
+			return { kind: 'closed', why: 'the server does not answer' };
+	}
+}

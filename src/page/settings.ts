@@ -1,0 +1,12 @@
+// What the server tells the page about itself, in an attribute of the document.
+
+export type Settings = {
+	/** The longest message that it takes, in bytes. */
+	readonly messageBytesMax: number;
+	/** Whether it takes messages from websockets (`--client-publish`). */
+	readonly takesMessages: boolean;
+};
+
+export function readSettings(): Settings {
+	return JSON.parse(document.documentElement.dataset.settings ?? '{}');
+}
