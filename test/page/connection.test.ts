@@ -114,6 +114,21 @@ test('the page connects at once when asked to', needsChromium, async (t) => {
 	assert.equal(await page.getByRole('button', { name: 'Try now' }).isVisible(), false);
 });
 
+test('each failure doubles the longest wait, up to 30 seconds, of which chance takes a part', needsChromium, async (t) => {
+	const port = await freePort();
+	const command = runCommand(t, ['--addr', `127.0.0.1:${port}`, '--mport', 'off']);
+	await command.port();
+	const { page } = await openChannel(t, `http://127.0.0.1:${port}/room`);
+	await page.evaluate('Math.random = () => 1');
+	command.child.kill('SIGKILL');
+	for (const seconds of [1, 2, 4, 8, 16, 30, 30]) {
+		await page.getByText(`next try in ${seconds} s`, { exact: true }).waitFor();
+		await page.getByRole('button', { name: 'Try now' }).click();
+	}
+	await page.evaluate('Math.random = () => 0.5');
+	await page.getByText('next try in 15 s', { exact: true }).waitFor();
+});
+
 test('the page keeps alive with an empty message every 30 seconds, which nobody sees', needsChromium, async (t) => {
 	const server = await startTestServer(t, '--echo-keepalive');
 	const { page } = await openPage(t, 'about:blank');
