@@ -35,8 +35,9 @@ import { statsEndpoint } from './operations/stats.js';
 import { checkTls } from './operations/tls.js';
 import type { Options } from './options.js';
 import { parseChannelName } from './pubsub/channel-name.js';
-import { type FanOut, Hub } from './pubsub/hub.js';
+import { Hub } from './pubsub/hub.js';
 import { Places } from './pubsub/places.js';
+import type { FanOut } from './pubsub/sender.js';
 
 export type Server = {
 	/** Where it listens, with the real port. */
