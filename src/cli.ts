@@ -71,6 +71,9 @@ function complain(line: string): void {
 	process.stderr.write(`pathcast: ${line}\n`);
 }
 
+// Standard error may be on the full disk that it is to tell of, or its reader gone: nobody is left to be told.
+process.stderr.on('error', () => {});
+
 main().catch((error: unknown) => {
 	if (!(error instanceof StartError)) throw error;
 	complain(error.message);

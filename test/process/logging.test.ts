@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { test } from 'node:test';
-import { anyPort, type Command, cliPath, refuses, runCommand } from '../support/command.js';
+import { anyPort, type Command, cliPath, refuses, runCommand, runOnFullDisk } from '../support/command.js';
 import { freePort } from '../support/free-port.js';
 import { post, request } from '../support/http.js';
 import { needs } from '../support/requirement.js';
@@ -164,6 +164,19 @@ test('a full disk does not stop the server, which complains once on standard err
 		const { code, stderr } = await command.ended;
 		assert.deepEqual([code, stderr], [0, 'pathcast: the log cannot be written (ENOSPC); the server goes on\n']);
 	}
+});
+
+test('a full disk that has standard error on it as well does not stop the server', async (t) => {
+	const port = await freePort();
+	const command = runOnFullDisk(t, ['--addr', `127.0.0.1:${port}`, '--mport', 'off', '--log-level', 'debug']);
+	let posted = 0;
+	while (posted < 10 && command.child.exitCode === null) {
+		// Refused until it listens.
+		const answer = await post(port, '/room', 'x').catch(() => undefined);
+		if (answer?.status === 200) posted++;
+	}
+	command.child.kill('SIGTERM');
+	assert.deepEqual([(await command.ended).code, posted], [0, 10]);
 });
 
 test('a reader of standard output that goes away does not stop the server', async (t) => {

@@ -103,6 +103,11 @@ export function runWithin(t: TestContext, openFilesMax: number, args: readonly s
 	return run(t, '/bin/sh', ['-c', script, process.execPath, cliPath, ...args]);
 }
 
+/** Runs `pathcast` with these arguments, its standard output and standard error on a full disk. */
+export function runOnFullDisk(t: TestContext, args: readonly string[]): Command {
+	return run(t, '/bin/sh', ['-c', 'exec "$0" "$@" > /dev/full 2>&1', process.execPath, cliPath, ...args]);
+}
+
 function run(t: TestContext, program: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): Command {
 	const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
 	const command = new Command(child);
