@@ -46,7 +46,7 @@ function pageUrl(address: Address, scheme: string): string | undefined {
 	return `${scheme}://${isLocal ? `localhost:${address.port}` : formatAddress(address)}/`;
 }
 
-function handleSignals(server: Server, log: Log, reopenLog: () => void): void {
+function handleSignals(server: Server, log: Log, reopenLog: () => string | undefined): void {
 	let isStopping = false;
 	// On a terminal, SIGHUP says that the terminal has gone.
 	const isHangup = process.stdout.isTTY === true;
@@ -62,8 +62,9 @@ function handleSignals(server: Server, log: Log, reopenLog: () => void): void {
 	if (isHangup) return;
 	// Without a log file there is nothing to open again, but the signal must not end the process.
 	process.on('SIGHUP', () => {
-		reopenLog();
-		log.info({ event: 'reopen' }, 'SIGHUP: the log file was opened again');
+		const reason = reopenLog();
+		if (reason === undefined) log.info({ event: 'reopen' }, 'SIGHUP: the log file was opened again');
+		else complain(`${reason}. The log goes on in the file that was open; send SIGHUP again.`);
 	});
 }
 

@@ -21,9 +21,14 @@ export type LogOptions = {
 // While a disk is full the newest lines wait in memory, up to here; the server goes on.
 const waitingBytesMax = 1_048_576;
 
-/** Creates the log, and `reopen` for after its file was renamed. Throws a StartError if the file cannot be opened. */
-export function createLog({ level, format, file, isTerminal, onUnwritable }: LogOptions): { log: Log; reopen: () => void } {
-	if (file !== undefined) checkLogFile(file);
+/**
+ * Creates the log, and `reopen` for after its file was renamed: it gives why the file cannot be opened, if so; the log then
+ * goes on in the one that is open. Throws a StartError if the file cannot be opened at first.
+ */
+export function createLog(options: LogOptions): { log: Log; reopen: () => string | undefined } {
+	const { level, format, file, isTerminal, onUnwritable } = options;
+	const unopenable = file === undefined ? undefined : whyNotOpened(file);
+	if (unopenable !== undefined) throw new StartError(`${unopenable}, or choose another file.`);
 	const destination = pino.destination({ dest: file ?? 1, append: true, sync: true, maxLength: waitingBytesMax });
 	destination.on('error', (error: NodeJS.ErrnoException) => onUnwritable(error.code ?? error.message));
 	const isText = format === 'text' || (format === 'auto' && file === undefined && isTerminal);
@@ -33,16 +38,25 @@ export function createLog({ level, format, file, isTerminal, onUnwritable }: Log
 		{ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
 		stream,
 	);
-	return { log, reopen: () => file !== undefined && destination.reopen() };
+
+	function reopen(): string | undefined {
+		if (file === undefined) return undefined;
+		// Asked first: the library throws, and would then close the old file twice.
+		const reason = whyNotOpened(file);
+		if (reason === undefined) destination.reopen();
+		return reason;
+	}
+	return { log, reopen };
 }
 
-function checkLogFile(file: string): void {
+function whyNotOpened(file: string): string | undefined {
 	try {
 		closeSync(openSync(file, 'a'));
+		return undefined;
 	} catch (error) {
 		const { code } = error as NodeJS.ErrnoException;
 		const remedy = code === 'ENOENT' ? 'create its directory' : 'check its path and permissions';
-		throw new StartError(`--log: ${file} cannot be written (${code}); ${remedy}, or choose another file.`);
+		return `--log: ${file} cannot be written (${code}); ${remedy}`;
 	}
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { test } from 'node:test';
 import { anyPort, type Command, cliPath, refuses, runCommand, runOnFullDisk } from '../support/command.js';
 import { freePort } from '../support/free-port.js';
@@ -121,6 +121,29 @@ test('--log appends to a file, which SIGHUP opens again after it was renamed', a
 	}
 	const again = runCommand(t, ['--addr', '127.0.0.1:0', '--mport', 'off', '--log', `${file}.2`]);
 	await again.wroteTo(`${file}.2`, /SIGTERM: stopping[\s\S]*listens on/);
+});
+
+test('a log file that SIGHUP cannot open again does not stop the server, and is opened by a later one', async (t) => {
+	const folder = `${temporaryFolder(t)}/logs`;
+	const file = `${folder}/pathcast.log`;
+	mkdirSync(folder);
+	const port = await freePort();
+	const command = runCommand(t, ['--addr', `127.0.0.1:${port}`, '--mport', 'off', '--log', file]);
+	await command.wroteTo(file, /listens on/);
+	renameSync(folder, `${folder}.1`);
+	for (let complaints = 1; complaints <= 2; complaints++) {
+		command.child.kill('SIGHUP');
+		await command.until(() => command.stderr.split('\n').length > complaints || undefined);
+	}
+	assert.equal((await post(port, '/room', 'x')).status, 200);
+	mkdirSync(folder);
+	command.child.kill('SIGHUP');
+	await command.wroteTo(file, /SIGHUP: the log file was opened again/);
+	command.child.kill('SIGTERM');
+	const { code, stderr } = await command.ended;
+	const complaint = `pathcast: --log: ${file} cannot be written (ENOENT); create its directory. The log goes on in the file that was open; send SIGHUP again.\n`;
+	assert.deepEqual([code, stderr], [0, complaint.repeat(2)]);
+	assert.doesNotMatch(readFileSync(`${folder}.1/pathcast.log`, 'utf8'), /opened again/);
 });
 
 test('a log file that cannot be opened is refused at start', async (t) => {
