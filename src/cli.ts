@@ -15,13 +15,14 @@ async function main(): Promise<void> {
 		process.stdout.write(options.text);
 		return;
 	}
-	const { log, reopen } = createLog({
+	const { log, reopen, finish } = createLog({
 		level: options.logLevel,
 		format: options.logFormat,
 		file: options.log,
 		isTerminal: process.stdout.isTTY === true,
 		onUnwritable: rateLimited(60_000, (_, code: string) => complain(`the log cannot be written (${code}); the server goes on`)),
 	});
+	process.on('exit', finish);
 	const server = await startServer(options, log);
 	// First, because who reads that it has started may send a signal at once.
 	handleSignals(server, log, reopen);

@@ -20,17 +20,35 @@ export type LogOptions = {
 
 // While a disk is full the newest lines wait in memory, up to here; the server goes on.
 const waitingBytesMax = 1_048_576;
+// Until a reader that was behind is tried again, if no line does so before. The last lines are tried ten times, as long as that apart.
+const retryMs = 100;
+const lastTries = 10;
 
-/**
- * Creates the log, and `reopen` for after its file was renamed: it gives why the file cannot be opened, if so; the log then
- * goes on in the one that is open. Throws a StartError if the file cannot be opened at first.
- */
-export function createLog(options: LogOptions): { log: Log; reopen: () => string | undefined } {
-	const { level, format, file, isTerminal, onUnwritable } = options;
+export type OpenLog = {
+	readonly log: Log;
+	/** For after its file was renamed. Gives why the file cannot be opened, if so; the log then goes on in the one that is open. */
+	readonly reopen: () => string | undefined;
+	/** For the end of the process: gives a reader that is behind up to a second for what waits. */
+	readonly finish: () => void;
+};
+
+/** Throws a StartError if the file cannot be opened at first. */
+export function createLog({ level, format, file, isTerminal, onUnwritable }: LogOptions): OpenLog {
 	const unopenable = file === undefined ? undefined : whyNotOpened(file);
 	if (unopenable !== undefined) throw new StartError(`${unopenable}, or choose another file.`);
-	const destination = pino.destination({ dest: file ?? 1, append: true, sync: true, maxLength: waitingBytesMax });
-	destination.on('error', (error: NodeJS.ErrnoException) => onUnwritable(error.code ?? error.message));
+	let triesLeft = 0;
+	// The library itself would wait for a reader of standard output that rests, and hold up everybody.
+	const retryEAGAIN = () => triesLeft-- > 0;
+	const destination = pino.destination({ dest: file ?? 1, append: true, sync: true, maxLength: waitingBytesMax, retryEAGAIN });
+	let failure = '';
+	destination.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+		failure = code ?? message;
+		if (failure === 'EAGAIN') retry.refresh();
+		else onUnwritable(failure);
+	});
+	destination.on('drop', () => onUnwritable(failure));
+	const writeWaiting = () => void destination.write('');
+	const retry = setTimeout(writeWaiting, retryMs).unref();
 	const isText = format === 'text' || (format === 'auto' && file === undefined && isTerminal);
 	const toText = prettyFactory({ colorize: isTerminal && file === undefined, translateTime: 'SYS:standard', singleLine: true });
 	const stream = isText ? { write: (line: string) => destination.write(String(toText(line))) } : destination;
@@ -46,7 +64,12 @@ export function createLog(options: LogOptions): { log: Log; reopen: () => string
 		if (reason === undefined) destination.reopen();
 		return reason;
 	}
-	return { log, reopen };
+
+	function finish(): void {
+		triesLeft = lastTries;
+		writeWaiting();
+	}
+	return { log, reopen, finish };
 }
 
 function whyNotOpened(file: string): string | undefined {

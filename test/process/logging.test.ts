@@ -202,6 +202,47 @@ test('a full disk that has standard error on it as well does not stop the server
 	assert.deepEqual([(await command.ended).code, posted], [0, 10]);
 });
 
+test('a reader of standard output that rests holds up nobody, and misses no line until a mebibyte waits', async (t) => {
+	const messages = 3_000;
+	const command = runCommand(t, [...anyPort, '--log-level', 'debug']);
+	const port = await command.port();
+	const subscriber = await subscribe(t, `ws://127.0.0.1:${port}/room`);
+	command.child.stdout?.pause();
+	// Some 500 KB of log, more than the system holds between two processes.
+	for (let i = 0; i < messages; i++) subscriber.send(String(i));
+	await subscriber.texts(messages);
+	assert.equal((await post(port, '/room', 'x')).status, 200);
+	command.child.stdout?.resume();
+	await command.until(() => (command.stdout.split('"event":"publish"').length > messages + 1 ? true : undefined));
+	command.child.stdout?.pause();
+	for (let i = 0; i < messages; i++) subscriber.send(String(i));
+	await subscriber.texts(messages + 1);
+	command.child.kill('SIGTERM');
+	command.child.stdout?.resume();
+	const { code, stdout, stderr } = await command.ended;
+	assert.deepEqual([code, stderr], [0, '']);
+	const published = entries(stdout).filter(({ event }) => event === 'publish');
+	assert.equal(published.length, 2 * messages + 1);
+});
+
+test('a reader of standard output that rests for long is told of on standard error, and the server goes on', async (t) => {
+	const command = runCommand(t, [...anyPort, '--log-level', 'debug']);
+	const port = await command.port();
+	const subscriber = await subscribe(t, `ws://127.0.0.1:${port}/room`);
+	command.child.stdout?.pause();
+	for (let i = 0; command.stderr === ''; i++) {
+		subscriber.send(String(i));
+		assert.equal(await subscriber.nextText(), String(i));
+	}
+	assert.equal((await post(port, '/room', 'x')).status, 200);
+	command.child.stdout?.resume();
+	command.child.kill('SIGTERM');
+	const { code, stdout, stderr } = await command.ended;
+	assert.deepEqual([code, stderr], [0, 'pathcast: the log cannot be written (EAGAIN); the server goes on\n']);
+	// What is lost is whole lines.
+	assert.ok(entries(stdout).length > 0);
+});
+
 test('a reader of standard output that goes away does not stop the server', async (t) => {
 	const port = await freePort();
 	const command = runCommand(t, ['--addr', `127.0.0.1:${port}`, '--mport', 'off', '--log-level', 'debug']);
