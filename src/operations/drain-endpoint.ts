@@ -1,4 +1,5 @@
 // The operator's way to stop the server, or to send its websockets elsewhere while it goes on.
+import type { IncomingMessage } from 'node:http';
 import { formatDuration, readDuration } from '../duration.js';
 import { type Endpoint, text } from './admin.js';
 import type { Log } from './log.js';
@@ -13,6 +14,7 @@ export type DrainParts = {
 };
 
 const overSecondsMax = 24 * 3_600;
+const remedy = `Ask for /drain?over=60s, up to over=${formatDuration(overSecondsMax)}, or for /drain alone to stop the server; without a body.`;
 
 export function drainEndpoint({ isStopping, stop, shed, log }: DrainParts): Endpoint {
 	return {
@@ -20,17 +22,15 @@ export function drainEndpoint({ isStopping, stop, shed, log }: DrainParts): Endp
 		path: '/drain',
 		example: '/drain?over=60s',
 		help: 'closes the present websockets (1012) evenly over that time and goes on serving; /drain alone stops the server',
-		answer({ query }) {
-			if (query === '') {
+		answer({ query, req }) {
+			if (query === '' && !saysMore(req)) {
 				if (isStopping()) return text(202, 'The server is stopping already.');
 				log.info({ event: 'stop' }, 'POST /drain: stopping, as after a signal');
 				stop();
 				return text(202, 'The server closes its websockets and stops, as after SIGTERM.');
 			}
-			const overSeconds = readOver(query);
-			if (overSeconds === undefined) {
-				return text(400, `Write over=60s, up to over=${formatDuration(overSecondsMax)}, or nothing to stop the server.`);
-			}
+			const overSeconds = hasBody(req) ? undefined : readOver(query);
+			if (overSeconds === undefined) return text(400, remedy);
 			if (isStopping()) return text(409, 'The server is stopping, and closes its websockets in its own time.');
 			const websockets = shed(overSeconds);
 			log.info({ event: 'drain', over: overSeconds, subscribers: websockets }, 'the operator sends the present websockets away');
@@ -40,6 +40,15 @@ export function drainEndpoint({ isStopping, stop, shed, log }: DrainParts): Endp
 			);
 		},
 	};
+}
+
+/** Whether a time may have been meant that did not come through: by an empty query, or by a form's body. */
+function saysMore(req: IncomingMessage): boolean {
+	return req.url?.endsWith('?') === true || hasBody(req);
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+	return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
 /** In seconds; undefined if the query asks for anything else. */

@@ -82,33 +82,46 @@ protocol('A second `/drain?over=` takes the place of the first; while the server
 	assert.deepEqual(await last.closed, { code: 1012, reason: 'the server is restarting; connect again' });
 });
 
-protocol('Any other query of `/drain` is refused with 400 and the remedy, and stops nothing.', async (t) => {
-	const server = await startTestServer(t);
-	const subscriber = await subscribe(t, server.ws('/room'));
-	const wrong = [
-		'over=',
-		'over',
-		'over=60',
-		'over=-1s',
-		'over=1.5s',
-		'over=25h',
-		'over=1d',
-		'over=1s&over=1s',
-		'over=1s&',
-		'x=1',
-		'&',
-	];
-	for (const query of wrong) {
-		const { status, body } = await drain(server, query);
-		assert.deepEqual([status, body], [400, 'Write over=60s, up to over=24h, or nothing to stop the server.\n'], query);
-	}
-	for (const method of ['GET', 'HEAD', 'PUT', 'DELETE']) {
-		const { status, headers } = await request(server.operatorPort, { method, path: '/drain' });
-		assert.deepEqual([status, headers.get('allow')], [405, 'POST'], method);
-	}
-	await post(server.port, '/room', 'still here');
-	assert.equal(await subscriber.nextText(), 'still here');
-});
+protocol(
+	'Any other query of `/drain`, an empty one included, or a body is refused with 400 and the remedy, and stops nothing.',
+	async (t) => {
+		const server = await startTestServer(t);
+		const subscriber = await subscribe(t, server.ws('/room'));
+		const remedy = 'Ask for /drain?over=60s, up to over=24h, or for /drain alone to stop the server; without a body.\n';
+		const wrong = [
+			'',
+			'over=',
+			'over',
+			'over=60',
+			'over=-1s',
+			'over=1.5s',
+			'over=25h',
+			'over=1d',
+			'over=1s&over=1s',
+			'over=1s&',
+			'x=1',
+			'&',
+		];
+		for (const query of wrong) {
+			const { status, body } = await drain(server, query);
+			assert.deepEqual([status, body], [400, remedy], query);
+		}
+		for (const path of ['/drain', '/drain?over=0s']) {
+			const { status, body } = await post(server.operatorPort, path, 'over=0s');
+			assert.deepEqual([status, body], [400, remedy], path);
+		}
+		const chunked = new RawConnection(server.operatorPort);
+		await chunked.write('POST /drain HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nover=0s\r\n0\r\n\r\n');
+		assert.equal((await chunked.answer()).body, remedy);
+		chunked.end();
+		for (const method of ['GET', 'HEAD', 'PUT', 'DELETE']) {
+			const { status, headers } = await request(server.operatorPort, { method, path: '/drain' });
+			assert.deepEqual([status, headers.get('allow')], [405, 'POST'], method);
+		}
+		await post(server.port, '/room', 'still here');
+		assert.equal(await subscriber.nextText(), 'still here');
+	},
+);
 
 protocol('With `--max-age`, each websocket is closed with 1012 and a reason at that age, give or take 10 %.', async (t) => {
 	const server = await startTestServer(t, '--max-age', '2s');
