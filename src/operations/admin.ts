@@ -58,7 +58,9 @@ export async function startAdmin(
 		log.info({ event: 'refused', ...fields, leftOut }, "the operator's listener refused what may be a web page"),
 	);
 	const timeouts = { requestTimeout: requestMsMax, headersTimeout: requestMsMax, connectionsCheckingInterval: requestCheckMs };
+	const lastAnswers: LastAnswers = new WeakMap();
 	const server = createServer({ ...timeouts, requireHostHeader: false }, (req, res) => {
+		lastAnswers.set(req.socket, res);
 		const [, path = '', query = ''] = /^([^?]*)\??(.*)$/s.exec(req.url ?? '') ?? [];
 		const here = all.filter((endpoint) => isAt(endpoint, path));
 		const allowsAnyHost = here.length > 0 && here.every((endpoint) => endpoint.allowsAnyHost);
@@ -82,7 +84,7 @@ export async function startAdmin(
 				else send(res, text(500, `The server failed to handle this request: ${error}`));
 			});
 	}).setTimeout(idleMsMax);
-	server.on('clientError', refuseUnreadable);
+	server.on('clientError', (error, socket) => refuseUnreadable(error, socket, lastAnswers.get(socket)));
 
 	await new Promise<void>((resolve, reject) => {
 		server.once('error', (error: NodeJS.ErrnoException) => reject(listenError('--mport', address, error.code)));
@@ -138,8 +140,20 @@ const unreadable: Record<string, [status: string, line: string]> = {
 	ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', `The request was not complete after ${requestMsMax / 1_000} seconds.`],
 };
 
-/** What Node's parser cannot read gets a line too, where nothing on this connection could be mistaken for the answer. */
-function refuseUnreadable({ code = '' }: NodeJS.ErrnoException, socket: Duplex & { bytesWritten?: number }): void {
+/** The answer to the last request that has begun on each connection. */
+type LastAnswers = WeakMap<Duplex, ServerResponse>;
+
+/** What Node's parser cannot read gets a line too, where it could not be taken for the answer to another request. */
+function refuseUnreadable(
+	{ code = '' }: NodeJS.ErrnoException,
+	socket: Duplex & { bytesWritten?: number },
+	lastAnswer: ServerResponse | undefined,
+): void {
+	if (lastAnswer?.req.complete && !lastAnswer.headersSent) {
+		// A whole request came before it, which may have published: its answer is the last one here.
+		lastAnswer.setHeader('Connection', 'close');
+		return;
+	}
 	const [status, line] = unreadable[code] ?? ['400 Bad Request', 'This is not a valid HTTP/1.1 request.'];
 	const head = `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n`;
 	if (socket.writable && socket.bytesWritten === 0) socket.write(`${head}Content-Length: ${line.length + 1}\r\n\r\n${line}\n`);

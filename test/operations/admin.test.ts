@@ -166,6 +166,20 @@ protocol(
 	},
 );
 
+test('a request is answered as what it is, also if what comes right after it is none', async (t) => {
+	const server = await startTestServer(t);
+	const subscriber = await subscribe(t, server.ws('/room'));
+	const connection = new RawConnection(server.operatorPort);
+	const first = 'POST /channels/room HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi';
+	// As from a client that has counted characters where it should have counted bytes.
+	await connection.write(`${first}POST /channels/room HTTP/1.1\r\nContent-Length: 2\r\n\r\nho!\r\n\r\n`);
+	for (const text of ['hi', 'ho']) {
+		assert.equal(await subscriber.nextText(), text);
+		assert.equal((await connection.answer()).status, 200);
+	}
+	assert.doesNotMatch(await connection.closed, /400/);
+});
+
 test('an endpoint that throws or rejects is answered with 500, and logged with its stack, and the server goes on', async (t) => {
 	const errors: { err: { stack: string } }[] = [];
 	const log = pino({ level: 'error' }, { write: (line) => void errors.push(JSON.parse(line)) });
