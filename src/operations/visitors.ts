@@ -1,6 +1,6 @@
 // Who may use the operator's listener: no web page, whatever an operator's browser is made to send.
 import type { IncomingMessage } from 'node:http';
-import { isIP } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import type { TcpAddress } from './addresses.js';
 
 /** Where the listener is bound, and the host that `--mport` gave for it: empty for all interfaces. */
@@ -24,8 +24,13 @@ export function visitorRefusal(
 	return hosts.every((host) => isOurs(host, name.toLowerCase())) ? undefined : hostRefusal;
 }
 
+// However they are written: 127.0.0.1 is ::ffff:127.0.0.1, too.
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8);
+loopback.addAddress('::1', 'ipv6');
+
 function isLoopback(host: string): boolean {
-	return host.startsWith('127.') || host === '::1';
+	return loopback.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4');
 }
 
 function isOurs(host: string, ownName: string): boolean {

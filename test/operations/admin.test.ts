@@ -91,6 +91,8 @@ protocol(
 				assert.equal(await statusOf(everywhere, path, `Host: ${host}`), 200, host);
 			}
 		}
+		const mapped = (await startTestServer(t, '--mport', '[::ffff:127.0.0.1]:0')).operatorPort;
+		assert.equal(await statusOf(mapped, '/metrics', 'Host: evil.example'), 403, 'loopback, too');
 		assert.equal(await statusOf(named, '/', 'Host: 127.1'), 200);
 		assert.equal(await statusOf(loopback, '/', 'Host: localhost', 'Host: evil.example'), 403);
 	},
