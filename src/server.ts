@@ -85,6 +85,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const memory = new MemoryBudget({
 		bytesMax: options.memoryBudget,
 		residentBytes: readResidentBytes,
+		websockets: () => hub.subscribers,
 		free: (bytes) => {
 			for (const ws of laggards.largest(bytes)) dropLaggard(ws, 'memory');
 		},
