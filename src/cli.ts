@@ -25,7 +25,7 @@ async function main(): Promise<void> {
 	process.on('exit', finish);
 	const server = await startServer(options, log);
 	// First, because who reads that it has started may send a signal at once.
-	handleSignals(server, log, reopen);
+	handleSignals(server, log, reopen, options.log !== undefined);
 	logStart(log, version, options, server);
 }
 
@@ -47,7 +47,8 @@ function pageUrl(address: Address, scheme: string): string | undefined {
 	return `${scheme}://${isLocal ? `localhost:${address.port}` : formatAddress(address)}/`;
 }
 
-function handleSignals(server: Server, log: Log, reopenLog: () => string | undefined): void {
+function handleSignals(server: Server, log: Log, reopenLog: () => string | undefined, hasLogFile: boolean): void {
+	const reopened = hasLogFile ? 'the log file was opened again' : 'there is no log file to open again (--log)';
 	let isStopping = false;
 	// On a terminal, SIGHUP says that the terminal has gone.
 	const isHangup = process.stdout.isTTY === true;
@@ -64,7 +65,7 @@ function handleSignals(server: Server, log: Log, reopenLog: () => string | undef
 	// Without a log file there is nothing to open again, but the signal must not end the process.
 	process.on('SIGHUP', () => {
 		const reason = reopenLog();
-		if (reason === undefined) log.info({ event: 'reopen' }, 'SIGHUP: the log file was opened again');
+		if (reason === undefined) log.info({ event: 'reopen' }, `SIGHUP: ${reopened}`);
 		else complain(`${reason}. The log goes on in the file that was open; send SIGHUP again.`);
 	});
 }
