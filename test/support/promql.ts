@@ -1,0 +1,56 @@
+// Just enough of PromQL to hold an expression to a real answer of /metrics: its metrics, their labels, and which of them count up.
+
+/** What a scrape adds to every series. */
+const scraped = ['job', 'instance'];
+
+export type Exposed = ReadonlyMap<string, { readonly type: string; readonly labels: readonly Record<string, string>[] }>;
+
+/** The series of an answer in Prometheus' text format, by metric. */
+export function readExposition(text: string): Exposed {
+	const types = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => [name, type]));
+	const exposed = new Map<string, { type: string; labels: Record<string, string>[] }>();
+	for (const [, name = '', labels = ''] of text.matchAll(/^([a-z_]\w*)(?:\{(.*)\})? \S+$/gim)) {
+		const metric = exposed.get(name) ?? { type: types.get(name) ?? 'untyped', labels: [] };
+		metric.labels.push(
+			Object.fromEntries([...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, key = '', value = '']) => [key, value])),
+		);
+		exposed.set(name, metric);
+	}
+	return exposed;
+}
+
+/** The metrics that an expression names. */
+export function metricsIn(expression: string): string[] {
+	return [...withoutStrings(expression).matchAll(/\b(?:pathcast|nodejs|process)_\w+/g)].map(([name]) => name);
+}
+
+/** What of an expression is not there in reality: metrics, label values, labels to sum by; and rates of what does not count up. */
+export function faultsOf(expression: string, exposed: Exposed): string[] {
+	const faults: string[] = [];
+	const labelNames = new Set(scraped);
+	for (const [, call = '', name = '', matchers = ''] of expression.matchAll(
+		/(\w+\()?\b((?:pathcast|nodejs|process)_\w+)(?:\{([^}]*)\})?/g,
+	)) {
+		const metric = exposed.get(name);
+		if (metric === undefined) {
+			faults.push(`no metric ${name}`);
+			continue;
+		}
+		if (['rate(', 'increase('].includes(call) !== (metric.type === 'counter')) faults.push(`${call}${name} is a ${metric.type}`);
+		for (const label of metric.labels.flatMap((labels) => Object.keys(labels))) labelNames.add(label);
+		for (const [, label = '', values = ''] of matchers.matchAll(/(\w+)=~?"([^"]*)"/g)) {
+			if (scraped.includes(label)) continue;
+			for (const value of values.split('|')) {
+				if (!metric.labels.some((labels) => labels[label] === value)) faults.push(`no ${name}{${label}="${value}"}`);
+			}
+		}
+	}
+	for (const [, labels = ''] of expression.matchAll(/\bby \(([^)]*)\)/g)) {
+		for (const label of labels.split(/, */)) if (!labelNames.has(label)) faults.push(`no label ${label}`);
+	}
+	return faults;
+}
+
+function withoutStrings(expression: string): string {
+	return expression.replace(/"[^"]*"/g, '""');
+}
