@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { optionTable } from '#src/options.js';
 import { readOptions } from '#src/read-options.js';
 import { startTestServer } from '../support/server.js';
 import { subscribe } from '../support/subscriber.js';
@@ -50,6 +51,7 @@ test('the figures of its table of sizes are medians of the results of the bench'
 test('an idle websocket is pinged as early as its table of time-outs says', async (t) => {
 	const [, cells = ''] = /^\| a ping after \|(.*)\|$/m.exec(readme) ?? [];
 	assert.equal(cells.split('|')[0]?.trim(), '4 s');
+	assert.match(readme, new RegExp(`^\\| \`--ping-timeout\` \\| 8s \\|.*\\*\\*${optionTable.pingTimeout.default}\\*\\*`, 'm'));
 	const server = await startTestServer(t, '--ping-timeout', '8s');
 	const { ws } = await subscribe(t, server.ws('/room'));
 	const opened = performance.now();
