@@ -94,6 +94,10 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const connectionsMax = connectionLimit(options.maxConnections, readOpenFilesMax(), log);
 	let state: 'starting' | 'ready' | 'stopping' = 'starting';
 	const isStopping = () => state === 'stopping';
+	const whyNotReady = () => {
+		if (state !== 'ready') return 'stopping';
+		return memory.isOver ? 'over --memory-budget' : undefined;
+	};
 
 	const allowsPost = options.post === 'public';
 	const publish = publisher({ hub, metrics, allowsBinary: options.binary, messageBytesMax: options.maxMessage });
@@ -148,9 +152,12 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const listening = pausedWithoutDescriptors(await listen(engine, app, options.addr, options.addrMode), log);
 	const endpoints = [
 		...healthEndpoints({
-			exposition: metricsExposition(metrics, hub, laggards),
-			isReady: () => state === 'ready',
-			isOverMemoryBudget: () => memory.isOver,
+			exposition: metricsExposition(metrics, hub, laggards, {
+				isReady: () => whyNotReady() === undefined,
+				connectionsMax,
+				memoryBudgetBytes: options.memoryBudget,
+			}),
+			whyNotReady,
 		}),
 		statsEndpoint(metrics, hub),
 		...channelEndpoints({

@@ -4,11 +4,11 @@ import type { Exposition } from './metrics.js';
 
 export type HealthParts = {
 	readonly exposition: Exposition;
-	readonly isReady: () => boolean;
-	readonly isOverMemoryBudget: () => boolean;
+	/** In words; undefined while it accepts connections. */
+	readonly whyNotReady: () => string | undefined;
 };
 
-export function healthEndpoints({ exposition, isReady, isOverMemoryBudget }: HealthParts): Endpoint[] {
+export function healthEndpoints({ exposition, whyNotReady }: HealthParts): Endpoint[] {
 	const forMachines = { methods: ['GET'], allowsAnyHost: true };
 	return [
 		{
@@ -23,8 +23,8 @@ export function healthEndpoints({ exposition, isReady, isOverMemoryBudget }: Hea
 			path: '/readyz',
 			help: '200 while it accepts connections, 503 while it stops or is over --memory-budget',
 			answer: () => {
-				if (!isReady()) return text(503, 'stopping');
-				return isOverMemoryBudget() ? text(503, 'over --memory-budget') : text(200, 'OK');
+				const why = whyNotReady();
+				return why === undefined ? text(200, 'OK') : text(503, why);
 			},
 		},
 	];

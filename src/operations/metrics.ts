@@ -57,7 +57,20 @@ export class Metrics {
 export type Exposition = { readonly contentType: string; expose(): Promise<string> };
 
 /** All metrics in Prometheus' text format. The figures are read when it is asked for; nothing is labelled with a channel. */
-export function metricsExposition(metrics: Metrics, hub: Hub, laggards: { readonly count: number }): Exposition {
+/** What the process is set to, and whether it serves. */
+export type Standing = {
+	readonly isReady: () => boolean;
+	readonly connectionsMax: number;
+	/** 0 for none. */
+	readonly memoryBudgetBytes: number;
+};
+
+export function metricsExposition(
+	metrics: Metrics,
+	hub: Hub,
+	laggards: { readonly count: number },
+	{ isReady, connectionsMax, memoryBudgetBytes }: Standing,
+): Exposition {
 	const registry = new Registry();
 	collectDefaultMetrics({ register: registry });
 
@@ -94,6 +107,9 @@ export function metricsExposition(metrics: Metrics, hub: Hub, laggards: { readon
 		);
 	}
 
+	gauge('pathcast_ready', '1 while /readyz says 200, else 0.', () => (isReady() ? 1 : 0));
+	gauge('pathcast_connections_max', 'How many websockets there may be.', () => connectionsMax);
+	gauge('pathcast_memory_budget_bytes', '--memory-budget; 0 for none.', () => memoryBudgetBytes);
 	gauge('pathcast_subscribers', 'Subscribers at present.', () => hub.subscribers);
 	gauge('pathcast_lagging_subscribers', 'Subscribers with a backlog when last looked at.', () => laggards.count);
 	gauge('pathcast_channels', 'Channels with at least one subscriber at present.', () => hub.channels);

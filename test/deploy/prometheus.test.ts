@@ -55,7 +55,6 @@ test('the alerts are those of the README: its expressions and its thresholds', (
 	assert.ok(rows.length >= 9);
 	for (const [, watch = '', when = ''] of rows) {
 		for (const [, expression = ''] of watch.matchAll(/`([^`]+)`/g)) {
-			if (expression === '/readyz') continue;
 			const found = alerts.filter((alert) => alert.expression.replaceAll('{job="pathcast"}', '').includes(expression));
 			assert.ok(found.length > 0, `no alert has ${expression}`);
 			const [, threshold] = /above ([0-9.]+)/.exec(when) ?? [];
@@ -67,5 +66,6 @@ test('the alerts are those of the README: its expressions and its thresholds', (
 			}
 		}
 	}
-	assert.match(rules, /alert: PathcastDown\n.*\n +for: 2m\n/, 'not for two minutes');
+	for (const name of ['Down', 'NotReady'])
+		assert.match(rules, new RegExp(`alert: Pathcast${name}\\n.*\\n +for: 2m\\n`), 'for two minutes');
 });
