@@ -94,21 +94,27 @@ export function runCommand(
 	nodeArgs: readonly string[] = [],
 	env: NodeJS.ProcessEnv = process.env,
 ): Command {
-	return run(t, process.execPath, [...nodeArgs, cliPath, ...args], env);
+	return runProgram(t, process.execPath, [...nodeArgs, cliPath, ...args], env);
 }
 
 /** Runs `pathcast` with these arguments in a shell's limit of open files (`ulimit -n`). */
 export function runWithin(t: TestContext, openFilesMax: number, args: readonly string[]): Command {
 	const script = `ulimit -n ${openFilesMax} && exec "$0" "$@"`;
-	return run(t, '/bin/sh', ['-c', script, process.execPath, cliPath, ...args]);
+	return runProgram(t, '/bin/sh', ['-c', script, process.execPath, cliPath, ...args]);
 }
 
 /** Runs `pathcast` with these arguments, its standard output and standard error on a full disk. */
 export function runOnFullDisk(t: TestContext, args: readonly string[]): Command {
-	return run(t, '/bin/sh', ['-c', 'exec "$0" "$@" > /dev/full 2>&1', process.execPath, cliPath, ...args]);
+	return runProgram(t, '/bin/sh', ['-c', 'exec "$0" "$@" > /dev/full 2>&1', process.execPath, cliPath, ...args]);
 }
 
-function run(t: TestContext, program: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): Command {
+/** Runs another program; the test's end kills it if it is still there. */
+export function runProgram(
+	t: TestContext,
+	program: string,
+	args: readonly string[],
+	env: NodeJS.ProcessEnv = process.env,
+): Command {
 	const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
 	const command = new Command(child);
 	t.after(async () => {
