@@ -1,13 +1,23 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
+
+// Below the ports that systems give to outgoing connections: while nobody listens on one of those, somebody's connection may get it.
+const [lowest, highest] = [11_000, 32_000];
 
 /** A port to be listened on twice: one that the engine picked itself (port 0) is not to be had again for a minute. */
 export async function freePort(): Promise<number> {
-	const server = createServer().listen(0, '127.0.0.1');
-	await once(server, 'listening');
-	const { port } = server.address() as AddressInfo;
-	await new Promise((resolve) => server.close(resolve));
-	return port;
+	for (;;) {
+		const port = lowest + Math.floor(Math.random() * (highest - lowest));
+		const server = createServer().listen(port, '127.0.0.1');
+		try {
+			await once(server, 'listening');
+		} catch {
+			// Another's.
+			continue;
+		}
+		await new Promise((resolve) => server.close(resolve));
+		return port;
+	}
 }
 
 /** A free port of four digits, and the free port that is it with a 1 before: an instance's, and its operator's listener's. */

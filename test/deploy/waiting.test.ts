@@ -1,0 +1,70 @@
+// What takes its time behind a proxy. The tests wait side by side.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type TestContext, test } from 'node:test';
+import { connect } from 'node:tls';
+import { optionTable } from '#src/options.js';
+import { HttpsClient, subscribeOver } from './support/clients.js';
+import { type Places, tls } from './support/deployed.js';
+import type { Front } from './support/front.js';
+import { needsHaproxy, startHaproxy } from './support/haproxy.js';
+import { needsNginx, startNginx } from './support/nginx.js';
+import { type Node, startNodes } from './support/nodes.js';
+
+type Start = (t: TestContext, node: Node, places: Places) => Promise<Front>;
+
+/** `before` is the file's line with a time-out of 75 s. */
+async function staysOpen(t: TestContext, before: string, start: Start): Promise<void> {
+	assert.ok(75 > Number.parseInt(optionTable.pingTimeout.default, 10));
+	const places: Places = [[before, before.replace('75s', '6s')]];
+	const [pinging] = await startNodes(t, 1, '--ping-timeout', '8s');
+	const [silent] = await startNodes(t, 1, '--ping-timeout', '0');
+	assert.ok(pinging && silent);
+	const [front, silentFront] = [await start(t, pinging, places), await start(t, silent, places)];
+	const kept = await subscribeOver(t, front.port, '/room');
+	const cut = await subscribeOver(t, silentFront.port, '/room');
+	const openedMs = performance.now();
+
+	// Where no pings come, the proxy ends it: by then the other has been idle for as long.
+	assert.equal((await cut.closed).code, 1006);
+	assert.ok(performance.now() - openedMs > 5_900);
+	assert.equal(await new HttpsClient(t, front.port).publish('/room', 'still here'), 1);
+	assert.equal(await kept.nextText(), 'still here');
+}
+
+async function staysInTheRing(t: TestContext): Promise<void> {
+	const nodes = await startNodes(t, 3);
+	const { port } = await startNginx(t, 'cluster.conf', nodes);
+	const subscriber = await subscribeOver(t, port, '/room');
+	// One connection for both, so that the worker that saw the first fail has the second.
+	const socket = connect({ ...tls, host: '127.0.0.1', port });
+	t.after(() => socket.destroy());
+	const answered = async (pattern: RegExp) => {
+		let answer = '';
+		while (!pattern.test(answer)) answer += String((await once(socket, 'data'))[0]);
+	};
+	const post = (headers: string) =>
+		socket.write(`POST /room HTTP/1.1\r\nHost: localhost\r\n${headers}\r\nContent-Length: 4\r\n\r\ntext`);
+	// The engine gives no answer to a control character, and ends the connection after some 12 seconds.
+	post('Origin: \x01');
+	await answered(/^HTTP\/1.1 502 [\s\S]*<\/html>/);
+	post('Accept: */*');
+	await answered(/^HTTP\/1.1 200 [\s\S]*X-Subscribers: 1\r\n/);
+	assert.equal(await subscriber.nextText(), 'text');
+}
+
+test("a proxy's time-outs end nothing that is alive", { concurrency: true }, async (t) => {
+	await Promise.all([
+		t.test("behind nginx, pings keep a websocket open that is idle for longer than nginx's time-out", needsNginx, (t) =>
+			staysOpen(t, 'proxy_read_timeout 75s;', (t, node, places) => startNginx(t, 'cluster.conf', [node, node, node], places)),
+		),
+		t.test("behind HAProxy, pings keep a websocket open that is idle for longer than HAProxy's time-out", needsHaproxy, (t) =>
+			staysOpen(t, 'timeout tunnel 75s', (t, node, places) => startHaproxy(t, [node, node, node], places)),
+		),
+		t.test(
+			"behind nginx, a request that a node drops without an answer does not move the node's channels",
+			needsNginx,
+			staysInTheRing,
+		),
+	]);
+});
