@@ -34,6 +34,12 @@ export class Node {
 		await this.#command?.ended;
 	}
 
+	/** The first line of its log with that event. */
+	async logged(event: string): Promise<Record<string, unknown>> {
+		assert.ok(this.#command);
+		return this.#command.logged(event);
+	}
+
 	/** Sends its websockets away, evenly over that time. */
 	async shed(over: string): Promise<void> {
 		const { status } = await request(this.operatorPort, { method: 'POST', path: `/drain?over=${over}` });
