@@ -3,11 +3,14 @@ import { createServer } from 'node:net';
 
 // Below the ports that systems give to outgoing connections: while nobody listens on one of those, somebody's connection may get it.
 const [lowest, highest] = [11_000, 32_000];
+// One after the other, so that none is given twice before it is listened on, from wherever this process begins.
+let next = lowest + Math.floor(Math.random() * (highest - lowest));
 
 /** A port to be listened on twice: one that the engine picked itself (port 0) is not to be had again for a minute. */
 export async function freePort(): Promise<number> {
 	for (;;) {
-		const port = lowest + Math.floor(Math.random() * (highest - lowest));
+		const port = next;
+		next = port < highest ? port + 1 : lowest;
 		const server = createServer().listen(port, '127.0.0.1');
 		try {
 			await once(server, 'listening');
