@@ -1,8 +1,11 @@
 // Single requests through the proxies of a cluster: what comes through, and what is refused.
 import assert from 'node:assert/strict';
+import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
+import { connect } from 'node:tls';
 import { request } from '../support/http.js';
 import { HttpsClient, subscribeOver } from './support/clients.js';
+import { tls } from './support/deployed.js';
 import type { Front } from './support/front.js';
 import { needsHaproxy, startHaproxy } from './support/haproxy.js';
 import { needsNginx, startNginx } from './support/nginx.js';
@@ -17,6 +20,15 @@ async function startAll(t: TestContext, start: Start) {
 }
 
 const outside = '127.0.0.2';
+
+const http10 = 'GET /room HTTP/1.0\r\nHost: localhost\r\n\r\n';
+
+/** All that comes over a connection of its own. */
+function answerTo(port: number, bytes: string): Promise<string> {
+	const socket = connect({ ...tls, host: '127.0.0.1', port });
+	socket.write(bytes);
+	return text(socket);
+}
 
 function behind(name: string, needed: { skip: string | false }, start: Start): void {
 	test(`behind ${name}, the page comes through, whole`, needed, async (t) => {
@@ -75,6 +87,14 @@ function behind(name: string, needed: { skip: string | false }, start: Start): v
 		assert.equal(await subscriber.nextText(), 'from inside');
 	});
 
+	test(`behind ${name}, the node knows the address of the client, whatever the client says`, needed, async (t) => {
+		const [node] = await startNodes(t, 1, '--trust-proxy', '127.0.0.1', '--log-level', 'debug');
+		assert.ok(node);
+		const { port } = await start(t, [node, node, node]);
+		await subscribeOver(t, port, '/room', { headers: { 'x-forwarded-for': '192.0.2.1' }, from: outside });
+		assert.equal((await node.logged('open')).ip, outside);
+	});
+
 	test(`behind ${name}, a raw # in a path, which would hash otherwise than %23, gets 400`, needed, async (t) => {
 		const { port, client } = await startAll(t, start);
 		const subscriber = await subscribeOver(t, port, '/a%23b');
@@ -84,14 +104,15 @@ function behind(name: string, needed: { skip: string | false }, start: Start): v
 	});
 }
 
-behind('nginx', needsNginx, (t, nodes) => startNginx(t, 'cluster.conf', nodes));
+const startCluster: Start = (t, nodes) => startNginx(t, 'cluster.conf', nodes);
+behind('nginx', needsNginx, startCluster);
 behind('HAProxy', needsHaproxy, startHaproxy);
 
 test(
 	'behind nginx, an address outside may have 50 websockets, and send 100 requests at once: more get 429',
 	needsNginx,
 	async (t) => {
-		const { port, client } = await startAll(t, (t, nodes) => startNginx(t, 'cluster.conf', nodes));
+		const { port, client } = await startAll(t, startCluster);
 		for (let i = 0; i < 50; i++) await subscribeOver(t, port, `/room/${i}`, { from: outside });
 		await assert.rejects(subscribeOver(t, port, '/room', { from: outside }), /Unexpected server response: 429/);
 		// Others are not concerned.
@@ -102,6 +123,17 @@ test(
 		assert.deepEqual([...statuses], [200, 429]);
 	},
 );
+
+test('behind nginx, HTTP/1.0 is understood', needsNginx, async (t) => {
+	const { port } = await startAll(t, startCluster);
+	assert.match(await answerTo(port, http10), /^HTTP\/1.1 200 /);
+});
+
+test('behind HAProxy, HTTP/1.0 and raw bytes that are not ASCII get 400', needsHaproxy, async (t) => {
+	const { port, client } = await startAll(t, startHaproxy);
+	assert.match(await answerTo(port, http10), /^HTTP\/1.[01] 400 /);
+	assert.equal((await client.ask('/é')).status, 400);
+});
 
 test('behind HAProxy, a chunked body gets 411, as the engine may take for a request what follows it', needsHaproxy, async (t) => {
 	const { client } = await startAll(t, startHaproxy);

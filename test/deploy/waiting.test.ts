@@ -1,6 +1,7 @@
 // What takes its time behind a proxy. The tests wait side by side.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { connect } from 'node:tls';
 import { optionTable } from '#src/options.js';
@@ -8,7 +9,7 @@ import { HttpsClient, subscribeOver } from './support/clients.js';
 import { type Places, tls } from './support/deployed.js';
 import type { Front } from './support/front.js';
 import { needsHaproxy, startHaproxy } from './support/haproxy.js';
-import { needsNginx, startNginx } from './support/nginx.js';
+import { needsLua, needsNginx, startNginx } from './support/nginx.js';
 import { type Node, startNodes } from './support/nodes.js';
 
 type Start = (t: TestContext, node: Node, places: Places) => Promise<Front>;
@@ -56,7 +57,17 @@ async function staysInTheRing(t: TestContext): Promise<void> {
 	assert.equal(await subscriber.nextText(), 'text');
 }
 
-test("a proxy's time-outs end nothing that is alive", { concurrency: true }, async (t) => {
+async function isClosed(t: TestContext, file: string): Promise<void> {
+	const silence = createServer().listen(0, '127.0.0.1');
+	t.after(() => silence.close());
+	await once(silence, 'listening');
+	const nodes = await startNodes(t, 3);
+	const { port: silent } = silence.address() as AddressInfo;
+	const { port } = await startNginx(t, file, nodes, [['http://127.0.0.1:8090/', `http://127.0.0.1:${silent}/`]]);
+	await assert.rejects(subscribeOver(t, port, '/room'), /Unexpected server response: 500/);
+}
+
+test("a proxy's time-outs end what has failed, and nothing that is alive", { concurrency: true }, async (t) => {
 	await Promise.all([
 		t.test("behind nginx, pings keep a websocket open that is idle for longer than nginx's time-out", needsNginx, (t) =>
 			staysOpen(t, 'proxy_read_timeout 75s;', (t, node, places) => startNginx(t, 'cluster.conf', [node, node, node], places)),
@@ -68,6 +79,9 @@ test("a proxy's time-outs end nothing that is alive", { concurrency: true }, asy
 			"behind nginx, a request that a node drops without an answer does not move the node's channels",
 			needsNginx,
 			staysInTheRing,
+		),
+		...[['auth-request.conf', needsNginx] as const, ['auth-lua.conf', needsLua] as const].map(([file, needed]) =>
+			t.test(`${file}: nobody gets in while the service gives no answer`, needed, (t) => isClosed(t, file)),
 		),
 	]);
 });
