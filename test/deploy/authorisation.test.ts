@@ -66,7 +66,7 @@ for (const [file, needed] of [['auth-request.conf', needsNginx] as const, ['auth
 			assert.equal(await mine.nextText(), 'for 157');
 			assert.equal(await others.nextText(), 'for 158');
 		}
-		for (const node of nodes) assert.ok((await node.channels()).size > 5);
+		for (const node of nodes) assert.ok((await node.channels()).size > 0);
 	});
 
 	test(`${file}: nobody gets in while the service fails or is gone`, needed, async (t) => {

@@ -14,7 +14,7 @@ async function startRooms(t: TestContext, front: Front, nodes: readonly Node[]) 
 	const home = await rooms.placement();
 	const homeless = home[1] ?? [];
 	const others = rooms.names.filter((name) => !homeless.includes(name));
-	assert.ok(home.every(({ length }) => length > 5));
+	assert.ok(home.every(({ length }) => length > 0));
 	const [standIn, victim, otherStandIn] = nodes;
 	assert.ok(standIn && victim && otherStandIn);
 	return { rooms, home, homeless, others, victim, standIns: [standIn, otherStandIn] };
@@ -69,23 +69,25 @@ const killed = (front: string) =>
 const takenOut = (front: string) =>
 	`behind ${front}, taking a node out moves its channels and no other; after putting it back /drain?over= brings them home`;
 
-test(killed('nginx'), needsNginx, async (t) => {
-	const nodes = await startNodes(t, 3);
-	await killAndReturn(t, await startNginx(t, 'cluster.conf', nodes), nodes);
-});
-
-test(killed('HAProxy'), needsHaproxy, async (t) => {
-	const nodes = await startNodes(t, 3);
-	await killAndReturn(t, await startHaproxy(t, nodes), nodes);
-});
-
-test(takenOut('nginx'), needsNginx, async (t) => {
-	const nodes = await startNodes(t, 3);
-	await takeOutAndPutBack(t, await startNginx(t, 'cluster.conf', nodes), nodes, 1012);
-});
-
-// HAProxy itself cuts their connections, in the step that moves the channels.
-test(takenOut('HAProxy'), needsHaproxy, async (t) => {
-	const nodes = await startNodes(t, 3);
-	await takeOutAndPutBack(t, await startHaproxy(t, nodes), nodes, 1006);
+// Two at a time, as they wait for most of theirs.
+test('behind a proxy, nodes may go and come back', { concurrency: 2 }, async (t) => {
+	await Promise.all([
+		t.test(killed('nginx'), needsNginx, async (t) => {
+			const nodes = await startNodes(t, 3);
+			await killAndReturn(t, await startNginx(t, 'cluster.conf', nodes), nodes);
+		}),
+		t.test(killed('HAProxy'), needsHaproxy, async (t) => {
+			const nodes = await startNodes(t, 3);
+			await killAndReturn(t, await startHaproxy(t, nodes), nodes);
+		}),
+		t.test(takenOut('nginx'), needsNginx, async (t) => {
+			const nodes = await startNodes(t, 3);
+			await takeOutAndPutBack(t, await startNginx(t, 'cluster.conf', nodes), nodes, 1012);
+		}),
+		// HAProxy itself cuts their connections, in the step that moves the channels.
+		t.test(takenOut('HAProxy'), needsHaproxy, async (t) => {
+			const nodes = await startNodes(t, 3);
+			await takeOutAndPutBack(t, await startHaproxy(t, nodes), nodes, 1006);
+		}),
+	]);
 });

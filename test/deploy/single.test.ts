@@ -56,7 +56,7 @@ test('behind nginx, the node knows the host that was asked for, and the address 
 	const subscriber = await subscribeOver(t, port, '/room', { headers: forged, from: '127.0.0.2' });
 	assert.equal(await client.publish('/room', 'same origin', headers), 1);
 	assert.equal(await subscriber.nextText(), 'same origin');
-	assert.equal((await node.logged('open')).ip, '127.0.0.2');
+	assert.equal((await node.logged('open', '/room')).ip, '127.0.0.2');
 	const other = { ...headers, origin: 'https://example.com' };
 	assert.equal((await client.ask('/room', { method: 'POST', body: 'lost', headers: other })).status, 403);
 	await assert.rejects(subscribeOver(t, port, '/room', { headers: other }), /Unexpected server response: 403/);

@@ -23,8 +23,8 @@ async function staysOpen(t: TestContext, before: string, start: Start): Promise<
 	assert.ok(pinging && silent);
 	const [front, silentFront] = [await start(t, pinging, places), await start(t, silent, places)];
 	const kept = await subscribeOver(t, front.port, '/room');
-	const cut = await subscribeOver(t, silentFront.port, '/room');
 	const openedMs = performance.now();
+	const cut = await subscribeOver(t, silentFront.port, '/room');
 
 	// Where no pings come, the proxy ends it: by then the other has been idle for as long.
 	assert.equal((await cut.closed).code, 1006);

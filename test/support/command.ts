@@ -48,12 +48,12 @@ export class Command {
 		}
 	}
 
-	/** The first line of the log with that event. */
-	logged(event: string): Promise<Record<string, unknown>> {
+	/** The first line of the log with that event, on that path if it is given. */
+	logged(event: string, path?: string): Promise<Record<string, unknown>> {
 		return this.until(() => {
 			const lines = this.stdout.split('\n').slice(0, -1);
 			const entries = lines.filter((text) => text.startsWith('{')).map((text) => JSON.parse(text));
-			return entries.find((entry) => entry.event === event);
+			return entries.find((entry) => entry.event === event && (path === undefined || entry.path === path));
 		});
 	}
 

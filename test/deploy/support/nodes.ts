@@ -34,10 +34,10 @@ export class Node {
 		await this.#command?.ended;
 	}
 
-	/** The first line of its log with that event. */
-	async logged(event: string): Promise<Record<string, unknown>> {
+	/** The first line of its log with that event on that path. */
+	async logged(event: string, path: string): Promise<Record<string, unknown>> {
 		assert.ok(this.#command);
-		return this.#command.logged(event);
+		return this.#command.logged(event, path);
 	}
 
 	/** Sends its websockets away, evenly over that time. */

@@ -53,9 +53,9 @@ export class ReturningSubscriber {
 		return this.#until(() => this.current !== undefined);
 	}
 
-	/** Resolves when something was published since then. */
-	isServed(): Promise<void> {
-		return this.#until(() => this.current !== undefined && this.current.owed.length > 0);
+	/** Resolves when something was published during its connection of that number, from 1, or a later one. */
+	isServedBy(nth: number): Promise<void> {
+		return this.#until(() => this.connections.length >= nth && (this.current?.owed.length ?? 0) > 0);
 	}
 
 	async leave(): Promise<void> {
