@@ -64,6 +64,20 @@ async function takeOutAndPutBack(t: TestContext, front: Front, nodes: readonly N
 	assert.deepEqual(await rooms.placement(), home);
 }
 
+/** Its kernel still takes connections, but nobody answers. */
+async function hang(t: TestContext, front: Front, nodes: readonly Node[]): Promise<void> {
+	const { rooms, homeless, others, victim } = await startRooms(t, front, nodes);
+	victim.hang();
+	const hungMs = performance.now();
+	await front.sees(victim, 'down');
+	await rooms.closed(homeless, 1006);
+	// Not by the time-out of websockets.
+	assert.ok(performance.now() - hungMs < 10_000);
+	await rooms.hear(others, 'meanwhile');
+	await rooms.subscribe(homeless);
+	await rooms.hear(rooms.names, 'without it');
+}
+
 const killed = (front: string) =>
 	`behind ${front}, the channels of a killed node are served elsewhere, no other moves, and after its return /drain?over= brings them home`;
 const takenOut = (front: string) =>
@@ -79,6 +93,10 @@ test('behind a proxy, nodes may go and come back', { concurrency: 2 }, async (t)
 		t.test(killed('HAProxy'), needsHaproxy, async (t) => {
 			const nodes = await startNodes(t, 3);
 			await killAndReturn(t, await startHaproxy(t, nodes), nodes);
+		}),
+		t.test('behind HAProxy, the subscribers of a node that hangs are cut off, and served elsewhere', needsHaproxy, async (t) => {
+			const nodes = await startNodes(t, 3);
+			await hang(t, await startHaproxy(t, nodes), nodes);
 		}),
 		t.test(takenOut('nginx'), needsNginx, async (t) => {
 			const nodes = await startNodes(t, 3);

@@ -1,5 +1,5 @@
 // A proxy in front of nodes: the real program, with a file of deploy/.
-import type { Node } from './nodes.js';
+import type { Ports } from './nodes.js';
 
 export type Front = {
 	/** Where it speaks TLS, on 127.0.0.1. */
@@ -9,8 +9,8 @@ export type Front = {
 	/** After them. */
 	release(): Promise<void>;
 	/** Takes a node out of the ring for good, and puts it back, as the file says. */
-	takeOut(node: Node): Promise<void>;
-	putBack(node: Node): Promise<void>;
+	takeOut(node: Ports): Promise<void>;
+	putBack(node: Ports): Promise<void>;
 	/** Resolves when it knows that this node is gone, or back. */
-	sees(node: Node, state: 'down' | 'up'): Promise<void>;
+	sees(node: Ports, state: 'down' | 'up'): Promise<void>;
 };

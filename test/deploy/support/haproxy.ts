@@ -10,7 +10,7 @@ import { needs } from '../../support/requirement.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { certPath, deployed, keyPath, type Places } from './deployed.js';
 import type { Front } from './front.js';
-import type { Node } from './nodes.js';
+import type { Ports } from './nodes.js';
 
 const haproxyPath = '/usr/sbin/haproxy';
 export const needsHaproxy = needs('HAProxy', haproxyPath);
@@ -20,7 +20,7 @@ const rootLines = ['chroot /var/lib/haproxy', 'user haproxy', 'group haproxy'];
 const asOneself: Places = process.getuid?.() === 0 ? [] : rootLines.map((line) => [`\t${line}\n`, '']);
 
 /** Starts it in front of three nodes. `more` takes the place of what else the file says. */
-export async function startHaproxy(t: TestContext, nodes: readonly Node[], more: Places = []): Promise<Front> {
+export async function startHaproxy(t: TestContext, nodes: readonly Ports[], more: Places = []): Promise<Front> {
 	let running: Command | undefined;
 	t.after(async () => {
 		running?.child.kill('SIGTERM');
@@ -48,8 +48,8 @@ export async function startHaproxy(t: TestContext, nodes: readonly Node[], more:
 	const command = runProgram(t, haproxyPath, ['-W', '-db', '-f', `${folder}/haproxy.cfg`]);
 	running = command;
 	await command.until(() => /Loading success/.exec(command.stderr) ?? undefined);
-	const nameOf = (node: Node) => `pathcast/node${nodes.indexOf(node) + 1}`;
-	const order = async (what: string, servers: readonly Node[]) => {
+	const nameOf = (node: Ports) => `pathcast/node${nodes.indexOf(node) + 1}`;
+	const order = async (what: string, servers: readonly Ports[]) => {
 		for (const node of servers) assert.equal(await runtimeCommand(adminPath, `${what} ${nameOf(node)}`), '\n');
 	};
 	return {

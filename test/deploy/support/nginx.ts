@@ -8,7 +8,7 @@ import { needs } from '../../support/requirement.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { certPath, deployed, keyPath, type Places } from './deployed.js';
 import type { Front } from './front.js';
-import type { Node } from './nodes.js';
+import type { Ports } from './nodes.js';
 
 const nginxPath = '/usr/sbin/nginx';
 const luaPath = '/usr/lib/nginx/modules/ngx_http_lua_module.so';
@@ -35,7 +35,7 @@ function mainFile(folder: string): string {
 }
 
 /** What each file has, but not how often. */
-export function commonPlaces(port: number, nodes: readonly Node[]): Places {
+export function commonPlaces(port: number, nodes: readonly Ports[]): Places {
 	return [
 		['listen 443 ssl;', `listen 127.0.0.1:${port} ssl;`],
 		['/etc/ssl/certs/pathcast.pem', certPath],
@@ -45,7 +45,7 @@ export function commonPlaces(port: number, nodes: readonly Node[]): Places {
 }
 
 /** Starts it in front of nodes. `more` takes the place of what else the file says. */
-export async function startNginx(t: TestContext, file: string, nodes: readonly Node[], more: Places = []): Promise<Front> {
+export async function startNginx(t: TestContext, file: string, nodes: readonly Ports[], more: Places = []): Promise<Front> {
 	let running: Command | undefined;
 	// Killed, it would leave its workers behind.
 	t.after(async () => {

@@ -5,7 +5,10 @@ import { type Command, runCommand } from '../../support/command.js';
 import { freePort } from '../../support/free-port.js';
 import { request } from '../../support/http.js';
 
-export class Node {
+/** Where a node listens, as a proxy is told. */
+export type Ports = { readonly port: number; readonly operatorPort: number };
+
+export class Node implements Ports {
 	#command: Command | undefined;
 
 	constructor(
@@ -26,6 +29,11 @@ export class Node {
 	async stop(): Promise<void> {
 		this.#command?.child.kill('SIGTERM');
 		assert.deepEqual((await this.#command?.ended)?.code, 0);
+	}
+
+	/** Leaves it there, but it does nothing any more. */
+	hang(): void {
+		this.#command?.child.kill('SIGSTOP');
 	}
 
 	/** Ends it as a crash does, and waits for that. */
