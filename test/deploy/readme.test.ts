@@ -25,13 +25,13 @@ function measured(scenario: string, figure: (round: Result['rounds'][number]) =>
 	return (low + high) / 2;
 }
 
-test('every file in deploy is spoken of, and every file of the operator that is spoken of is there', () => {
+test('every file in deploy is spoken of, and every file that is spoken of is there', () => {
 	const files = readdirSync(new URL('deploy/', root), { recursive: true, encoding: 'utf8' }).filter((file) =>
 		/\w\/.*\w/.test(file),
 	);
 	assert.ok(files.length >= 7);
 	for (const file of files) assert.ok(readme.includes(file.replace(/^prometheus\/(alerts\.test\.yml)$/, '$1')), file);
-	for (const [, file = ''] of readme.matchAll(/`((?:systemd|logrotate|prometheus|grafana)\/[^`]+)`/g)) {
+	for (const [, file = ''] of readme.matchAll(/`((?:nginx|haproxy|systemd|logrotate|prometheus|grafana)\/[^`]+)`/g)) {
 		assert.ok(files.includes(file), file);
 	}
 });

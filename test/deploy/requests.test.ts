@@ -31,7 +31,7 @@ async function startNode(t: TestContext): Promise<Node[]> {
 async function showRequests(t: TestContext, nodes: readonly Node[], port: number): Promise<HttpsClient> {
 	const client = new HttpsClient(t, port);
 
-	await t.test('the page comes through, whole', async () => {
+	await t.test('the page comes through: whole, compressed where that is accepted, and not again to who has it', async () => {
 		const direct = await request(nodes[0]?.port ?? 0, { path: '/page' });
 		assert.match(direct.body, /<!doctype html>/i);
 		const { status, headers, body } = await client.ask('/page?x=1', { from: outside });
@@ -40,6 +40,11 @@ async function showRequests(t: TestContext, nodes: readonly Node[], port: number
 			assert.equal(headers[name], direct.headers.get(name));
 		}
 		assert.equal((await client.ask('/page', { method: 'HEAD' })).status, 200);
+		const compressed = await client.ask('/page', { headers: { 'accept-encoding': 'br' } });
+		assert.equal(compressed.headers['content-encoding'], 'br');
+		const etag = String(compressed.headers.etag);
+		const again = await client.ask('/page', { headers: { 'accept-encoding': 'br', 'if-none-match': etag } });
+		assert.deepEqual([again.status, again.headers.etag, again.body], [304, etag, '']);
 	});
 
 	await t.test('cookies and headers that a node would drop do no harm, and 70 KB of them get 4xx at once', async (t) => {
