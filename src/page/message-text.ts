@@ -43,16 +43,6 @@ export function hexDump(bytes: Uint8Array): string {
 	return lines.join('\n');
 }
 
-/** JSON objects and arrays with a line for each member; undefined for anything else. */
-export function indentedJson(text: string): string | undefined {
-	if (!/^\s*[[{]/.test(text)) return undefined;
-	try {
-		return JSON.stringify(JSON.parse(text), undefined, 2);
-	} catch {
-		return undefined;
-	}
-}
-
 /** The beginning of a text, not cut within a character. */
 export function beginning(text: string, unitsMax: number): string {
 	const cut = text.slice(0, unitsMax);

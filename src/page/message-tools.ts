@@ -1,7 +1,8 @@
 // What can be done with one message: copy it, show it whole, indent it. One set of buttons, in the message that is pointed at.
 import { copyButton } from './copy.js';
 import { button, element } from './element.js';
-import { hexDump, indentedJson, type Message } from './message-text.js';
+import { indentedJson, isJson } from './indented-json.js';
+import { hexDump, type Message } from './message-text.js';
 
 export type Tooled = { readonly message: Message; readonly body: HTMLElement };
 
@@ -10,6 +11,7 @@ export class MessageTools {
 	readonly #whole = button('Show all', () => this.#show(false));
 	readonly #indent = button('Indent', () => this.#show(this.#indent.getAttribute('aria-pressed') !== 'true'));
 	readonly #lines = new WeakMap<Element, Tooled>();
+	readonly #indented = new WeakSet<Element>();
 	#line: Tooled | undefined;
 
 	constructor(list: HTMLElement) {
@@ -32,9 +34,9 @@ export class MessageTools {
 		const line = item === null ? undefined : this.#lines.get(item);
 		if (item === null || line === undefined || line === this.#line) return;
 		this.#line = line;
-		const json = indented(line.message);
-		this.#indent.hidden = json === undefined;
-		this.#indent.setAttribute('aria-pressed', String(line.body.textContent === json));
+		const { content } = line.message;
+		this.#indent.hidden = typeof content !== 'string' || !isJson(content);
+		this.#indent.setAttribute('aria-pressed', String(this.#indented.has(line.body)));
 		this.#whole.hidden = item.querySelector('.rest') === null;
 		item.append(this.#tools);
 	}
@@ -42,7 +44,9 @@ export class MessageTools {
 	#show(isIndented: boolean): void {
 		if (this.#line === undefined) return;
 		const { message, body } = this.#line;
-		body.textContent = (isIndented ? indented(message) : undefined) ?? wholeOf(message);
+		body.textContent = isIndented ? indentedJson(wholeOf(message)) : wholeOf(message);
+		if (isIndented) this.#indented.add(body);
+		else this.#indented.delete(body);
 		body.parentElement?.querySelector('.rest')?.remove();
 		this.#whole.hidden = true;
 		this.#indent.setAttribute('aria-pressed', String(isIndented));
@@ -51,8 +55,4 @@ export class MessageTools {
 
 function wholeOf({ content }: Message): string {
 	return typeof content === 'string' ? content : hexDump(content);
-}
-
-function indented({ content }: Message): string | undefined {
-	return typeof content === 'string' ? indentedJson(content) : undefined;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pageOf, readablePath } from '#src/page/channels.js';
-import { beginning, byteFigure, hexDump, indentedJson, timeOfDay, utf8Bytes } from '#src/page/message-text.js';
+import { beginning, byteFigure, hexDump, timeOfDay, utf8Bytes } from '#src/page/message-text.js';
 import { snippets } from '#src/page/snippets.js';
 
 test('sizes have at most four digits and a unit', () => {
@@ -12,11 +12,6 @@ test('sizes have at most four digits and a unit', () => {
 
 test('a time of day has its zeros', () => {
 	assert.equal(timeOfDay(new Date(2026, 0, 2, 3, 4, 5, 6)), '03:04:05.006');
-});
-
-test('only objects and arrays are indented, and only if they are JSON', () => {
-	assert.equal(indentedJson(' {"a":[1]}'), '{\n  "a": [\n    1\n  ]\n}');
-	for (const text of ['', '1', '"text"', 'null', '{', '[1,]', 'a {}']) assert.equal(indentedJson(text), undefined, text);
 });
 
 test('a beginning does not end within a character', () => {
