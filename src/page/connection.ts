@@ -14,6 +14,8 @@ export type Listener = {
 
 const keepaliveMs = 30_000;
 const retryMsMax = 30_000;
+// Longer than any handshake takes; browsers wait for minutes, and let no other begin to the same host meanwhile.
+const handshakeMsMax = 15_000;
 // One that was open for less may have been closed for a reason that lasts.
 const steadyMs = 5_000;
 
@@ -24,6 +26,8 @@ export class Connection {
 	#socket: WebSocket | undefined;
 	#retry: number | undefined;
 	#failures = 0;
+	/** How often it has tried. */
+	#tries = 0;
 	/** What the server said when it closed the last one to restart. */
 	#restart: string | undefined;
 	#wasOffline = false;
@@ -65,10 +69,13 @@ export class Connection {
 	#connect(): void {
 		clearTimeout(this.#retry);
 		this.#retry = undefined;
+		this.#tries++;
 		const socket = new WebSocket(webSocketUrl(this.#page));
+		const patience = setTimeout(() => socket.close(), handshakeMsMax);
 		let openedMs: number | undefined;
 		socket.binaryType = 'arraybuffer';
 		socket.onopen = () => {
+			clearTimeout(patience);
 			openedMs = performance.now();
 			this.#restart = undefined;
 			this.#tell({ kind: 'open' });
@@ -77,6 +84,7 @@ export class Connection {
 			if (!this.#isLeft) this.#listener.onMessage(data);
 		};
 		socket.onclose = ({ code, reason }) => {
+			clearTimeout(patience);
 			this.#socket = undefined;
 			if (this.#isLeft) return;
 			if (openedMs !== undefined && performance.now() - openedMs >= steadyMs) this.#failures = 0;
@@ -92,9 +100,10 @@ export class Connection {
 	}
 
 	async #notOpened(): Promise<void> {
+		const tries = this.#tries;
 		const answer = await probe(this.#page);
-		// The network may have come back meanwhile.
-		if (this.#socket !== undefined) return;
+		// The network may have come back meanwhile, and this have tried again: what comes of that decides.
+		if (tries !== this.#tries) return;
 		// A server that stops answers requests to the end.
 		if (answer.kind === 'subscribers' && this.#restart !== undefined) {
 			this.#retryAfter('closed', this.#restart);
@@ -106,15 +115,13 @@ export class Connection {
 
 	#retryAfter(kind: 'closed' | 'refused', why: string): void {
 		if (this.#isLeft) return;
-		if (!navigator.onLine) {
-			this.#tell({ kind: 'offline', why, retryMs: undefined });
-			return;
-		}
 		// Full jitter, so that a restarted server does not meet all its pages at once.
 		const delayMs = Math.random() * Math.min(retryMsMax, 1_000 * 2 ** this.#failures++);
-		this.#tell({ kind, why, retryMs: performance.now() + delayMs });
+		const isOffline = !navigator.onLine;
+		this.#tell({ kind: isOffline ? 'offline' : kind, why, retryMs: isOffline ? undefined : performance.now() + delayMs });
+		// Offline too, quietly: a server on this very machine needs no network.
 		this.#retry = window.setTimeout(() => {
-			this.#tell({ kind, why, retryMs: undefined });
+			if (!isOffline) this.#tell({ kind, why, retryMs: undefined });
 			this.#connect();
 		}, delayMs);
 	}

@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer } from 'node:net';
 import { test } from 'node:test';
 import {
 	becomesTrue,
@@ -15,6 +13,7 @@ import {
 } from '../support/browser.js';
 import { anyPort, runCommand } from '../support/command.js';
 import { freePort } from '../support/free-port.js';
+import { startGateway } from '../support/gateway.js';
 import { post, request } from '../support/http.js';
 import { pem } from '../support/pem.js';
 import { metric, startTestServer } from '../support/server.js';
@@ -44,6 +43,8 @@ test('a page whose browser is offline connects at once when the network is back'
 	const first = runCommand(t, ['--addr', `127.0.0.1:${port}`, '--mport', 'off']);
 	await first.port();
 	const { page } = await openChannel(t, `http://127.0.0.1:${port}/room`);
+	// By itself it would wait for half a minute.
+	await page.evaluate('Math.random = () => 30');
 	await page.context().setOffline(true);
 	first.child.kill('SIGTERM');
 	await first.ended;
@@ -158,18 +159,7 @@ test('the page works over TLS', needsChromium, async (t) => {
 
 test('the page works where a proxy has it under a prefix', needsChromium, async (t) => {
 	const server = await startTestServer(t);
-	const proxy = createServer((client) => {
-		const upstream = connect(server.port, '127.0.0.1');
-		client.on('data', (data) => upstream.write(data.toString('latin1').replace(/^(GET|POST) \/push\//, '$1 /'), 'latin1'));
-		upstream.pipe(client);
-		for (const end of [client, upstream]) {
-			end.on('error', () => {});
-			end.on('close', () => (end === client ? upstream : client).destroy());
-		}
-	}).listen(0, '127.0.0.1');
-	await once(proxy, 'listening');
-	t.after(() => proxy.close());
-	const { port } = proxy.address() as AddressInfo;
+	const port = await startGateway(t, server.port, (piece) => piece.replace(/^(GET|POST) \/push\//, '$1 /'));
 	const { page } = await openChannel(t, `http://127.0.0.1:${port}/push/room`);
 	assert.equal((await post(server.port, '/room', 'hello')).headers.get('x-subscribers'), '1');
 	await shows(page, 'hello');
