@@ -26,6 +26,8 @@ export class MessageList {
 	#waiting: Message[] = [];
 	#isPaused = false;
 	#isAtEnd = true;
+	/** Where it was scrolled to when that was looked at last. */
+	#top = 0;
 	#unseen = 0;
 	#frame: number | undefined;
 	#announced = 0;
@@ -55,6 +57,7 @@ export class MessageList {
 	clear(): void {
 		this.#waiting = [];
 		this.#lines = [];
+		this.#announced = 0;
 		this.#list.replaceChildren();
 		this.#nothing.hidden = false;
 		this.#setPaused(false);
@@ -73,11 +76,17 @@ export class MessageList {
 		this.#lines.push(...fresh);
 		for (const line of fresh) this.#tools.know(line.element, line);
 		this.#list.append(...fresh.map((line) => line.element));
-		for (const { element: gone } of this.#lines.splice(0, Math.max(0, this.#lines.length - linesMax))) gone.remove();
+		for (const { element: gone } of this.#lines.splice(0, Math.max(0, this.#lines.length - linesMax))) this.#remove(gone);
 		if (this.#isAtEnd) this.#toEnd();
-		else this.#countUnseen(this.#unseen + fresh.filter((line) => !line.element.hidden).length);
+		else this.#countUnseen(this.#unseen + fresh.filter(isVisible).length);
 		this.#countShown();
-		this.#announce(fresh);
+		this.#announce(fresh.filter(isVisible));
+	}
+
+	#remove(gone: HTMLElement): void {
+		// With it the focus would go to the beginning of the page.
+		if (gone.contains(document.activeElement)) this.#list.focus({ preventScroll: true });
+		gone.remove();
 	}
 
 	#setPaused(isPaused: boolean): void {
@@ -89,13 +98,16 @@ export class MessageList {
 
 	#scrolled(): void {
 		const { scrollHeight, scrollTop, clientHeight } = this.#list;
-		this.#isAtEnd = scrollHeight - scrollTop - clientHeight < endPixels;
+		// Upwards the least step counts: a touchpad takes many, and each would be undone by the next message.
+		this.#isAtEnd = scrollHeight - scrollTop - clientHeight < (scrollTop < this.#top ? 1 : endPixels);
+		this.#top = scrollTop;
 		if (this.#isAtEnd) this.#countUnseen(0);
 	}
 
 	#toEnd(): void {
 		this.#isAtEnd = true;
 		this.#list.scrollTop = this.#list.scrollHeight;
+		this.#top = this.#list.scrollTop;
 		this.#countUnseen(0);
 	}
 
@@ -110,17 +122,19 @@ export class MessageList {
 		for (const line of this.#lines) line.element.hidden = !matches(line, wanted);
 		this.#countShown();
 		if (this.#isAtEnd) this.#toEnd();
+		// There may be nothing left to scroll, of which no event tells.
+		else this.#scrolled();
 	}
 
 	#countShown(): void {
 		const isFiltered = this.#filter.value !== '';
-		const shown = isFiltered ? this.#lines.filter((line) => !line.element.hidden).length : 0;
+		const shown = isFiltered ? this.#lines.filter(isVisible).length : 0;
 		this.#shown.textContent = isFiltered ? `${shown} of ${this.#lines.length}` : '';
 	}
 
 	/** Up, down, Home and End go from message to message; Tab goes on to what can be done with it. */
 	#keyPressed(event: KeyboardEvent): void {
-		const visible = this.#lines.filter((line) => !line.element.hidden);
+		const visible = this.#lines.filter(isVisible);
 		const current = visible.findIndex(({ element: item }) => item.contains(document.activeElement));
 		const target = {
 			ArrowUp: current === -1 ? visible.length - 1 : Math.max(0, current - 1),
@@ -137,13 +151,13 @@ export class MessageList {
 	/** Tells a screen reader what came, the last in full, the rest as a number, and not more often than can be listened to. */
 	#announce(fresh: readonly Line[]): void {
 		this.#announced += fresh.length;
-		if (this.#announcing !== undefined) return;
+		if (this.#announcing !== undefined || this.#announced === 0) return;
 		this.#announcing = window.setTimeout(() => {
 			this.#announcing = undefined;
-			const last = this.#lines.at(-1);
+			const last = this.#lines.findLast(isVisible);
 			const more = this.#announced - 1;
 			this.#announced = 0;
-			if (last === undefined) return;
+			if (last === undefined || more < 0) return;
 			byId('announced').textContent = `${beginning(last.body.textContent, 200)}${more > 0 ? ` and ${more} before it` : ''}`;
 		}, announceMs);
 	}
@@ -166,6 +180,10 @@ function lineOf(message: Message): Line {
 
 function shortened(content: string | Uint8Array): string {
 	return typeof content === 'string' ? beginning(content, shownUnits) : hexDump(content.subarray(0, shownBytes));
+}
+
+function isVisible(line: Line): boolean {
+	return !line.element.hidden;
 }
 
 function matches({ message: { content }, body }: Line, wanted: string): boolean {

@@ -123,6 +123,73 @@ test(
 	},
 );
 
+test(
+	'the smallest step up stops the list from following, so that a touchpad gets away from a flood',
+	needsChromium,
+	async (t) => {
+		const server = await startTestServer(t);
+		const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`);
+		for (let i = 0; i < 100; i++) await post(server.port, '/room', `number ${i}.`);
+		await shows(page, 'number 99.');
+		await page.locator('#messages').hover();
+		await page.mouse.wheel(0, -4);
+		await becomesTrue(
+			page,
+			"document.querySelector('#messages').scrollTop + document.querySelector('#messages').clientHeight <= document.querySelector('#messages').scrollHeight - 4",
+		);
+		await post(server.port, '/room', 'number 100.');
+		await page.getByRole('button', { name: '1 new' }).waitFor();
+		await page.mouse.wheel(0, 1_000);
+		await page.getByRole('button', { name: '1 new' }).waitFor({ state: 'hidden' });
+		await post(server.port, '/room', 'number 101.');
+		await shows(page, 'number 101.');
+		assert.ok(await isInView(page, 'number 101.'));
+	},
+);
+
+test(
+	'under a filter that leaves no more than there is room for, what comes is in view and not counted as new',
+	needsChromium,
+	async (t) => {
+		const server = await startTestServer(t);
+		const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`);
+		for (let i = 0; i < 100; i++) await post(server.port, '/room', `number ${i}.`);
+		await shows(page, 'number 99.');
+		await page.evaluate("document.querySelector('#messages').scrollTop = 0");
+		await page.evaluate('new Promise((resolve) => requestAnimationFrame(resolve))');
+		await post(server.port, '/room', 'number 100.');
+		await page.getByRole('button', { name: '1 new' }).waitFor();
+		await page.getByRole('searchbox', { name: 'Filter' }).fill('number 10');
+		await page.getByRole('button', { name: '1 new' }).waitFor({ state: 'hidden' });
+		await post(server.port, '/room', 'number 1000.');
+		await page.getByText('3 of 102').waitFor();
+		assert.equal(await page.locator('#newer').isVisible(), false);
+		await page.getByRole('searchbox', { name: 'Filter' }).fill('');
+		assert.ok(await isInView(page, 'number 1000.'));
+	},
+);
+
+test('who reads a message with the keyboard stays in the list when a flood takes the message away', needsChromium, async (t) => {
+	const server = await startTestServer(t);
+	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`);
+	await post(server.port, '/room', 'read.');
+	await shows(page, 'read.');
+	await page.locator('#messages').focus();
+	await page.keyboard.press('End');
+	await page.getByRole('button', { name: 'Copy the message' }).focus();
+	for (let i = 0; i < 1_000; i++) await post(server.port, '/room', `number ${i}.`);
+	await shows(page, 'number 999.');
+	assert.equal(await page.evaluate('document.activeElement.id'), 'messages');
+});
+
+test('a screen reader is told of no message that the filter hides', needsChromium, async (t) => {
+	const server = await startTestServer(t);
+	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`);
+	await page.getByRole('searchbox', { name: 'Filter' }).fill('apple');
+	for (const text of ['an apple', 'two apples', 'a pear']) await post(server.port, '/room', text);
+	await page.getByText('two apples and 1 before it').waitFor({ state: 'attached' });
+});
+
 test('a paused list waits and counts, a cleared one is empty', needsChromium, async (t) => {
 	const server = await startTestServer(t);
 	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`);

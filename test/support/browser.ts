@@ -3,6 +3,7 @@ import { after, type TestContext } from 'node:test';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { needs } from './requirement.js';
 
+const patienceMs = 15_000;
 const executablePath = process.env.TEST_CHROMIUM ?? '/usr/bin/chromium';
 
 /** What a test that opens pages needs. */
@@ -35,7 +36,7 @@ export async function openPage(t: TestContext, url: string, options: BrowserCont
 	const context = await (await browser).newContext(options);
 	t.after(() => context.close());
 	const page = await context.newPage();
-	page.setDefaultTimeout(15_000);
+	page.setDefaultTimeout(patienceMs);
 	const complaints: string[] = [];
 	page.on('console', (message) => complaints.push(`console: ${message.text()}`));
 	page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
@@ -81,8 +82,13 @@ export async function shows(page: Page, text: string): Promise<void> {
 
 /** Waits until an expression is true in the page. (The page's policy forbids what waitForFunction does.) */
 export async function becomesTrue(page: Page, expression: string): Promise<void> {
-	await page.evaluate(`new Promise((resolve) => {
+	const isTrue = page.evaluate(`new Promise((resolve) => {
 		const look = () => ((${expression}) ? resolve() : requestAnimationFrame(look));
 		look();
 	})`);
+	let impatience: NodeJS.Timeout | undefined;
+	const isNever = new Promise((_, reject) => {
+		impatience = setTimeout(() => reject(new Error(`it is never true that ${expression}`)), patienceMs);
+	});
+	await Promise.race([isTrue, isNever]).finally(() => clearTimeout(impatience));
 }
