@@ -1,14 +1,10 @@
 // The messages as they come: the last thousand, the newest in view unless the reader has scrolled up.
-import { byId, element } from './element.js';
-import { beginning, byteFigure, hexDump, type Message, timeOfDay } from './message-text.js';
+import { byId } from './element.js';
+import { isVisible, type Line, lineOf, matches } from './message-line.js';
+import { beginning, type Message } from './message-text.js';
 import { MessageTools } from './message-tools.js';
 
-type Line = { readonly message: Message; readonly element: HTMLLIElement; readonly body: HTMLElement };
-
 const linesMax = 1_000;
-// More would take long to lay out: the rest is shown when it is asked for.
-const shownUnits = 1_000;
-const shownBytes = 256;
 const endPixels = 40;
 // So that a screen reader gets to the end of what it says.
 const announceMs = 5_000;
@@ -161,32 +157,4 @@ export class MessageList {
 			byId('announced').textContent = `${beginning(last.body.textContent, 200)}${more > 0 ? ` and ${more} before it` : ''}`;
 		}, announceMs);
 	}
-}
-
-function lineOf(message: Message): Line {
-	const { at, content, bytes, isOwn } = message;
-	const item = element('li', isOwn ? 'own' : '');
-	item.tabIndex = -1;
-	const time = element('time', '', timeOfDay(at));
-	time.dateTime = at.toISOString();
-	const isText = typeof content === 'string';
-	const body = element('span', isText ? 'body' : 'body binary', shortened(content));
-	body.dir = isText ? 'auto' : 'ltr';
-	item.append(time, element('span', 'size', byteFigure(bytes)), body);
-	const left = isText ? content.length - body.textContent.length : content.length - shownBytes;
-	if (left > 0) item.append(element('span', 'rest', isText ? `… ${left} more characters` : `… ${left} more bytes`));
-	return { message, element: item, body };
-}
-
-function shortened(content: string | Uint8Array): string {
-	return typeof content === 'string' ? beginning(content, shownUnits) : hexDump(content.subarray(0, shownBytes));
-}
-
-function isVisible(line: Line): boolean {
-	return !line.element.hidden;
-}
-
-function matches({ message: { content }, body }: Line, wanted: string): boolean {
-	if (wanted === '') return true;
-	return (typeof content === 'string' ? content : body.textContent).toLowerCase().includes(wanted);
 }

@@ -44,7 +44,7 @@ export function hexDump(bytes: Uint8Array): string {
 }
 
 /** The beginning of a text, not cut within a character. */
-export function beginning(text: string, unitsMax: number): string {
-	const cut = text.slice(0, unitsMax);
+export function beginning(text: string, unitsMax: number, linesMax = Number.POSITIVE_INFINITY): string {
+	const cut = text.slice(0, unitsMax).split('\n').slice(0, linesMax).join('\n');
 	return /[\ud800-\udbff]$/.test(cut) ? cut.slice(0, -1) : cut;
 }

@@ -18,6 +18,10 @@ test('a beginning does not end within a character', () => {
 	assert.deepEqual([beginning('a😀b', 2), beginning('a😀b', 3), beginning('ab', 9)], ['a', 'a😀', 'ab']);
 });
 
+test('a beginning has no more lines than it may', () => {
+	assert.deepEqual([beginning('a\nb\nc', 9, 2), beginning('a\n', 9, 2), beginning('\n\n', 9, 1)], ['a\nb', 'a\n', '']);
+});
+
 test('bytes are dumped sixteen to a line', () => {
 	assert.equal(hexDump(new Uint8Array()), '');
 	assert.equal(hexDump(Uint8Array.of(0x41, 0x0a)), '0000  41 0a                                            A.');

@@ -53,6 +53,17 @@ test('a long message shows its beginning, and all of it when asked, without wide
 	assert.equal(await page.evaluate('document.documentElement.scrollWidth'), 360);
 });
 
+test('a message of many lines shows the first thirty, so that a flood of them can be laid out', needsChromium, async (t) => {
+	const server = await startTestServer(t);
+	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`);
+	await post(server.port, '/room', '\n'.repeat(1_000));
+	await page.getByText('… 971 more characters').waitFor();
+	assert.deepEqual(await shownTexts(page), ['\n'.repeat(29)]);
+	await page.locator('#messages li').hover();
+	await page.getByRole('button', { name: 'Show all' }).click();
+	assert.deepEqual(await shownTexts(page), ['\n'.repeat(1_000)]);
+});
+
 test('JSON is indented on demand, and a message is copied as it came', needsChromium, async (t) => {
 	const server = await startTestServer(t);
 	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`, {
