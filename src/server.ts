@@ -133,7 +133,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		backlogBytesMax: options.maxBacklog,
 		pingTimeoutSeconds: options.pingTimeout,
 	};
-	const pageSettings = { messageBytesMax: options.maxMessage, takesMessages: parts.allowsPublish };
+	const pageSettings = { messageBytesMax: options.maxMessage, takesMessages: parts.allowsPublish, takesPosts: allowsPost };
 	const page = openDoor(pageDoor(readPage(), pageSettings, options.maxPath), parts);
 	const post = openDoor(publishDoor(parts), parts);
 

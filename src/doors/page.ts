@@ -11,7 +11,7 @@ import { type HeaderLines, replyHead, replyNotModified, writeHead } from './repl
 export type PageDocument = { readonly html: string; readonly contentSecurityPolicy: string };
 
 /** What the page is told of this server: Settings in page/settings.ts. */
-export type PageSettings = { readonly messageBytesMax: number; readonly takesMessages: boolean };
+export type PageSettings = { readonly messageBytesMax: number; readonly takesMessages: boolean; readonly takesPosts: boolean };
 
 const settingsPlace = 'data-settings="{}"';
 

@@ -27,7 +27,11 @@ export class Composer {
 		});
 		if (settings.takesMessages) return;
 		for (const control of byId<HTMLFormElement>('form').elements) (control as HTMLButtonElement).disabled = true;
-		this.#advise('This server takes messages by POST only (--client-publish none).');
+		this.#advise(
+			settings.takesPosts
+				? 'This server takes messages by POST only (--client-publish none).'
+				: 'Only the operator of this server publishes (--client-publish none, --post admin).',
+		);
 	}
 
 	#keyPressed(event: KeyboardEvent): void {

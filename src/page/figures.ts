@@ -46,6 +46,8 @@ export class Figures {
 	/** Begins anew, on another channel. */
 	clear(): void {
 		this.#sent = [];
+		this.#messages = 0;
+		this.#bytes = 0;
 		this.#perSecond.fill(0);
 		this.#total = 0;
 		byId('round-trip').textContent = '–';

@@ -11,6 +11,7 @@ import { probe } from './probe.js';
 import { readSettings } from './settings.js';
 import { helloCommand, snippets } from './snippets.js';
 
+const settings = readSettings();
 const messages = new MessageList();
 const figures = new Figures();
 let state: State = { kind: 'connecting' };
@@ -18,7 +19,7 @@ let connection: Connection | undefined;
 let shown = '';
 let missed = 0;
 
-new Composer(readSettings(), (text) => {
+new Composer(settings, (text) => {
 	const isSent = connection?.send(text) ?? false;
 	if (isSent) figures.sent(text);
 	return isSent;
@@ -34,9 +35,9 @@ function showChannel(): void {
 	showTitle();
 	byId<HTMLInputElement>('path').value = path;
 	byId('subscribers').textContent = '–';
-	byId('hello').textContent = helloCommand(page);
+	byId('hello').querySelector('code')?.replaceChildren(helloCommand(page));
 	byId('snippets').replaceChildren(
-		...snippets(page).map(({ title, code }) => {
+		...snippets(page, settings.takesPosts).map(({ title, code }) => {
 			const figure = element('figure', '');
 			const caption = element('figcaption', '', title);
 			caption.append(copyButton(`the snippet: ${title}`, () => code));
@@ -107,8 +108,11 @@ function retryWords(state: State): string {
 
 byId('retry').addEventListener('click', () => connection?.retryNow());
 byId('count').addEventListener('click', async () => {
+	const asked = shown;
 	const answer = await probe(new URL(location.href));
-	const words = { subscribers: String, refused: 'not told', silence: 'no answer' };
+	// It may be about a channel that was left meanwhile.
+	if (asked !== shown) return;
+	const words = { subscribers: String, refused: 'not told', 'no POST': 'not told', silence: 'no answer' };
 	byId('subscribers').textContent =
 		answer.kind === 'subscribers' ? words.subscribers(answer.subscribers.toLocaleString()) : words[answer.kind];
 });
@@ -122,5 +126,8 @@ document.addEventListener('visibilitychange', () => {
 });
 addEventListener('popstate', changeChannel);
 setInterval(showRetry, 250);
+byId('hello').hidden = !settings.takesPosts;
+// Counting is asking by POST.
+byId('count').hidden = !settings.takesPosts;
 byId('text').focus();
 showChannel();

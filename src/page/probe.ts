@@ -4,6 +4,8 @@ export type Answer =
 	| { readonly kind: 'subscribers'; readonly subscribers: number }
 	/** In the server's own words, or in ours where it has none. */
 	| { readonly kind: 'refused'; readonly reason: string }
+	/** It answers, but no POST: with `--post admin`, or behind a proxy that allows none. */
+	| { readonly kind: 'no POST' }
 	| { readonly kind: 'silence' };
 
 const patienceMs = 5_000;
@@ -13,6 +15,7 @@ export async function probe(channel: URL): Promise<Answer> {
 		const response = await fetch(channel, { method: 'POST', body: '', signal: AbortSignal.timeout(patienceMs) });
 		const subscribers = response.headers.get('X-Subscribers');
 		if (response.ok && subscribers !== null) return { kind: 'subscribers', subscribers: Number(subscribers) };
+		if (response.status === 405) return { kind: 'no POST' };
 		const [line = ''] = (await response.text()).split('\n', 1);
 		// A proxy's error page is no line for a person.
 		const words = line === '' || line.startsWith('<') ? response.statusText : line;
@@ -31,6 +34,11 @@ export function refusalInWords(answer: Answer): { readonly kind: 'refused' | 'cl
 			return {
 				kind: 'refused',
 				why: 'no websocket, though the server answers: it may be full, or a proxy in front of it lets no websockets through',
+			};
+		case 'no POST':
+			return {
+				kind: 'refused',
+				why: 'no websocket, though the server answers; it takes no POST, which would ask it for the reason',
 			};
 		case 'silence':
 			return { kind: 'closed', why: 'the server does not answer' };

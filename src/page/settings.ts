@@ -5,6 +5,8 @@ export type Settings = {
 	readonly messageBytesMax: number;
 	/** Whether it takes messages from websockets (`--client-publish`). */
 	readonly takesMessages: boolean;
+	/** Whether it takes them by POST (`--post`). */
+	readonly takesPosts: boolean;
 };
 
 export function readSettings(): Settings {

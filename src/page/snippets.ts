@@ -15,12 +15,13 @@ export function helloCommand(page: URL): string {
 	return `curl -d hello ${shellQuoted(withoutHash(page))}`;
 }
 
-export function snippets(page: URL): readonly Snippet[] {
+/** With those that publish by POST, if the server takes that. */
+export function snippets(page: URL, takesPosts: boolean): readonly Snippet[] {
 	// JSON strings are literals of JavaScript and of Python: an address is ASCII.
 	const http = JSON.stringify(withoutHash(page));
 	const webSocket = JSON.stringify(webSocketUrl(page).href);
-	return [
-		{ title: 'Publish with curl', code: helloCommand(page) },
+	const all = [
+		{ title: 'Publish with curl', code: helloCommand(page), isPost: true },
 		{
 			title: 'Subscribe and send in JavaScript',
 			code: [
@@ -41,8 +42,10 @@ export function snippets(page: URL): readonly Snippet[] {
 		{
 			title: 'Publish in Python',
 			code: ['from urllib.request import urlopen', `urlopen(${http}, data="hello".encode())`].join('\n'),
+			isPost: true,
 		},
 	];
+	return all.filter(({ isPost }) => takesPosts || isPost !== true);
 }
 
 function withoutHash(page: URL): string {

@@ -47,7 +47,7 @@ test('a typed path leads to its page: from the top, or beside the present one', 
 });
 
 test('snippets use wss behind TLS, and quote for their language', () => {
-	const codes = snippets(new URL(`https://example.com/it's/"x"/$(id)?a='b#there`)).map(({ code }) => code);
+	const codes = snippets(new URL(`https://example.com/it's/"x"/$(id)?a='b#there`), true).map(({ code }) => code);
 	const [curl, javaScript, python, urlopen] = codes;
 	assert.equal(curl, `curl -d hello 'https://example.com/it'\\''s/%22x%22/$(id)?a=%27b'`);
 	assert.ok(javaScript?.startsWith(`const socket = new WebSocket("wss://example.com/it's/%22x%22/$(id)?a=%27b");`));

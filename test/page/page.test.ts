@@ -2,7 +2,18 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { becomesTrue, field, needsChromium, openChannel, send, shownTexts, shows, stateOf } from '../support/browser.js';
+import {
+	becomesTrue,
+	field,
+	needsChromium,
+	openChannel,
+	openPage,
+	send,
+	shownTexts,
+	shows,
+	stateOf,
+} from '../support/browser.js';
+import { startGateway } from '../support/gateway.js';
 import { post } from '../support/http.js';
 import { metric, startTestServer } from '../support/server.js';
 import { subscribe } from '../support/subscriber.js';
@@ -33,7 +44,7 @@ test('what the page offers for a terminal publishes to its channel, whatever its
 	const command = await page.locator('pre').first().textContent();
 	await run('/bin/sh', ['-c', `${command} --silent`], { timeout: 10_000 });
 	await shows(page, 'hello');
-	assert.equal(await page.locator('#hello').textContent(), command);
+	assert.equal(await page.locator('#hello code').textContent(), command);
 });
 
 test('what the page offers in JavaScript subscribes to its channel and sends', needsChromium, async (t) => {
@@ -140,6 +151,59 @@ test('a server that takes no messages from websockets has its page say so', need
 	assert.equal(await field(page).isDisabled(), true);
 	await post(server.port, '/room', 'by POST');
 	await shows(page, 'by POST');
+});
+
+test(
+	'a server that takes no POST has its page offer none, and not take the answer to one for a reason',
+	needsChromium,
+	async (t) => {
+		const server = await startTestServer(t, '--post', 'admin', '--max-subscribers', '1');
+		const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`);
+		await page.getByText('Nothing yet.').waitFor();
+		assert.equal(await page.getByText('curl').filter({ visible: true }).count(), 0);
+		assert.equal(await page.getByText('urlopen').filter({ visible: true }).count(), 0);
+		assert.equal(await page.getByText('from a terminal').isVisible(), false);
+		assert.equal(await page.getByRole('button', { name: 'Count' }).isVisible(), false);
+		await send(page, 'by websocket');
+		await shows(page, 'by websocket');
+		const second = await openPage(t, `http://127.0.0.1:${server.port}/room`);
+		await second.page.getByText(/^refused \(no websocket, though the server answers; it takes no POST/).waitFor();
+
+		const closed = await startTestServer(t, '--post', 'admin', '--client-publish', 'none');
+		const third = await openChannel(t, `http://127.0.0.1:${closed.port}/room`);
+		await third.page.getByText('Only the operator of this server publishes (--client-publish none, --post admin).').waitFor();
+	},
+);
+
+test('figures and the count of one channel do not show up on the next', needsChromium, async (t) => {
+	const server = await startTestServer(t);
+	let letGo = () => {};
+	const port = await startGateway(t, server.port, (piece) => {
+		if (!piece.startsWith('POST /one')) return piece;
+		return new Promise((resolve) => {
+			letGo = () => resolve(piece);
+		});
+	});
+	const { page } = await openPage(t, 'about:blank');
+	await page.clock.install();
+	await page.goto(`http://127.0.0.1:${port}/one`);
+	await stateOf(page, 'open');
+	await page.clock.pauseAt(Date.now() + 60_000);
+	const asked = page.waitForRequest((request) => request.method() === 'POST');
+	await page.getByRole('button', { name: 'Count' }).click();
+	const answered = (await asked).response();
+	await post(server.port, '/one', 'counted');
+	await page.clock.runFor(100);
+	await shows(page, 'counted');
+	await page.getByRole('textbox', { name: 'Path' }).fill('/two');
+	await page.getByRole('button', { name: 'Go' }).click();
+	await page.getByRole('heading', { name: '/two' }).waitFor();
+	assert.equal(await page.locator('#message-rate').textContent(), '0');
+	letGo();
+	await (await answered)?.finished();
+	// What is asked after that is answered after that.
+	await page.evaluate("fetch('/two', { method: 'POST', body: '' }).then((answer) => answer.text())");
+	assert.equal(await page.locator('#subscribers').textContent(), '–');
 });
 
 test('a page that nobody looks at counts what comes in its title', needsChromium, async (t) => {
