@@ -15,12 +15,12 @@ export function readablePath(path: string): string {
 
 /**
  * The address of the page of a path as typed: from the top if it begins with a slash, else beside the present one. Only the
- * characters that would end a path are encoded here; the URL does the rest.
+ * characters that a URL would take for something else, or drop, are encoded here; it does the rest.
  */
 export function pageOf(path: string, present: URL): URL {
 	const url = new URL(present);
 	const top = path.startsWith('/') ? '' : present.pathname.replace(/[^/]*$/, '');
-	url.pathname = top + path.replaceAll('%', '%25').replaceAll('\\', '%5C');
+	url.pathname = top + path.replace(/[%\\\t]/g, encodeURIComponent);
 	url.hash = '';
 	return url;
 }
@@ -36,7 +36,8 @@ export function offerRecent(page: URL, go: (page: URL) => void): void {
 	}
 	const links = recent.slice(1).map((path) => {
 		const link = element('a', '', readablePath(path));
-		link.href = path;
+		// After the origin it cannot lead to another, whatever it holds.
+		link.href = location.origin + path;
 		link.dir = 'auto';
 		link.addEventListener('click', (event) => {
 			// A new tab or window is the browser's business.
@@ -54,8 +55,7 @@ export function offerRecent(page: URL, go: (page: URL) => void): void {
 function readRecent(): string[] {
 	try {
 		const stored: unknown = JSON.parse(localStorage.getItem(storageKey) ?? '[]');
-		// A path of another origin ("//host/") would lead elsewhere.
-		return Array.isArray(stored) ? stored.filter((path) => typeof path === 'string' && /^\/(?!\/)/.test(path)) : [];
+		return Array.isArray(stored) ? stored.filter((path) => typeof path === 'string' && path.startsWith('/')) : [];
 	} catch {
 		return [];
 	}

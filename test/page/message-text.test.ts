@@ -40,6 +40,7 @@ test('a typed path leads to its page: from the top, or beside the present one', 
 		['deeper/é?#%', 'https://example.com/push/room/deeper/%C3%A9%3F%23%25?token=a'],
 		['', 'https://example.com/push/room/?token=a'],
 		['//evil.example/x', 'https://example.com//evil.example/x?token=a'],
+		['a\tb ', 'https://example.com/push/room/a%09b%20?token=a'],
 		['back\\slash', 'https://example.com/push/room/back%5Cslash?token=a'],
 	] as const) {
 		assert.equal(pageOf(typed, present).href, href);

@@ -110,6 +110,24 @@ test(
 	},
 );
 
+test('the last ones visited lead to channels of this server, whatever the storage or a path holds', needsChromium, async (t) => {
+	const server = await startTestServer(t);
+	const origin = `http://127.0.0.1:${server.port}`;
+	const { page, complaints } = await openChannel(t, `${origin}//evil.example/x`);
+	const stored = ['javascript:alert(1)', '/\\evil.example', '/\t/evil.example', '//evil.example/', 7, null, ...'abcdefghij'];
+	await page.evaluate(`localStorage.setItem('pathcast.recent', ${JSON.stringify(JSON.stringify(stored))})`);
+	await page.getByRole('textbox', { name: 'Path' }).fill('/room');
+	await page.getByRole('button', { name: 'Go' }).click();
+	await page.getByRole('heading', { name: '/room' }).waitFor();
+	const hrefs = await page.evaluate("[...document.querySelectorAll('#recent a')].map(({ href }) => href)");
+	assert.deepEqual(hrefs, [`${origin}//evil.example`, `${origin}//evil.example`, `${origin}//evil.example/`]);
+	await page.getByRole('link', { name: '//evil.example/' }).click();
+	await page.getByRole('heading', { name: '//evil.example/' }).waitFor();
+	await stateOf(page, 'open');
+	assert.equal(new URL(page.url()).origin, origin);
+	assert.deepEqual(complaints, []);
+});
+
 test('the field sends with Enter, begins a line with Shift+Enter, and recalls with the arrows', needsChromium, async (t) => {
 	const server = await startTestServer(t);
 	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`);
@@ -130,6 +148,21 @@ test('the field sends with Enter, begins a line with Shift+Enter, and recalls wi
 	await page.keyboard.press('Enter');
 	await send(page, 'last');
 	assert.equal(await other.nextText(), 'last');
+});
+
+test('the arrows lead through what was sent and back to what was being written', needsChromium, async (t) => {
+	const server = await startTestServer(t);
+	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`);
+	for (const text of ['first', 'second', 'third']) await send(page, text);
+	await page.keyboard.type('draft');
+	await page.keyboard.press('Home');
+	const seen: string[] = [];
+	for (const key of ['ArrowUp', 'ArrowUp', 'ArrowUp', 'ArrowUp', 'ArrowDown', 'ArrowDown', 'ArrowDown', 'ArrowDown']) {
+		await page.keyboard.press(key);
+		seen.push(await field(page).inputValue());
+	}
+	// The fourth finds nothing older; the fifth takes the caret to the end, where the arrow down begins to lead.
+	assert.deepEqual(seen, ['third', 'second', 'first', 'first', 'first', 'second', 'third', 'draft']);
 });
 
 test('a message over the limit is not sent, and the field says how much too long it is', needsChromium, async (t) => {
