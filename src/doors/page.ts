@@ -69,5 +69,6 @@ function variant(bytes: Buffer, common: HeaderLines, coding?: string) {
 // Weakly, as If-None-Match wants it: a proxy that compresses makes a strong tag weak (RFC 9110, section 13.1.2).
 function matchesEntityTag(ifNoneMatch: string | undefined, etag: string): boolean {
 	if (ifNoneMatch === undefined) return false;
-	return ifNoneMatch.split(',').some((item) => item.trim() === '*' || item.trim().replace(/^W\//, '') === etag);
+	// A tag may hold commas and stars itself.
+	return ifNoneMatch.trim() === '*' || ifNoneMatch.split(',').some((item) => item.trim().replace(/^W\//, '') === etag);
 }
