@@ -14,6 +14,8 @@ export class Composer {
 	#sent: string[] = [];
 	/** Which of those sent the field shows; their number if none. */
 	#recalled = 0;
+	/** What stood in the field when the first was brought back. */
+	#draft = '';
 
 	/** `send` tells whether there was a connection to send by. */
 	constructor(settings: Settings, send: (text: string) => boolean) {
@@ -51,10 +53,13 @@ export class Composer {
 	#recall(event: Event, nth: number): void {
 		if (nth < 0 || nth > this.#sent.length) return;
 		event.preventDefault();
+		if (this.#recalled === this.#sent.length) this.#draft = this.#field.value;
+		const isUpwards = nth < this.#recalled;
 		this.#recalled = nth;
-		this.#field.value = this.#sent[nth] ?? '';
+		this.#field.value = this.#sent[nth] ?? this.#draft;
 		// Where the same arrow goes on.
-		this.#field.setSelectionRange(0, 0);
+		const caret = isUpwards ? 0 : this.#field.value.length;
+		this.#field.setSelectionRange(caret, caret);
 		this.#look();
 	}
 
@@ -67,6 +72,7 @@ export class Composer {
 		}
 		this.#sent = [...this.#sent.filter((earlier) => earlier !== text), text].slice(-sentMax);
 		this.#recalled = this.#sent.length;
+		this.#draft = '';
 		this.#field.value = '';
 		this.#look();
 	}
