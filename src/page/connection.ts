@@ -63,7 +63,10 @@ export class Connection {
 		clearTimeout(this.#retry);
 		removeEventListener('online', this.#online);
 		removeEventListener('offline', this.#offline);
-		this.#socket?.close(1000);
+		const socket = this.#socket;
+		if (socket?.readyState !== WebSocket.CONNECTING) socket?.close(1000);
+		// The browser complains of one that is closed before it is open.
+		else socket.onopen = () => socket.close(1000);
 	}
 
 	#connect(): void {

@@ -46,6 +46,25 @@ test('late answers to what the page asked after two failures lead to one websock
 	assert.equal(await metric(server, 'pathcast_connections_opened_total'), 1);
 });
 
+test('a channel that is left while it connects is closed without complaint', needsChromium, async (t) => {
+	const server = await startTestServer(t);
+	let letGo = () => {};
+	const held = new Promise<void>((resolve) => {
+		letGo = resolve;
+	});
+	const port = await startGateway(t, server.port, async (piece) => {
+		if (isUpgrade(piece) && piece.startsWith('GET /one')) await held;
+		return piece;
+	});
+	const { page, complaints } = await openPage(t, `http://127.0.0.1:${port}/one`);
+	await page.getByRole('textbox', { name: 'Path' }).fill('/two');
+	await page.getByRole('button', { name: 'Go' }).click();
+	await page.getByRole('heading', { name: '/two' }).waitFor();
+	letGo();
+	await stateOf(page, 'open');
+	assert.deepEqual(complaints, []);
+});
+
 test('a handshake that is never answered is given up after a while', needsChromium, async (t) => {
 	const server = await startTestServer(t);
 	let isHolding = true;
