@@ -1,4 +1,5 @@
 // Asks the server about a channel with an empty POST, which publishes nothing.
+import { beginning } from './message-text.js';
 
 export type Answer =
 	| { readonly kind: 'subscribers'; readonly subscribers: number }
@@ -9,16 +10,25 @@ export type Answer =
 	| { readonly kind: 'silence' };
 
 const patienceMs = 5_000;
+// The server's own are shorter.
+const wordsUnits = 200;
 
 export async function probe(channel: URL): Promise<Answer> {
 	try {
-		const response = await fetch(channel, { method: 'POST', body: '', signal: AbortSignal.timeout(patienceMs) });
+		const response = await fetch(channel, {
+			method: 'POST',
+			body: '',
+			redirect: 'manual',
+			signal: AbortSignal.timeout(patienceMs),
+		});
 		const subscribers = response.headers.get('X-Subscribers');
 		if (response.ok && subscribers !== null) return { kind: 'subscribers', subscribers: Number(subscribers) };
+		// Elsewhere the page may not ask.
+		if (response.type === 'opaqueredirect') return { kind: 'refused', reason: 'a proxy leads elsewhere, perhaps to a login' };
 		if (response.status === 405) return { kind: 'no POST' };
 		const [line = ''] = (await response.text()).split('\n', 1);
 		// A proxy's error page is no line for a person.
-		const words = line === '' || line.startsWith('<') ? response.statusText : line;
+		const words = line === '' || line.startsWith('<') ? response.statusText : beginning(line, wordsUnits);
 		return { kind: 'refused', reason: `${response.status}${words === '' ? '' : `: ${words}`}` };
 	} catch {
 		return { kind: 'silence' };

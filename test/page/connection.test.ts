@@ -90,6 +90,24 @@ test('a page that finds no room says what it can tell, and comes in when there i
 	await stateOf(page, 'open');
 });
 
+test('what a proxy says instead of the server is cut, or said in other words', needsChromium, async (t) => {
+	const server = await startTestServer(t, '--max-subscribers', '1');
+	const url = `http://127.0.0.1:${server.port}/room`;
+	await openChannel(t, url);
+	for (const [answer, words] of [
+		[{ status: 302, headers: { Location: 'https://login.example/' } }, 'a proxy leads elsewhere, perhaps to a login'],
+		[{ status: 502, body: 'x'.repeat(100_000) }, `502: ${'x'.repeat(200)}`],
+		[{ status: 502, body: '<html>' }, '502: Bad Gateway'],
+	] as const) {
+		const { page, complaints } = await openPage(t, 'about:blank');
+		await page.route(url, (route) => (route.request().method() === 'POST' ? route.fulfill(answer) : route.continue()));
+		await page.goto(url);
+		await stateOf(page, 'refused');
+		assert.equal(await page.locator('#state').textContent(), `refused (${words})`);
+		assert.ok(!complaints.some((complaint) => /Security Policy|login/.test(complaint)), complaints.join('\n'));
+	}
+});
+
 test('a channel that the operator closes is shown as closed with the reason', needsChromium, async (t) => {
 	const server = await startTestServer(t);
 	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`);
