@@ -21,6 +21,8 @@ export class MessageList {
 	/** What has come and is not in the list yet: until the next frame, or while paused. */
 	#waiting: Message[] = [];
 	#isPaused = false;
+	/** How many have come while paused, those that no longer wait among them. */
+	#held = 0;
 	#isAtEnd = true;
 	/** Where it was scrolled to when that was looked at last. */
 	#top = 0;
@@ -45,7 +47,7 @@ export class MessageList {
 	add(message: Message): void {
 		this.#waiting.push(message);
 		if (this.#waiting.length > linesMax) this.#waiting.shift();
-		if (this.#isPaused) this.#pause.textContent = `Resume (${this.#waiting.length} new)`;
+		if (this.#isPaused) this.#pause.textContent = `Resume (${(++this.#held).toLocaleString()} new)`;
 		// At most once a frame, and not at all while nobody looks.
 		else if (this.#frame === undefined) this.#frame = requestAnimationFrame(() => this.#show());
 	}
@@ -87,6 +89,7 @@ export class MessageList {
 
 	#setPaused(isPaused: boolean): void {
 		this.#isPaused = isPaused;
+		this.#held = this.#waiting.length;
 		this.#pause.setAttribute('aria-pressed', String(isPaused));
 		this.#pause.textContent = isPaused ? 'Resume' : 'Pause';
 		if (!isPaused) this.#show();

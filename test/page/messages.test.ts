@@ -219,6 +219,16 @@ test('a paused list waits and counts, a cleared one is empty', needsChromium, as
 	await shows(page, 'after');
 });
 
+test('a list that is paused for long counts all that came, and keeps the last thousand', needsChromium, async (t) => {
+	const server = await startTestServer(t);
+	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`);
+	await page.getByRole('button', { name: 'Pause' }).click();
+	for (let i = 0; i < 1_002; i++) await post(server.port, '/room', `number ${i}.`);
+	await page.getByRole('button', { name: 'Resume (1,002 new)' }).click();
+	const texts = await shownTexts(page);
+	assert.deepEqual([texts.length, texts[0]], [1_000, 'number 2.']);
+});
+
 test('a filter shows the messages that hold its text in any case, those to come too', needsChromium, async (t) => {
 	const server = await startTestServer(t);
 	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`);
