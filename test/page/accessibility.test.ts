@@ -47,6 +47,27 @@ for (const colorScheme of ['light', 'dark'] as const) {
 	}
 }
 
+test('with forced colours own messages still differ from others', needsChromium, async (t) => {
+	const server = await startTestServer(t);
+	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`, { forcedColors: 'active' });
+	await post(server.port, '/room', 'theirs');
+	await send(page, 'mine');
+	await shows(page, 'mine');
+	const colours = await page.evaluate<string[]>(
+		"[...document.querySelectorAll('#messages li')].map((line) => getComputedStyle(line).borderLeftColor)",
+	);
+	assert.equal(new Set(colours).size, 2, colours.join());
+});
+
+test('a path of any length leaves the words of an empty list in view', needsChromium, async (t) => {
+	const server = await startTestServer(t);
+	const options = { viewport: { width: 360, height: 640 } };
+	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/${'ä'.repeat(254)}`, options);
+	const words = await page.getByText('Nothing yet.').boundingBox();
+	const list = await page.locator('.stream').boundingBox();
+	assert.ok(words !== null && list !== null && words.y > list.y, `${words?.y} ${list?.y}`);
+});
+
 test('everything can be done with the keyboard alone', needsChromium, async (t) => {
 	const server = await startTestServer(t);
 	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`, {
