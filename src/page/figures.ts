@@ -21,7 +21,8 @@ export class Figures {
 	}
 
 	sent(text: string): void {
-		this.#sent.push({ text, ms: performance.now() });
+		// Half a pair of surrogates is sent as U+FFFD, and comes back so.
+		this.#sent.push({ text: text.replace(/[\ud800-\udfff]/gu, '\ufffd'), ms: performance.now() });
 		if (this.#sent.length > roundTripsMax) this.#sent.shift();
 	}
 

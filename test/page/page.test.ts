@@ -208,6 +208,16 @@ test(
 	},
 );
 
+test('own messages are known again, though one was no proper text when it was typed', needsChromium, async (t) => {
+	const server = await startTestServer(t);
+	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`);
+	await page.evaluate("document.querySelector('#text').value = '\\ud83d😀'");
+	await field(page).press('Enter');
+	await send(page, 'next');
+	await shows(page, 'next');
+	assert.deepEqual(await page.locator('li.own .body').allTextContents(), ['\ufffd😀', 'next']);
+});
+
 test('figures and the count of one channel do not show up on the next', needsChromium, async (t) => {
 	const server = await startTestServer(t);
 	let letGo = () => {};
