@@ -137,14 +137,27 @@ test('each failure doubles the longest wait, up to 30 seconds, of which chance t
 	const port = await freePort();
 	const command = runCommand(t, ['--addr', `127.0.0.1:${port}`, '--mport', 'off']);
 	await command.port();
-	const { page } = await openChannel(t, `http://127.0.0.1:${port}/room`);
+	const { page } = await openPage(t, 'about:blank');
+	await page.clock.install();
+	await page.goto(`http://127.0.0.1:${port}/room`);
+	await stateOf(page, 'open');
 	await page.evaluate('Math.random = () => 1');
+	// A second is soon over: the clock stands still, so that only the button tries again.
+	await page.clock.pauseAt(Date.now() + 60_000);
 	command.child.kill('SIGKILL');
-	for (const seconds of [1, 2, 4, 8, 16, 30, 30]) {
+	for (const [seconds, chance] of [
+		[1, 1],
+		[2, 1],
+		[4, 1],
+		[8, 1],
+		[16, 1],
+		[30, 1],
+		[30, 0.5],
+	]) {
 		await page.getByText(`next try in ${seconds} s`, { exact: true }).waitFor();
+		await page.evaluate(`Math.random = () => ${chance}`);
 		await page.getByRole('button', { name: 'Try now' }).click();
 	}
-	await page.evaluate('Math.random = () => 0.5');
 	await page.getByText('next try in 15 s', { exact: true }).waitFor();
 });
 
