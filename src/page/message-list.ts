@@ -1,10 +1,10 @@
 // The messages as they come: the last thousand, the newest in view unless the reader has scrolled up.
 import { byId } from './element.js';
+import { Latest } from './latest.js';
 import { isVisible, type Line, lineOf, matches } from './message-line.js';
 import { beginning, type Message } from './message-text.js';
 import { MessageTools } from './message-tools.js';
 
-const linesMax = 1_000;
 const endPixels = 40;
 // So that a screen reader gets to the end of what it says.
 const announceMs = 5_000;
@@ -17,9 +17,9 @@ export class MessageList {
 	readonly #filter = byId<HTMLInputElement>('filter');
 	readonly #shown = byId('shown');
 	readonly #tools = new MessageTools(this.#list);
-	#lines: Line[] = [];
+	readonly #lines = new Latest<Line>(({ message }) => message);
 	/** What has come and is not in the list yet: until the next frame, or while paused. */
-	#waiting: Message[] = [];
+	readonly #waiting = new Latest<Message>((message) => message);
 	#isPaused = false;
 	/** How many have come while paused, those that no longer wait among them. */
 	#held = 0;
@@ -46,15 +46,14 @@ export class MessageList {
 
 	add(message: Message): void {
 		this.#waiting.push(message);
-		if (this.#waiting.length > linesMax) this.#waiting.shift();
 		if (this.#isPaused) this.#pause.textContent = `Resume (${(++this.#held).toLocaleString()} new)`;
 		// At most once a frame, and not at all while nobody looks.
 		else if (this.#frame === undefined) this.#frame = requestAnimationFrame(() => this.#show());
 	}
 
 	clear(): void {
-		this.#waiting = [];
-		this.#lines = [];
+		this.#waiting.take();
+		this.#lines.take();
 		this.#announced = 0;
 		this.#list.replaceChildren();
 		this.#nothing.hidden = false;
@@ -65,16 +64,14 @@ export class MessageList {
 
 	#show(): void {
 		this.#frame = undefined;
-		if (this.#isPaused || this.#waiting.length === 0) return;
-		const fresh = this.#waiting.map(lineOf);
-		this.#waiting = [];
+		if (this.#isPaused || this.#waiting.items.length === 0) return;
+		const fresh = this.#waiting.take().map(lineOf);
 		this.#nothing.hidden = true;
 		const wanted = this.#filter.value.toLowerCase();
 		for (const line of fresh) line.element.hidden = !matches(line, wanted);
-		this.#lines.push(...fresh);
 		for (const line of fresh) this.#tools.know(line.element, line);
 		this.#list.append(...fresh.map((line) => line.element));
-		for (const { element: gone } of this.#lines.splice(0, Math.max(0, this.#lines.length - linesMax))) this.#remove(gone);
+		for (const { element: gone } of fresh.flatMap((line) => this.#lines.push(line))) this.#remove(gone);
 		if (this.#isAtEnd) this.#toEnd();
 		else this.#countUnseen(this.#unseen + fresh.filter(isVisible).length);
 		this.#countShown();
@@ -89,7 +86,7 @@ export class MessageList {
 
 	#setPaused(isPaused: boolean): void {
 		this.#isPaused = isPaused;
-		this.#held = this.#waiting.length;
+		this.#held = this.#waiting.items.length;
 		this.#pause.setAttribute('aria-pressed', String(isPaused));
 		this.#pause.textContent = isPaused ? 'Resume' : 'Pause';
 		if (!isPaused) this.#show();
@@ -118,7 +115,7 @@ export class MessageList {
 
 	#filterAll(): void {
 		const wanted = this.#filter.value.toLowerCase();
-		for (const line of this.#lines) line.element.hidden = !matches(line, wanted);
+		for (const line of this.#lines.items) line.element.hidden = !matches(line, wanted);
 		this.#countShown();
 		if (this.#isAtEnd) this.#toEnd();
 		// There may be nothing left to scroll, of which no event tells.
@@ -127,13 +124,13 @@ export class MessageList {
 
 	#countShown(): void {
 		const isFiltered = this.#filter.value !== '';
-		const shown = isFiltered ? this.#lines.filter(isVisible).length : 0;
-		this.#shown.textContent = isFiltered ? `${shown} of ${this.#lines.length}` : '';
+		const shown = isFiltered ? this.#lines.items.filter(isVisible).length : 0;
+		this.#shown.textContent = isFiltered ? `${shown} of ${this.#lines.items.length}` : '';
 	}
 
 	/** Up, down, Home and End go from message to message; Tab goes on to what can be done with it. */
 	#keyPressed(event: KeyboardEvent): void {
-		const visible = this.#lines.filter(isVisible);
+		const visible = this.#lines.items.filter(isVisible);
 		const current = visible.findIndex(({ element: item }) => item.contains(document.activeElement));
 		const target = {
 			ArrowUp: current === -1 ? visible.length - 1 : Math.max(0, current - 1),
@@ -153,7 +150,7 @@ export class MessageList {
 		if (this.#announcing !== undefined || this.#announced === 0) return;
 		this.#announcing = window.setTimeout(() => {
 			this.#announcing = undefined;
-			const last = this.#lines.findLast(isVisible);
+			const last = this.#lines.items.findLast(isVisible);
 			const more = this.#announced - 1;
 			this.#announced = 0;
 			if (last === undefined || more < 0) return;

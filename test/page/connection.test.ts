@@ -116,6 +116,18 @@ test('a channel that the operator closes is shown as closed with the reason', ne
 	assert.deepEqual(await shownTexts(page), ['bye']);
 });
 
+test('a connection that breaks off is told from one that is closed', needsChromium, async (t) => {
+	const command = runCommand(t, anyPort);
+	const port = await command.port();
+	const { page } = await openChannel(t, `http://127.0.0.1:${port}/room`);
+	// So that the words stand for half a minute.
+	await page.evaluate('Math.random = () => 30');
+	command.child.kill('SIGKILL');
+	await page
+		.getByText('closed (1006, the connection was lost; a subscriber that does not keep up is cut in the same way)')
+		.waitFor();
+});
+
 test('the page connects at once when asked to', needsChromium, async (t) => {
 	const port = await freePort();
 	const first = runCommand(t, ['--addr', `127.0.0.1:${port}`, '--mport', 'off']);

@@ -83,8 +83,13 @@ test('JSON is indented on demand, and a message is copied as it came', needsChro
 	assert.equal(await page.evaluate('navigator.clipboard.readText()'), json);
 	await page.getByRole('button', { name: 'Indent' }).click();
 	assert.equal((await shownTexts(page))[1], json);
-	await page.getByRole('button', { name: /Copy the snippet: Publish with curl/ }).click();
-	assert.match(await page.evaluate<string>('navigator.clipboard.readText()'), /^curl -d hello /);
+	const snippets = await page.locator('figure').all();
+	assert.equal(snippets.length, 4);
+	for (const snippet of snippets) {
+		await snippet.getByRole('button', { name: 'Copy the snippet' }).click();
+		await snippet.getByText('Copied').waitFor();
+		assert.equal(await page.evaluate('navigator.clipboard.readText()'), await snippet.locator('pre').textContent());
+	}
 });
 
 test('binary messages are shown as hexadecimal', needsChromium, async (t) => {
@@ -107,6 +112,28 @@ test('the list keeps the last thousand messages', needsChromium, async (t) => {
 	await shows(page, 'number 1099.');
 	const texts = await shownTexts(page);
 	assert.deepEqual([texts.length, texts[0], texts[999]], [1_000, 'number 100.', 'number 1099.']);
+});
+
+test('of long messages the list keeps 16 MiB, paused or not', needsChromium, async (t) => {
+	const server = await startTestServer(t, '--max-message', '1MiB');
+	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`);
+	const long = (i: number) => `number ${i}.`.padEnd(1_048_576, 'x');
+	const firsts = async () => (await shownTexts(page)).map((text) => text.slice(0, text.indexOf('.')));
+	// One at a time: a browser that does not keep up would be cut.
+	for (let i = 0; i < 20; i++) {
+		await post(server.port, '/room', long(i));
+		await shows(page, `number ${i}.`);
+	}
+	const expected = Array.from({ length: 16 }, (_, i) => `number ${i + 4}`);
+	assert.deepEqual(await firsts(), expected);
+	await page.getByRole('button', { name: 'Clear' }).click();
+	await page.getByRole('button', { name: 'Pause' }).click();
+	for (let i = 0; i < 20; i++) {
+		await post(server.port, '/room', long(i));
+		await page.getByText(`Resume (${i + 1} new)`).waitFor();
+	}
+	await page.getByText('Resume (20 new)').click();
+	assert.deepEqual(await firsts(), expected);
 });
 
 test(
