@@ -53,7 +53,11 @@ test('what the page offers in JavaScript subscribes to its channel and sends', n
 	const code = await page.locator('pre').nth(1).textContent();
 	await run(
 		process.execPath,
-		['--input-type=module', '--eval', `import { WebSocket } from 'ws';\n${code}\nsetTimeout(() => socket.close(), 2_000);`],
+		[
+			'--input-type=module',
+			'--eval',
+			`import { WebSocket } from 'ws';\n${code}\nsocket.addEventListener('message', () => socket.close());`,
+		],
 		{
 			timeout: 10_000,
 		},
