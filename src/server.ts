@@ -12,6 +12,7 @@ import { publishDoor } from './doors/publish.js';
 import { publisher } from './doors/publisher.js';
 import { refusalCauses } from './doors/reply.js';
 import type { RequestHead } from './doors/request-head.js';
+import { Stragglers } from './doors/stragglers.js';
 import { disconnectCauses, dropLaggard, type Subscriber } from './doors/subscriber.js';
 import { upgradeDoor } from './doors/upgrade.js';
 import { webSocketDoor } from './doors/websocket.js';
@@ -74,13 +75,16 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const hub = new Hub(fanOut, options.maxBacklog, tls ? 0 : undefined);
 	const metrics = new Metrics(refusalCauses, disconnectCauses);
 	const sockets = new Places<Socket<Subscriber>>();
-	const farewells = new Farewells(hub, sockets, closesPerTick);
+	const stragglers = new Stragglers(hub, options.maxBacklog);
+	const farewells = new Farewells(hub, sockets, stragglers, closesPerTick);
 	const inFlight = new InFlight();
 	const clientAddress = clientAddressBehind(options.trustProxy);
 	const laggards = new Laggards<Socket<Subscriber>>(sockets, {
 		addressOf: (ws) => ws.getUserData().ip ?? clientAddress(ws.getRemoteAddress(), undefined),
+		backlogOf: (ws) => stragglers.backlogOf(ws),
 		stallMsMax: options.writeTimeout * 1_000,
 		onStalled: (ws) => dropLaggard(ws, 'slow'),
+		onLagging: (ws, backlogBytes, isStanding) => stragglers.onLagging(ws, backlogBytes, isStanding),
 	});
 	const memory = new MemoryBudget({
 		bytesMax: options.memoryBudget,
@@ -107,6 +111,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		publish,
 		sockets,
 		laggards,
+		stragglers,
 		onSlow: laggardLog(log),
 		inFlight,
 		metrics,
@@ -164,7 +169,8 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			hub,
 			publish,
 			log,
-			closeChannel: channelCloser(hub, 1000, 'the channel was closed'),
+			// Who joins is a websocket.
+			closeChannel: channelCloser(hub, (member) => stragglers.end(member as Socket<Subscriber>, 1000, 'the channel was closed')),
 			messageBytesMax: options.maxMessage,
 			readName: (path) => parseChannelName(path, options.maxPath),
 			onPublishRefused: (cause) => metrics.requestRefused(cause, 'publish'),

@@ -3,8 +3,11 @@ import type { Socket } from '../engine.js';
 import type { Farewell } from '../operations/spread.js';
 import type { Hub } from '../pubsub/hub.js';
 import type { Places } from '../pubsub/places.js';
+import type { Stragglers } from './stragglers.js';
 import type { Subscriber } from './subscriber.js';
 
+// Fewer go in a tick, if there is much to be sent to them before.
+const sendMsMax = 10;
 // Empty ones cost next to nothing.
 const placesPerTick = 5_000;
 // Until a channel that sends more than it may at once has sent its next share; see the hub.
@@ -21,6 +24,7 @@ export type FarewellCause = keyof typeof reasons;
 export class Farewells {
 	readonly #hub: Hub;
 	readonly #sockets: Places<Socket<Subscriber>>;
+	readonly #stragglers: Stragglers;
 	readonly #closesPerTick: number;
 	#wave = 0;
 	#roomInTick: number;
@@ -29,9 +33,10 @@ export class Farewells {
 	#isTickScheduled = false;
 	#hasBacklog = false;
 
-	constructor(hub: Hub, sockets: Places<Socket<Subscriber>>, closesPerTick: number) {
+	constructor(hub: Hub, sockets: Places<Socket<Subscriber>>, stragglers: Stragglers, closesPerTick: number) {
 		this.#hub = hub;
 		this.#sockets = sockets;
+		this.#stragglers = stragglers;
 		this.#closesPerTick = closesPerTick;
 		this.#roomInTick = closesPerTick;
 	}
@@ -75,9 +80,10 @@ export class Farewells {
 				const asked = Math.min(count, this.#roomInTick);
 				if (place === undefined || isCalledOff() || asked === 0) return 0;
 				let sent = 0;
+				const endMs = performance.now() + sendMsMax;
 				place = this.#sockets.visit(place, placesPerTick, (ws) => {
 					if (isMeant(ws.getUserData()) && this.#send(ws, cause)) sent++;
-					return sent < asked ? 'more' : 'enough';
+					return sent < asked && performance.now() < endMs ? 'more' : 'enough';
 				});
 				return sent;
 			},
@@ -95,8 +101,8 @@ export class Farewells {
 		this.#takeRoom();
 		this.#hub.inOrder(channel, () => {
 			if (subscriber.place === undefined) return;
-			this.#hasBacklog ||= ws.getBufferedAmount() > 0;
-			ws.end(1012, reasons[cause]);
+			this.#hasBacklog ||= this.#stragglers.backlogOf(ws) > 0;
+			this.#stragglers.end(ws, 1012, reasons[cause]);
 		});
 		if (subscriber.place !== undefined) this.#waiting.push(subscriber);
 		return true;

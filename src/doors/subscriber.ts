@@ -2,6 +2,7 @@
 import type { Socket } from '../engine.js';
 import type { Channel } from '../pubsub/channel.js';
 import type { ChannelName } from '../pubsub/channel-name.js';
+import type { Waiter } from '../pubsub/shared-backlog.js';
 import type { Allowance } from './allowance.js';
 
 /** What hangs on each websocket. The engine copies it onto the socket, so its fields are plain. */
@@ -13,6 +14,8 @@ export type Subscriber = {
 	channel: Channel | undefined;
 	/** Whether the fan-out reaches it. */
 	isAdmitted: boolean;
+	/** Its turn in its channel's backlog, if it has fallen behind. */
+	waiter: Waiter | undefined;
 	/** What it may still send, with `--max-rate`. */
 	readonly allowance: Allowance | undefined;
 	/** How many farewells had begun when it opened. */

@@ -58,6 +58,7 @@ export function upgradeDoor(parts: UpgradeParts): Door<[UpgradeContext]> {
 			place: undefined,
 			channel: undefined,
 			isAdmitted: false,
+			waiter: undefined,
 			allowance,
 			wave: farewells.wave,
 			expiresMs: expiry(),

@@ -8,6 +8,7 @@ import type { Hub } from '../pubsub/hub.js';
 import { trustedMessage } from '../pubsub/message.js';
 import type { Places } from '../pubsub/places.js';
 import { type MessageRefusal, messageRules, tooFast } from './message-rules.js';
+import type { Stragglers } from './stragglers.js';
 import { type DisconnectCause, dropLaggard, type Subscriber, seenBy } from './subscriber.js';
 
 export type WebSocketParts = {
@@ -16,6 +17,7 @@ export type WebSocketParts = {
 	readonly sockets: Places<Socket<Subscriber>>;
 	/** Those of them that do not keep up. */
 	readonly laggards: Laggards<Socket<Subscriber>>;
+	readonly stragglers: Stragglers;
 	/** Hears of each that was disconnected for that, for the log. */
 	readonly onSlow: (channel: Channel, lag: Lag, cause: DisconnectCause) => void;
 	readonly allowsBinary: boolean;
@@ -37,7 +39,7 @@ export function webSocketDoor(
 	upgrade: NonNullable<SocketBehavior<Subscriber>['upgrade']>,
 	parts: WebSocketParts,
 ): SocketBehavior<Subscriber> {
-	const { hub, sockets, laggards, onSlow, echoesKeepalive, messageBytesMax, backlogBytesMax, metrics, log } = parts;
+	const { hub, sockets, laggards, stragglers, onSlow, echoesKeepalive, messageBytesMax, backlogBytesMax, metrics, log } = parts;
 	const isDebug = log.isLevelEnabled('debug');
 	const messageRefusal = messageRules(parts);
 	const rateRefusal = tooFast(parts.messagesPerSecondMax);
@@ -90,14 +92,14 @@ export function webSocketDoor(
 		subscriber.disconnectCause = cause;
 		// What was published before this is sent before the close frame.
 		hub.inOrder(channel, () => {
-			if (subscriber.place !== undefined) ws.end(code, reason);
+			if (subscriber.place !== undefined) stragglers.end(ws, code, reason);
 		});
 	}
 
 	// At the limit the engine drops a message and stops reading, but it closes only when the peer pauses: one that goes on
 	// sending would miss messages and stay.
 	function closeIfLagging(ws: Socket<Subscriber>): boolean {
-		const backlogBytes = ws.getBufferedAmount();
+		const backlogBytes = stragglers.backlogOf(ws);
 		if (backlogBytes <= backlogBytesMax) return false;
 		laggards.note(ws, backlogBytes);
 		dropLaggard(ws, 'slow');
@@ -111,6 +113,7 @@ export function webSocketDoor(
 		subscriber.place = undefined;
 		const lag = laggards.forget(ws);
 		if (channel === undefined) return;
+		stragglers.forget(ws, subscriber);
 		hub.leave(channel, ws, subscriber.isAdmitted);
 		const cause = disconnectCause ?? causeOf(code, reason, channel, lag);
 		metrics.disconnected(cause);
@@ -136,6 +139,7 @@ export function webSocketDoor(
 		upgrade,
 		open: guarded(opened, log),
 		message: guarded(received, log),
+		drain: guarded((ws) => stragglers.onDrain(ws), log),
 		ping: guarded((ws) => void channelOfSender(ws), log),
 		close: guarded(closed, log),
 	};

@@ -14,10 +14,14 @@ export type Lag = {
 
 export type LaggardParts<Peer> = {
 	readonly addressOf: (peer: Peer) => string;
+	/** How many bytes wait for it. */
+	readonly backlogOf: (peer: Peer) => number;
 	/** How long a backlog may take to shrink; 0 for ever. */
 	readonly stallMsMax: number;
 	/** Closes one that has taken longer. */
 	readonly onStalled: (peer: Peer) => void;
+	/** Hears at every look of every other one that lags, and whether it has since the look before, with no less to come now. */
+	readonly onLagging: (peer: Peer, backlogBytes: number, isStanding: boolean) => void;
 };
 
 // To be looked at every 100 ms: 10,000 of all in a second and 10,000 of those that lag, about two milliseconds' work.
@@ -28,11 +32,11 @@ const placesMax = 10 * looksMax;
 // Who has less, mostly a reader on its way, would go for nothing.
 const backlogBytesWorthFreeing = 65_536;
 // Closing takes some 10 µs each.
-const largestMax = 200;
+const closesMax = 200;
 // What we ourselves were held up is not held against the subscribers.
 const heldUpMsMax = 10 * lookMs;
 
-export class Laggards<Peer extends { getBufferedAmount(): number }> {
+export class Laggards<Peer extends object> {
 	readonly #peers: Places<Peer>;
 	readonly #parts: LaggardParts<Peer>;
 	readonly #lags = new Map<Peer, Lag>();
@@ -41,6 +45,7 @@ export class Laggards<Peer extends { getBufferedAmount(): number }> {
 	#lagRound: Iterator<Peer>;
 	#lookedMs: number | undefined;
 	#clockMs = 0;
+	#closes = 0;
 
 	/** `peers` are all that are open, and change as they come and go. */
 	constructor(peers: Places<Peer>, parts: LaggardParts<Peer>) {
@@ -58,13 +63,9 @@ export class Laggards<Peer extends { getBufferedAmount(): number }> {
 	look(nowMs: number): void {
 		this.#clockMs += Math.min(nowMs - (this.#lookedMs ?? nowMs), heldUpMsMax);
 		this.#lookedMs = nowMs;
+		this.#closes = 0;
 		this.#lookAtLagging();
-		let looks = 0;
-		const next = this.#peers.visit(this.#place, placesMax, (peer) => {
-			this.#lookAt(peer);
-			return ++looks === looksMax ? 'enough' : 'more';
-		});
-		this.#place = next ?? 0;
+		this.#lookAtAll();
 	}
 
 	/** Those with the largest backlogs, until these make so many bytes: whom to close when memory is short. */
@@ -73,7 +74,7 @@ export class Laggards<Peer extends { getBufferedAmount(): number }> {
 		worth.sort(([, one], [, other]) => other.backlogBytes - one.backlogBytes);
 		const largest: Peer[] = [];
 		let left = bytes;
-		for (const [peer, { backlogBytes }] of worth.slice(0, largestMax)) {
+		for (const [peer, { backlogBytes }] of worth.slice(0, closesMax)) {
 			if (left <= 0) break;
 			left -= backlogBytes;
 			largest.push(peer);
@@ -102,25 +103,39 @@ export class Laggards<Peer extends { getBufferedAmount(): number }> {
 	}
 
 	#lookAtLagging(): void {
-		for (let looks = 0; looks < looksMax; looks++) {
+		for (let looks = 0; looks < looksMax && this.#closes < closesMax; looks++) {
 			const { done, value: peer } = this.#lagRound.next();
 			if (done) {
 				this.#lagRound = this.#lags.keys();
+				if (looks === 0 && this.#lags.size > 0) continue;
 				return;
 			}
 			this.#lookAt(peer);
 		}
 	}
 
+	#lookAtAll(): void {
+		let looks = 0;
+		const next = this.#peers.visit(this.#place, placesMax, (peer) => {
+			// Those who lag have their own turn.
+			if (!this.#lags.has(peer)) this.#lookAt(peer);
+			return ++looks === looksMax ? 'enough' : 'more';
+		});
+		this.#place = next ?? 0;
+	}
+
 	#lookAt(peer: Peer): void {
-		const backlogBytes = peer.getBufferedAmount();
+		const { stallMsMax, backlogOf, onStalled, onLagging } = this.#parts;
+		const backlogBytes = backlogOf(peer);
 		if (backlogBytes === 0) {
 			this.#lags.delete(peer);
 			return;
 		}
+		const isStanding = backlogBytes >= (this.#lags.get(peer)?.backlogBytes ?? Number.POSITIVE_INFINITY);
 		const { shrunkMs } = this.note(peer, backlogBytes);
-		const { stallMsMax, onStalled } = this.#parts;
 		if (stallMsMax > 0 && this.#clockMs - shrunkMs >= stallMsMax) onStalled(peer);
+		else onLagging(peer, backlogBytes, isStanding);
+		if (!this.#lags.has(peer)) this.#closes++;
 	}
 }
 

@@ -2,6 +2,7 @@
 import type { ChannelName } from './channel-name.js';
 import type { Member } from './members.js';
 import type { Message } from './message.js';
+import type { SharedBacklog } from './shared-backlog.js';
 
 /** A channel with at least one subscriber. Only the hub changes it. */
 export type Channel = {
@@ -15,8 +16,10 @@ export type Channel = {
 	/** Whether it has lost its name, and sends what was published and nothing more. */
 	isClosing: boolean;
 	subscribers: number;
-	/** Those of them that the fan-out reaches: not yet those who joined behind deferred messages. */
+	/** Those of them that the fan-out reaches: not those who joined behind deferred messages, nor those who have fallen behind. */
 	admitted: number;
+	/** What those who have fallen behind are to be sent; undefined if there are none. */
+	backlog: SharedBacklog | undefined;
 	/** What it has to send; undefined until something is published here, as it is for most of very many channels. */
 	outbox: Outbox | undefined;
 };
@@ -36,7 +39,17 @@ export type Outbox = {
 };
 
 export function newChannel(name: ChannelName, topic: string): Channel {
-	return { name, topic, place: 0, newest: undefined, isClosing: false, subscribers: 0, admitted: 0, outbox: undefined };
+	return {
+		name,
+		topic,
+		place: 0,
+		newest: undefined,
+		isClosing: false,
+		subscribers: 0,
+		admitted: 0,
+		backlog: undefined,
+		outbox: undefined,
+	};
 }
 
 export function newOutbox(): Outbox {

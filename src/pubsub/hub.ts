@@ -7,6 +7,7 @@ import type { Message } from './message.js';
 import { NameMap } from './name-map.js';
 import { Places } from './places.js';
 import { type FanOut, Sender } from './sender.js';
+import { SharedBacklog, type Waiter } from './shared-backlog.js';
 
 export class Hub {
 	readonly #sender: Sender;
@@ -14,11 +15,14 @@ export class Hub {
 	readonly #listed = new Places<Channel>();
 	/** Channels that lost their names, and what to do when their last subscriber has left. */
 	readonly #closing = new Map<Channel, () => void>();
+	readonly #backlogBytesMax: number;
+	readonly #backlogs = new Set<SharedBacklog>();
 	#topics = 0;
 	#subscribers = 0;
 
 	/** See Sender: how far a subscriber may lag behind, and how many messages a channel publishes at once before it defers. */
 	constructor(fanOut: FanOut, backlogBytesMax: number, directMax?: number) {
+		this.#backlogBytesMax = backlogBytesMax;
 		this.#sender = new Sender(fanOut, backlogBytesMax, directMax);
 	}
 
@@ -42,6 +46,13 @@ export class Hub {
 	/** What has not gone out yet, over all channels. Each message counts 64 bytes beside its own. */
 	get deferredBytes(): number {
 		return this.#sender.deferredBytes;
+	}
+
+	/** What is kept for subscribers who have fallen behind, over all channels. Each message counts 64 bytes beside its own. */
+	get backlogBytes(): number {
+		let bytes = 0;
+		for (const backlog of this.#backlogs) bytes += backlog.bytes;
+		return bytes;
 	}
 
 	/** The channel of that name, if anybody is subscribed to it. */
@@ -121,6 +132,38 @@ export class Hub {
 	/** Does something to a channel's subscribers after all that is published so far, and before all that comes. */
 	inOrder(channel: Channel, action: () => void): void {
 		this.#sender.inOrder(channel, action);
+	}
+
+	/**
+	 * Counts one among those who have fallen behind, whom the fan-out is not to reach from now on. What is sent from now on is
+	 * kept for it, and `nextFor` gives it message by message. `onTooFar` hears when that and what it has `unread` are more than
+	 * `backlogBytesMax`: nothing is kept for it any more.
+	 */
+	fallBehind(channel: Channel, unread: () => number, onTooFar: () => void): Waiter {
+		channel.admitted--;
+		if (channel.backlog === undefined) {
+			channel.backlog = new SharedBacklog(this.#backlogBytesMax);
+			this.#backlogs.add(channel.backlog);
+		}
+		return channel.backlog.enter(unread, onTooFar);
+	}
+
+	/** The next message for one who has fallen behind, which counts as delivered. Undefined if there is none. */
+	nextFor(waiter: Waiter, channel: Channel): Message | undefined {
+		const message = channel.backlog?.next(waiter);
+		if (message !== undefined) this.#sender.countDelivery(message);
+		return message;
+	}
+
+	/** Counts it among those whom the fan-out reaches, as it does from now on. */
+	catchUp(waiter: Waiter, channel: Channel): void {
+		const { backlog } = channel;
+		if (backlog === undefined) return;
+		channel.admitted++;
+		backlog.leave(waiter);
+		if (!backlog.isUnused) return;
+		this.#backlogs.delete(backlog);
+		channel.backlog = undefined;
 	}
 
 	/** Sends all that is deferred, whatever it does to slow readers. */

@@ -11,6 +11,11 @@ export function trustedMessage(bytes: ArrayBuffer | Uint8Array, isBinary: boolea
 	return { bytes, isBinary } as Message;
 }
 
+/** The bytes of a message, to be kept: the engine takes its own back when the handler returns. */
+export function copyOf(bytes: ArrayBuffer | Uint8Array): Uint8Array {
+	return Buffer.from(bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes);
+}
+
 /** A text message from unchecked bytes. Undefined if they are not UTF-8: published as text they would kill their receivers. */
 export function textMessage(bytes: ArrayBuffer | Uint8Array): Message | undefined {
 	return isUtf8(bytes) ? trustedMessage(bytes, false) : undefined;

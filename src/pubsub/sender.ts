@@ -1,7 +1,7 @@
 // The messages of each channel in one order, and when they go out: at once, at the end of the tick, or in shares of several ticks.
 // Knows no names and no network: the fan-out is handed to it.
 import { type Channel, newOutbox, type Outbox } from './channel.js';
-import { type Message, trustedMessage } from './message.js';
+import { copyOf, type Message, trustedMessage } from './message.js';
 
 /** Hands a message to every present subscriber of the channel: one call, whatever their number. */
 export type FanOut = (topic: string, message: Message) => void;
@@ -80,6 +80,12 @@ export class Sender {
 		else this.#deliver(channel, outbox, message);
 	}
 
+	/** Counts a delivery to one whom the fan-out does not reach. */
+	countDelivery({ bytes }: Message): void {
+		this.#deliveries++;
+		this.#deliveredBytes += bytes.byteLength;
+	}
+
 	/** Does something to a channel's subscribers after all that is published so far, and before all that comes. */
 	inOrder({ outbox }: Channel, action: () => void): void {
 		if (outbox === undefined || outbox.deferred.length === 0) action();
@@ -149,7 +155,6 @@ export class Sender {
 
 	#defer(channel: Channel, outbox: Outbox, message: Message): void {
 		if (!this.#resting.has(channel)) this.#deferring.add(channel);
-		// Copied, because the engine takes the bytes back when the handler returns.
 		outbox.deferred.push(trustedMessage(copyOf(message.bytes), message.isBinary));
 		this.#countDeferred(outbox, message.bytes.byteLength + messageOverheadBytes);
 	}
@@ -191,10 +196,7 @@ export class Sender {
 		outbox.sentInTick++;
 		this.#deliveries += channel.admitted;
 		this.#deliveredBytes += channel.admitted * message.bytes.byteLength;
+		channel.backlog?.add(message);
 		this.#fanOut(channel.topic, message);
 	}
-}
-
-function copyOf(bytes: ArrayBuffer | Uint8Array): Uint8Array {
-	return Buffer.from(bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes);
 }

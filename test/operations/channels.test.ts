@@ -252,7 +252,7 @@ test('however many channels are closed at once, a tick closes no more than 200 w
 			const channel = hub.join(name, member, () => true);
 		}
 	}
-	const closeChannel = channelCloser(hub, 1000, 'bye');
+	const closeChannel = channelCloser(hub, (member) => member.end(1000, 'bye'));
 	const watch = () => {
 		endsMax = Math.max(endsMax, endsThisTick);
 		endsThisTick = 0;

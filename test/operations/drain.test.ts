@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Farewells } from '#src/doors/farewells.js';
+import { Stragglers } from '#src/doors/stragglers.js';
 import type { Subscriber as WebSocketData } from '#src/doors/subscriber.js';
 import type { Socket } from '#src/engine.js';
 import { closesPerTick } from '#src/operations/drain.js';
@@ -145,7 +146,7 @@ protocol('With `--max-age`, each websocket is closed with 1012 and a reason at t
 
 /** What the engine makes of a websocket: its own methods and our fields, in one object. */
 type FakeSocket = Member &
-	Pick<WebSocketData, 'place' | 'channel' | 'disconnectCause' | 'wave' | 'expiresMs'> & {
+	Pick<WebSocketData, 'waiter' | 'place' | 'channel' | 'disconnectCause' | 'wave' | 'expiresMs'> & {
 		getUserData(): FakeSocket;
 		getBufferedAmount(): number;
 		leave(): void;
@@ -162,6 +163,7 @@ function crowd(count: number, onEnd: () => void) {
 			disconnectCause: undefined,
 			wave: 0,
 			expiresMs: undefined,
+			waiter: undefined,
 			getUserData: () => socket,
 			getBufferedAmount: () => 0,
 			end(code) {
@@ -183,7 +185,7 @@ function crowd(count: number, onEnd: () => void) {
 		const channel = hub.find('/room/0' as ChannelName) ?? assert.fail();
 		for (let i = 0; i < messages; i++) hub.publish(channel, trustedMessage(Buffer.from('x'), false));
 	};
-	return { hub, sockets, publish, farewells: new Farewells(hub, places, closesPerTick) };
+	return { hub, sockets, publish, farewells: new Farewells(hub, places, new Stragglers(hub, 6_400), closesPerTick) };
 }
 
 test('a tick closes no more than 200 websockets, whether their channel is quiet or has a burst to send first', async () => {

@@ -19,16 +19,21 @@ function watch(count: number, stallMsMax: number) {
 	const all = Array.from({ length: count }, () => new Peer());
 	for (const peer of all) peer.place = peers.add(peer);
 	const stalled: Peer[] = [];
+	const standing: (readonly [Peer, number])[] = [];
 	const laggards = new Laggards(peers, {
 		addressOf: () => '192.0.2.1',
+		backlogOf: (peer) => peer.getBufferedAmount(),
 		stallMsMax,
 		onStalled(peer) {
 			stalled.push(peer);
 			peers.remove(peer.place);
 			laggards.forget(peer);
 		},
+		onLagging: (peer, backlogBytes, isStanding) => {
+			if (isStanding) standing.push([peer, backlogBytes]);
+		},
 	});
-	return { peers, all, stalled, laggards };
+	return { peers, all, stalled, standing, laggards };
 }
 
 test('each look costs the same, however many subscribers there are and lag, and comes to everybody in turn', () => {
@@ -107,4 +112,30 @@ test('the largest backlogs are those that make up for what is too much, but not 
 	for (const peer of all) peer.backlogBytes = 65_535;
 	laggards.look(100);
 	assert.deepEqual(largest(Number.MAX_SAFE_INTEGER), []);
+});
+
+test('a backlog stands that is no smaller than at the look before', () => {
+	const { all, standing, laggards } = watch(3, 0);
+	const [reading, stopped, late] = all as [Peer, Peer, Peer];
+	reading.backlogBytes = 3_000;
+	stopped.backlogBytes = 1_000;
+	for (let ms = 0; ms <= 200; ms += 100) {
+		laggards.look(ms);
+		reading.backlogBytes -= 1_000;
+		stopped.backlogBytes += ms;
+		late.backlogBytes = 500;
+	}
+	const seen = (peer: Peer) => standing.filter(([one]) => one === peer).map(([, backlogBytes]) => backlogBytes);
+	assert.deepEqual([seen(reading), seen(stopped), seen(late)], [[], [1_000, 1_100], [500]]);
+});
+
+test('a look closes no more than 200, and the next ones the others', () => {
+	const { all, stalled, laggards } = watch(1_000, 1_000);
+	for (const peer of all) peer.backlogBytes = 1;
+	for (let ms = 0; ms < 1_000; ms += 100) laggards.look(ms);
+	for (let closed = 200; closed <= 1_000; closed += 200) {
+		laggards.look(1_000 + closed);
+		assert.equal(stalled.length, closed);
+	}
+	assert.equal(laggards.count, 0);
 });

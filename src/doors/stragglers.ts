@@ -1,0 +1,142 @@
+// Subscribers who have fallen behind: out of the fan-out's reach, they are sent what they miss as they read, until they have caught up.
+import type { Socket } from '../engine.js';
+import type { Channel } from '../pubsub/channel.js';
+import type { Hub } from '../pubsub/hub.js';
+import type { Waiter } from '../pubsub/shared-backlog.js';
+import { dropLaggard, type Subscriber } from './subscriber.js';
+
+// For each who lags the engine keeps a copy of each message, in a buffer that doubles for all of them at once if they stopped
+// together. Less than this is mostly a reader's on its way.
+const backlogBytesWorthSharing = 65_536;
+// In one tick: to one of them, so that the others have their turn, and to all together, some milliseconds' work.
+const shareBytes = 262_144;
+const tickBytes = 4_194_304;
+// Closing takes some 10 µs each.
+const closesPerTick = 200;
+
+// The engine damages large messages to a socket without a subscription. No channel has a name like that.
+const behindTopic = 'behind';
+
+export class Stragglers {
+	readonly #hub: Hub;
+	readonly #backlogBytesMax: number;
+	/** Those who have read all that the engine had for them, and those who are too far behind. */
+	#ready = new Set<Socket<Subscriber>>();
+	#tooFar: Socket<Subscriber>[] = [];
+	#isTickScheduled = false;
+
+	constructor(hub: Hub, backlogBytesMax: number) {
+		this.#hub = hub;
+		this.#backlogBytesMax = backlogBytesMax;
+	}
+
+	/** How many bytes wait for one, whether it has fallen behind or not. */
+	backlogOf(ws: Socket<Subscriber>, { waiter, channel } = ws.getUserData()): number {
+		const engineBytes = ws.getBufferedAmount();
+		return waiter === undefined ? engineBytes : engineBytes + (channel?.backlog?.bytesFor(waiter) ?? 0);
+	}
+
+	/** Judges one that lags. */
+	onLagging(ws: Socket<Subscriber>, backlogBytes: number, isStanding: boolean): void {
+		if (backlogBytes > this.#backlogBytesMax) dropLaggard(ws, 'slow');
+		else if (isStanding && backlogBytes >= Math.min(backlogBytesWorthSharing, this.#backlogBytesMax / 4)) this.#takeOut(ws);
+	}
+
+	/** Hears of every websocket that has read something that the engine kept for it. */
+	onDrain(ws: Socket<Subscriber>): void {
+		if (ws.getUserData().waiter !== undefined && ws.getBufferedAmount() === 0) this.#makeReady(ws);
+	}
+
+	/** Closes a websocket, after all that was published to it. */
+	end(ws: Socket<Subscriber>, code: number, reason: string): void {
+		const subscriber = ws.getUserData();
+		// The engine would drop what is too much.
+		if (this.backlogOf(ws, subscriber) > this.#backlogBytesMax) {
+			dropLaggard(ws, 'slow');
+			return;
+		}
+		const { waiter, channel } = subscriber;
+		if (waiter !== undefined && channel !== undefined) this.#send(ws, waiter, channel, 'all');
+		ws.end(code, reason);
+	}
+
+	/** Forgets one that has closed; to be told before the hub. */
+	forget(ws: Socket<Subscriber>, subscriber: Subscriber): void {
+		const { waiter, channel } = subscriber;
+		if (waiter === undefined || channel === undefined) return;
+		this.#ready.delete(ws);
+		subscriber.waiter = undefined;
+		this.#hub.catchUp(waiter, channel);
+	}
+
+	#takeOut(ws: Socket<Subscriber>): void {
+		const subscriber = ws.getUserData();
+		const { waiter, channel, isAdmitted } = subscriber;
+		if (waiter !== undefined || channel === undefined || !isAdmitted) return;
+		// In this order: the last unsubscribe loses what was published in the same tick.
+		ws.subscribe(behindTopic);
+		ws.unsubscribe(channel.topic);
+		const unread = () => (subscriber.place === undefined ? 0 : ws.getBufferedAmount());
+		subscriber.waiter = this.#hub.fallBehind(channel, unread, () => {
+			this.#tooFar.push(ws);
+			this.#scheduleTick();
+		});
+	}
+
+	#takeBack(ws: Socket<Subscriber>, subscriber: Subscriber, channel: Channel): void {
+		ws.subscribe(channel.topic);
+		ws.unsubscribe(behindTopic);
+		this.forget(ws, subscriber);
+	}
+
+	#makeReady(ws: Socket<Subscriber>): void {
+		this.#ready.add(ws);
+		this.#scheduleTick();
+	}
+
+	#scheduleTick(): void {
+		if (this.#isTickScheduled) return;
+		this.#isTickScheduled = true;
+		setImmediate(this.#tick);
+	}
+
+	readonly #tick = (): void => {
+		this.#isTickScheduled = false;
+		for (const ws of this.#tooFar.splice(0, closesPerTick)) if (ws.getUserData().place !== undefined) dropLaggard(ws, 'slow');
+		const ready = this.#ready;
+		this.#ready = new Set();
+		let left = tickBytes;
+		for (const ws of ready) {
+			if (left > 0) left -= this.#sendShare(ws);
+			else this.#ready.add(ws);
+		}
+		if (this.#tooFar.length + this.#ready.size > 0) this.#scheduleTick();
+	};
+
+	/** Sends one its share of a tick, and gives how many bytes that were. */
+	#sendShare(ws: Socket<Subscriber>): number {
+		const subscriber = ws.getUserData();
+		const { waiter, channel } = subscriber;
+		if (waiter === undefined || channel === undefined) return 0;
+		const sentBytes = this.#send(ws, waiter, channel, 'share');
+		if (ws.getBufferedAmount() > 0) return sentBytes;
+		if (this.backlogOf(ws, subscriber) === 0) this.#takeBack(ws, subscriber, channel);
+		else this.#ready.add(ws);
+		return sentBytes;
+	}
+
+	/** Sends all that is to come, or one's share: until the engine has to keep some of it, or that is much. Gives how many bytes that were. */
+	#send(ws: Socket<Subscriber>, waiter: Waiter, channel: Channel, amount: 'all' | 'share'): number {
+		let sentBytes = 0;
+		ws.cork(() => {
+			for (;;) {
+				const message = this.#hub.nextFor(waiter, channel);
+				if (message === undefined) break;
+				const isOut = ws.send(message.bytes, message.isBinary) === 1;
+				sentBytes += message.bytes.byteLength;
+				if (amount === 'share' && (!isOut || sentBytes >= shareBytes)) break;
+			}
+		});
+		return sentBytes;
+	}
+}
