@@ -219,6 +219,7 @@ export function comparisons(all: readonly { readonly scenario: Scenario; readonl
 		),
 		...compared('and to 1,000', ownOf('neighbour-crowd'), quiet),
 		...compared('The p99 of those who read is, beside 100 who have stopped', ownOf('stalled-100'), ownOf('stalled-0')),
+		...compared('and of 1,500 when 500 of 2,000 have stopped, against all 2,000', ownOf('crowd-500'), ownOf('crowd-0')),
 	];
 }
 

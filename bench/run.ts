@@ -1,5 +1,5 @@
 // npm run bench: measures the peers in interleaved rounds, each on a freshly started server, and says who wins what.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -40,6 +40,8 @@ type Contender = {
 	start(scenario: Scenario): Promise<RunningServer>;
 };
 
+// Linux's default, and what stands for none elsewhere.
+const unboundedBytes = 4_294_967_295;
 const sources = fileURLToPath(new URL('../', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'pathcast-bench-'));
 process.on('exit', () => {
@@ -60,7 +62,7 @@ async function main(options: Options): Promise<void> {
 	const targets = options.target.map(contenderAt);
 	const out = options.out ?? join(sources, options.quick ? 'build/quick' : 'results');
 	mkdirSync(out, { recursive: true });
-	const machine = `${cpus()[0]?.model.trim()}, ${cpus().length} processors, Linux ${release()}, Node ${process.versions.node}`;
+	const machine = `${cpus()[0]?.model.trim()}, ${cpus().length} processors, Linux ${release()}${setting()}, Node ${process.versions.node}`;
 	const day = new Date().toISOString().slice(0, 10);
 	console.log(`${machine}, ${day}. ${pinned(pin)}\n`);
 	const all: { scenario: Scenario; rows: Row[] }[] = [];
@@ -196,6 +198,13 @@ function tlsFiles(): TlsFiles {
 function pinned(pin: Pinning): string {
 	if (pin === undefined) return 'Server and load are not pinned: that needs taskset and two processors.';
 	return `The server runs on processor ${pin.server}, the load on ${pin.load}.`;
+}
+
+/** What the kernel may hold for one who does not read, where that is set: it decides what stopped readers cost. */
+function setting(): string {
+	const file = '/proc/sys/net/ipv4/tcp_notsent_lowat';
+	const bytes = existsSync(file) ? Number(readFileSync(file, 'latin1')) : unboundedBytes;
+	return bytes === unboundedBytes ? '' : ` (tcp_notsent_lowat ${bytes})`;
 }
 
 /** Overwrites itself on a terminal; elsewhere, nothing. */

@@ -80,6 +80,17 @@ const healthy = (id: string, question: string, stalled: number): Scenario => ({
 	...(stalled > 0 && { beside: { kind: 'stalled', count: stalled } }),
 });
 
+// Half a minute: those who have stopped are cut after some ten seconds, or with the system's own settings after twenty.
+const crowd = (id: string, question: string, stopped: number): Scenario => ({
+	id,
+	question,
+	unit: 'deliveries',
+	decides: 'p99',
+	seconds: 30,
+	work: { ...oneByOne, subscribersPerChannel: 2_000 - stopped, payloadBytes: 65_536, burstsPerSecond: 4 },
+	...(stopped > 0 && { beside: { kind: 'stalled', count: stopped } }),
+});
+
 function count(subscribers: number): string {
 	return subscribers === 1 ? 'itself alone' : `${subscribers.toLocaleString('en')} subscribers`;
 }
@@ -189,6 +200,8 @@ export const scenarios: readonly Scenario[] = [
 		'The same beside 100 subscribers of the same channel that have stopped reading: what do they cost the others?',
 		100,
 	),
+	crowd('crowd-0', '64 KiB messages, 4 a second, to 2,000 subscribers that read: the p99 to compare the next one with.', 0),
+	crowd('crowd-500', 'The same when 500 of the 2,000 have stopped reading: what does it cost the others?', 500),
 	{
 		id: 'connects',
 		question: 'Handshakes, 100 at a time, until 5,000 websockets are open: what does a storm of reconnecting clients cost?',
