@@ -50,12 +50,12 @@ export class Stragglers {
 	/** Closes a websocket, after all that was published to it. */
 	end(ws: Socket<Subscriber>, code: number, reason: string): void {
 		const subscriber = ws.getUserData();
-		// The engine would drop what is too much.
-		if (this.backlogOf(ws, subscriber) > this.#backlogBytesMax) {
+		const { waiter, channel } = subscriber;
+		// What it misses is kept no longer, or so much that the engine would drop some of it.
+		if (waiter?.isTooFar || this.backlogOf(ws, subscriber) > this.#backlogBytesMax) {
 			dropLaggard(ws, 'slow');
 			return;
 		}
-		const { waiter, channel } = subscriber;
 		if (waiter !== undefined && channel !== undefined) this.#send(ws, waiter, channel, 'all');
 		ws.end(code, reason);
 	}

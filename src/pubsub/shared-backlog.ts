@@ -23,6 +23,8 @@ export type Waiter = {
 	readonly unread: () => number;
 	/** Hears that this and what it is still to be sent are too much, and kept no longer. */
 	readonly onTooFar: () => void;
+	/** Whether it has heard that. It is sent nothing more, whatever it reads. */
+	isTooFar: boolean;
 };
 
 /** The messages from the one that the slowest waits for to the newest. */
@@ -61,7 +63,7 @@ export class SharedBacklog {
 
 	/** Lets one wait for what is added from now on. */
 	enter(unread: () => number, onTooFar: () => void): Waiter {
-		const waiter = { entry: this.#newest, unread, onTooFar };
+		const waiter = { entry: this.#newest, unread, onTooFar, isTooFar: false };
 		this.#waiters++;
 		this.#newest.waiters.add(waiter);
 		this.#newest.unreadMax = Math.max(this.#newest.unreadMax, unread());
@@ -70,11 +72,13 @@ export class SharedBacklog {
 
 	/** The message that comes next for one; undefined if there is none. */
 	next(waiter: Waiter): Message | undefined {
-		const { entry } = waiter;
+		const { entry, isTooFar } = waiter;
 		const { next } = entry;
-		if (next === undefined) return undefined;
+		if (next === undefined || isTooFar) return undefined;
 		waiter.entry = next;
 		next.waiters.add(waiter);
+		// It is about to have more unread, who knows how much.
+		next.unreadMax = Number.POSITIVE_INFINITY;
 		entry.waiters.delete(waiter);
 		this.#forgetUnneeded();
 		return next.message;
@@ -98,6 +102,7 @@ export class SharedBacklog {
 			const unreadBytes = waiter.unread();
 			if (this.bytesFor(waiter) + unreadBytes > this.#bytesMax) {
 				entry.waiters.delete(waiter);
+				waiter.isTooFar = true;
 				waiter.onTooFar();
 			} else {
 				entry.unreadMax = Math.max(entry.unreadMax, unreadBytes);

@@ -2,6 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { Stragglers } from '#src/doors/stragglers.js';
+import type { Subscriber as WebSocketData } from '#src/doors/subscriber.js';
+import type { Socket } from '#src/engine.js';
+import type { Channel } from '#src/pubsub/channel.js';
+import type { ChannelName } from '#src/pubsub/channel-name.js';
+import { Hub } from '#src/pubsub/hub.js';
+import { trustedMessage } from '#src/pubsub/message.js';
+import type { Waiter } from '#src/pubsub/shared-backlog.js';
 import { countGapless, numbered } from '../support/gapless.js';
 import { request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
@@ -145,4 +153,145 @@ test('whoever is too far behind is disconnected, however many they are, with no 
 	for (const { ws } of stopped) ws.resume();
 	for (const subscriber of stopped) assert.ok((await countGapless(subscriber)) < sent);
 	assert.equal(await metric(server, 'pathcast_subscribers'), 1);
+});
+
+/** What the engine makes of a websocket, of which the test decides what it has read. */
+type FakeSocket = {
+	place: number | undefined;
+	channel: Channel | undefined;
+	readonly isAdmitted: true;
+	waiter: Waiter | undefined;
+	unreadBytes: number;
+	/** Whether it takes at once what it is sent. */
+	isFast: boolean;
+	sent: number;
+	closedWith: number;
+	readonly ws: Socket<WebSocketData>;
+};
+
+/** Websockets of one channel who have 64 KiB unread, and stragglers who have not been told. */
+function crowd(count: number, backlogBytesMax: number) {
+	const hub = new Hub(() => {}, backlogBytesMax);
+	const stragglers = new Stragglers(hub, backlogBytesMax);
+	const sockets = Array.from({ length: count }, (_, place) => {
+		const close = (code: number) => {
+			// As the engine, which throws.
+			assert.notEqual(socket.place, undefined, 'it has closed already');
+			socket.closedWith = code;
+			socket.place = undefined;
+			const { channel = assert.fail() } = socket;
+			stragglers.forget(socket.ws, socket as unknown as WebSocketData);
+			hub.leave(channel, socket.ws, true);
+		};
+		const ws = {
+			getUserData: () => socket,
+			getBufferedAmount: () => socket.unreadBytes,
+			subscribe: () => true,
+			unsubscribe: () => true,
+			cork: (act: () => void) => act(),
+			send(bytes: Uint8Array) {
+				socket.sent++;
+				if (!socket.isFast) socket.unreadBytes += bytes.byteLength;
+				return socket.isFast ? 1 : 0;
+			},
+			end: close,
+			close: () => close(1006),
+		} as unknown as Socket<WebSocketData>;
+		const socket: FakeSocket = {
+			place,
+			channel: undefined,
+			isAdmitted: true,
+			waiter: undefined,
+			unreadBytes: 65_536,
+			isFast: true,
+			sent: 0,
+			closedWith: 0,
+			ws,
+		};
+		socket.channel = hub.join('/room' as ChannelName, ws, () => true);
+		return socket;
+	});
+	const publish = (messages: number, bytes: number) => {
+		const channel = hub.find('/room' as ChannelName) ?? assert.fail();
+		for (let i = 0; i < messages; i++) hub.publish(channel, trustedMessage(Buffer.alloc(bytes), true));
+		hub.flush();
+	};
+	const read = (socket: FakeSocket, bytes = socket.unreadBytes) => {
+		socket.unreadBytes -= bytes;
+		stragglers.onDrain(socket.ws);
+	};
+	return { stragglers, sockets, publish, read };
+}
+
+test('who has 64 KiB before it falls behind, or a quarter of the backlog, if that stands; who has too much is disconnected', () => {
+	for (const [backlogBytesMax, enough] of [
+		[1_048_576, 65_536],
+		[8_192, 2_048],
+	] as const) {
+		const { stragglers, sockets } = crowd(1, backlogBytesMax);
+		const [socket = assert.fail()] = sockets;
+		stragglers.onLagging(socket.ws, enough, false);
+		stragglers.onLagging(socket.ws, enough - 1, true);
+		assert.equal(socket.waiter, undefined);
+		stragglers.onLagging(socket.ws, enough, true);
+		assert.notEqual(socket.waiter, undefined);
+		stragglers.onLagging(socket.ws, backlogBytesMax, false);
+		assert.equal(socket.closedWith, 0);
+		stragglers.onLagging(socket.ws, backlogBytesMax + 1, false);
+		assert.equal(socket.closedWith, 1006);
+	}
+});
+
+test('who reads slowly is sent each message when it has read the one before, and has caught up when it has read the last', async () => {
+	const { stragglers, sockets, publish, read } = crowd(1, 1_048_576);
+	const [socket = assert.fail()] = sockets;
+	socket.isFast = false;
+	stragglers.onLagging(socket.ws, 65_536, true);
+	publish(3, 1_000);
+	for (let sent = 0; sent < 3; sent++) {
+		read(socket, 500);
+		await turn();
+		assert.equal(socket.sent, sent);
+		read(socket);
+		await turn();
+		assert.equal(socket.sent, sent + 1);
+	}
+	assert.notEqual(socket.waiter, undefined);
+	read(socket);
+	await turn();
+	assert.equal(socket.waiter, undefined);
+});
+
+test('who is closed has room for all that comes before the close frame, or is disconnected', () => {
+	for (const [tooMuch, code] of [
+		[0, 1000],
+		[1, 1006],
+	] as const) {
+		const { stragglers, sockets, publish } = crowd(2, 131_072);
+		const [behind = assert.fail(), other = assert.fail()] = sockets;
+		stragglers.onLagging(behind.ws, 65_536, true);
+		publish(1, 1_000);
+		behind.unreadBytes = 131_072 - 1_064 + tooMuch;
+		other.unreadBytes = 131_072 + tooMuch;
+		for (const { ws } of sockets) stragglers.end(ws, 1000, 'bye');
+		assert.deepEqual([behind.closedWith, behind.sent, other.closedWith], [code, 1 - tooMuch, code]);
+	}
+});
+
+test('who is too far behind is disconnected even if it reads on, or is closed, before its turn; a tick disconnects 200', async () => {
+	for (const readsOn of [false, true]) {
+		const { stragglers, sockets, publish, read } = crowd(500, 131_072);
+		for (const { ws } of sockets) stragglers.onLagging(ws, 65_536, true);
+		publish(2, 60_000);
+		assert.ok(sockets.every(({ closedWith }) => closedWith === 0));
+		if (readsOn) for (const socket of sockets) read(socket);
+		const [closed = assert.fail()] = sockets;
+		stragglers.end(closed.ws, 1000, 'bye');
+		assert.equal(closed.closedWith, 1006);
+		for (const count of [200, 400, 500]) {
+			await turn();
+			assert.equal(sockets.filter(({ closedWith }) => closedWith === 1006).length, count);
+		}
+		assert.ok(sockets.every((socket) => socket.sent === 0));
+	}
 });

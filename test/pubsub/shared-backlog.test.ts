@@ -67,6 +67,28 @@ test('too far is who has more before it than there may be, with what it has not 
 	assert.deepEqual([backlog.bytes, backlog.isUnused, tooFar.length], [0, true, 2]);
 });
 
+test('what one is sent and does not read counts, and who is too far stays so whatever it reads then', () => {
+	const { backlog, add, next } = backlogOf(300);
+	const tooFar: string[] = [];
+	let unreadBytes = 0;
+	const sent = backlog.enter(
+		() => unreadBytes,
+		() => tooFar.push('sent'),
+	);
+	const level = backlog.enter(nothing, never);
+	add('1');
+	assert.deepEqual([next(sent), next(level)], ['1', '1']);
+	unreadBytes = 150;
+	add('2');
+	add('3');
+	assert.deepEqual(tooFar, []);
+	add('4');
+	assert.deepEqual(tooFar, ['sent']);
+	unreadBytes = 0;
+	// What it waited for is still there for the other, who is as far.
+	assert.deepEqual([next(sent), next(level), backlog.bytesFor(sent)], [undefined, '2', 195]);
+});
+
 test('with nobody level, a backlog that is too much is gone at once', () => {
 	const { backlog, add } = backlogOf(300);
 	let tooFar = 0;
