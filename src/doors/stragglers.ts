@@ -21,8 +21,8 @@ export class Stragglers {
 	readonly #hub: Hub;
 	readonly #backlogBytesMax: number;
 	/** Those who have read all that the engine had for them, and those who are too far behind. */
-	#ready = new Set<Socket<Subscriber>>();
-	#tooFar: Socket<Subscriber>[] = [];
+	readonly #ready = new Set<Socket<Subscriber>>();
+	readonly #tooFar: Socket<Subscriber>[] = [];
 	#isTickScheduled = false;
 
 	constructor(hub: Hub, backlogBytesMax: number) {
@@ -103,12 +103,12 @@ export class Stragglers {
 	readonly #tick = (): void => {
 		this.#isTickScheduled = false;
 		for (const ws of this.#tooFar.splice(0, closesPerTick)) if (ws.getUserData().place !== undefined) dropLaggard(ws, 'slow');
-		const ready = this.#ready;
-		this.#ready = new Set();
 		let left = tickBytes;
-		for (const ws of ready) {
-			if (left > 0) left -= this.#sendShare(ws);
-			else this.#ready.add(ws);
+		for (const ws of [...this.#ready]) {
+			if (left <= 0) break;
+			// Whoever is to have more goes to the end.
+			this.#ready.delete(ws);
+			left -= this.#sendShare(ws);
 		}
 		if (this.#tooFar.length + this.#ready.size > 0) this.#scheduleTick();
 	};

@@ -278,6 +278,22 @@ test('who is closed has room for all that comes before the close frame, or is di
 	}
 });
 
+test('a tick sends those who read on some 4 MiB, and nobody a second share before all have had the first', async () => {
+	const { stragglers, sockets, publish, read } = crowd(40, 64 * 1_048_576);
+	for (const { ws } of sockets) stragglers.onLagging(ws, 65_536, true);
+	publish(20, 300_000);
+	for (const socket of sockets) read(socket);
+	const sent = () => sockets.reduce((sum, socket) => sum + socket.sent, 0);
+	while (sent() < 40 * 20) {
+		const before = sent();
+		await turn();
+		assert.ok(sent() > before && sent() - before <= 4_194_304 / 300_000 + 1);
+		const each = sockets.map((socket) => socket.sent);
+		assert.ok(Math.max(...each) - Math.min(...each) <= 1, each.join());
+	}
+	assert.ok(sockets.every(({ waiter }) => waiter === undefined));
+});
+
 test('who is too far behind is disconnected even if it reads on, or is closed, before its turn; a tick disconnects 200', async () => {
 	for (const readsOn of [false, true]) {
 		const { stragglers, sockets, publish, read } = crowd(500, 131_072);
