@@ -61,10 +61,9 @@ export class Stragglers {
 	}
 
 	/** Forgets one that has closed; to be told before the hub. */
-	forget(ws: Socket<Subscriber>, subscriber: Subscriber): void {
+	forget(subscriber: Subscriber): void {
 		const { waiter, channel } = subscriber;
 		if (waiter === undefined || channel === undefined) return;
-		this.#ready.delete(ws);
 		subscriber.waiter = undefined;
 		this.#hub.catchUp(waiter, channel);
 	}
@@ -76,7 +75,7 @@ export class Stragglers {
 		// In this order: the last unsubscribe loses what was published in the same tick.
 		ws.subscribe(behindTopic);
 		ws.unsubscribe(channel.topic);
-		const unread = () => (subscriber.place === undefined ? 0 : ws.getBufferedAmount());
+		const unread = () => ws.getBufferedAmount();
 		subscriber.waiter = this.#hub.fallBehind(channel, unread, () => {
 			this.#tooFar.push(ws);
 			this.#scheduleTick();
@@ -86,7 +85,7 @@ export class Stragglers {
 	#takeBack(ws: Socket<Subscriber>, subscriber: Subscriber, channel: Channel): void {
 		ws.subscribe(channel.topic);
 		ws.unsubscribe(behindTopic);
-		this.forget(ws, subscriber);
+		this.forget(subscriber);
 	}
 
 	#makeReady(ws: Socket<Subscriber>): void {

@@ -113,7 +113,7 @@ export function webSocketDoor(
 		subscriber.place = undefined;
 		const lag = laggards.forget(ws);
 		if (channel === undefined) return;
-		stragglers.forget(ws, subscriber);
+		stragglers.forget(subscriber);
 		hub.leave(channel, ws, subscriber.isAdmitted);
 		const cause = disconnectCause ?? causeOf(code, reason, channel, lag);
 		metrics.disconnected(cause);

@@ -180,7 +180,7 @@ function crowd(count: number, backlogBytesMax: number) {
 			socket.closedWith = code;
 			socket.place = undefined;
 			const { channel = assert.fail() } = socket;
-			stragglers.forget(socket.ws, socket as unknown as WebSocketData);
+			stragglers.forget(socket as unknown as WebSocketData);
 			hub.leave(channel, socket.ws, true);
 		};
 		const ws = {
