@@ -87,6 +87,10 @@ for (const scheme of ['ws', 'wss']) {
 			await Promise.all(stragglers.map(catchUp));
 		}
 		assert.equal(await metric(server, 'pathcast_deliveries_total'), 5 * order.length);
+		assert.equal(
+			await metric(server, 'pathcast_delivered_bytes_total'),
+			5 * (await metric(server, 'pathcast_received_bytes_total')),
+		);
 	});
 }
 
