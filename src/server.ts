@@ -82,6 +82,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const laggards = new Laggards<Socket<Subscriber>>(sockets, {
 		addressOf: (ws) => ws.getUserData().ip ?? clientAddress(ws.getRemoteAddress(), undefined),
 		backlogOf: (ws) => stragglers.backlogOf(ws),
+		freedBy: (ws) => stragglers.freedBy(ws),
 		stallMsMax: options.writeTimeout * 1_000,
 		onStalled: (ws) => dropLaggard(ws, 'slow'),
 		onLagging: (ws, backlogBytes, isStanding) => stragglers.onLagging(ws, backlogBytes, isStanding),

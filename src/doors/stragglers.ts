@@ -36,6 +36,13 @@ export class Stragglers {
 		return waiter === undefined ? engineBytes : engineBytes + (channel?.backlog?.bytesFor(waiter) ?? 0);
 	}
 
+	/** How many of them go with it. */
+	freedBy(ws: Socket<Subscriber>): number {
+		const { waiter, channel } = ws.getUserData();
+		const engineBytes = ws.getBufferedAmount();
+		return waiter === undefined ? engineBytes : engineBytes + (channel?.backlog?.partOf(waiter) ?? 0);
+	}
+
 	/** Judges one that lags. */
 	onLagging(ws: Socket<Subscriber>, backlogBytes: number, isStanding: boolean): void {
 		if (backlogBytes > this.#backlogBytesMax) dropLaggard(ws, 'slow');

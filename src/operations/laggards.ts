@@ -16,6 +16,8 @@ export type LaggardParts<Peer> = {
 	readonly addressOf: (peer: Peer) => string;
 	/** How many bytes wait for it. */
 	readonly backlogOf: (peer: Peer) => number;
+	/** How much memory its close gives back: others may wait for the same bytes. */
+	readonly freedBy: (peer: Peer) => number;
 	/** How long a backlog may take to shrink; 0 for ever. */
 	readonly stallMsMax: number;
 	/** Closes one that has taken longer. */
@@ -68,15 +70,15 @@ export class Laggards<Peer extends object> {
 		this.#lookAtAll();
 	}
 
-	/** Those with the largest backlogs, until these make so many bytes: whom to close when memory is short. */
+	/** Those with the largest backlogs, until their close frees so many bytes: whom to close when memory is short. */
 	largest(bytes: number): Peer[] {
 		const worth = [...this.#lags].filter(([, { backlogBytes }]) => backlogBytes >= backlogBytesWorthFreeing);
 		worth.sort(([, one], [, other]) => other.backlogBytes - one.backlogBytes);
 		const largest: Peer[] = [];
 		let left = bytes;
-		for (const [peer, { backlogBytes }] of worth.slice(0, closesMax)) {
+		for (const [peer] of worth.slice(0, closesMax)) {
 			if (left <= 0) break;
-			left -= backlogBytes;
+			left -= this.#parts.freedBy(peer);
 			largest.push(peer);
 		}
 		return largest;

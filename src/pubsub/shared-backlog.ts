@@ -95,6 +95,11 @@ export class SharedBacklog {
 		return this.#newest.endBytes - entry.endBytes;
 	}
 
+	/** One's part of that: what is kept for many is gone with all of them. */
+	partOf(waiter: Waiter): number {
+		return this.bytesFor(waiter) / this.#waiters;
+	}
+
 	/** Forgets those of an entry's waiters that are too far behind. */
 	#giveUp(entry: Entry): void {
 		entry.unreadMax = 0;

@@ -266,6 +266,16 @@ test('who reads slowly is sent each message when it has read the one before, and
 	assert.equal(socket.waiter, undefined);
 });
 
+test('what is kept for many counts once in what all their closes free', () => {
+	const { stragglers, sockets, publish } = crowd(8, 1_048_576);
+	const freed = () => sockets.reduce((sum, { ws }) => sum + stragglers.freedBy(ws), 0);
+	assert.equal(freed(), 8 * 65_536);
+	for (const { ws } of sockets) stragglers.onLagging(ws, 65_536, true);
+	publish(2, 10_000);
+	assert.ok(sockets.every(({ ws }) => stragglers.backlogOf(ws) === 65_536 + 2 * 10_064));
+	assert.equal(freed(), 8 * 65_536 + 2 * 10_064);
+});
+
 test('who is closed has room for all that comes before the close frame, or is disconnected', () => {
 	for (const [tooMuch, code] of [
 		[0, 1000],

@@ -6,6 +6,7 @@ import { Places } from '#src/pubsub/places.js';
 class Peer {
 	looks = 0;
 	place = 0;
+	sharedBytes = 0;
 	constructor(public backlogBytes = 0) {}
 	getBufferedAmount(): number {
 		this.looks++;
@@ -23,6 +24,7 @@ function watch(count: number, stallMsMax: number) {
 	const laggards = new Laggards(peers, {
 		addressOf: () => '192.0.2.1',
 		backlogOf: (peer) => peer.getBufferedAmount(),
+		freedBy: (peer) => peer.backlogBytes - peer.sharedBytes,
 		stallMsMax,
 		onStalled(peer) {
 			stalled.push(peer);
@@ -108,6 +110,9 @@ test('the largest backlogs are those that make up for what is too much, but not 
 	assert.deepEqual(largest(1), [300]);
 	assert.deepEqual(largest(300_000_001), [300, 200]);
 	assert.deepEqual(largest(600_000_001), [300, 200, 100, 999]);
+	// Others wait for half of the largest one.
+	(all[300] as Peer).sharedBytes = 150_000_000;
+	assert.deepEqual(largest(150_000_001), [300, 200]);
 	assert.equal(largest(Number.MAX_SAFE_INTEGER).length, 200);
 	for (const peer of all) peer.backlogBytes = 65_535;
 	laggards.look(100);
