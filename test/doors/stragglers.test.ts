@@ -163,7 +163,7 @@ test('whoever is too far behind is disconnected, however many they are, with no 
 type FakeSocket = {
 	place: number | undefined;
 	channel: Channel | undefined;
-	readonly isAdmitted: true;
+	isAdmitted: boolean;
 	waiter: Waiter | undefined;
 	unreadBytes: number;
 	/** Whether it takes at once what it is sent. */
@@ -236,6 +236,10 @@ test('who has 64 KiB before it falls behind, or a quarter of the backlog, if tha
 		const [socket = assert.fail()] = sockets;
 		stragglers.onLagging(socket.ws, enough, false);
 		stragglers.onLagging(socket.ws, enough - 1, true);
+		// Or if the fan-out does not reach it yet.
+		socket.isAdmitted = false;
+		stragglers.onLagging(socket.ws, enough, true);
+		socket.isAdmitted = true;
 		assert.equal(socket.waiter, undefined);
 		stragglers.onLagging(socket.ws, enough, true);
 		assert.notEqual(socket.waiter, undefined);

@@ -263,3 +263,27 @@ test('however many channels are closed at once, a tick closes no more than 200 w
 	await Promise.all(all);
 	assert.deepEqual([hub.subscribers, hub.channels, endsMax], [0, 0, 200]);
 });
+
+test('a tick closes fewer, if there is much to be sent before their close frames', async () => {
+	const hub = new Hub(() => {}, 1_048_576);
+	let endsThisTick = 0;
+	let endsMax = 0;
+	const name = '/room' as ChannelName;
+	for (let i = 0; i < 30; i++) hub.join(name, { end: () => assert.fail() }, () => true);
+	const channel = hub.find(name) ?? assert.fail();
+	const closeChannel = channelCloser(hub, (member) => {
+		endsThisTick++;
+		const endMs = performance.now() + 2;
+		while (performance.now() < endMs);
+		hub.leave(channel, member, true);
+	});
+	const watch = () => {
+		endsMax = Math.max(endsMax, endsThisTick);
+		endsThisTick = 0;
+		if (hub.subscribers > 0) setImmediate(watch);
+	};
+	watch();
+	await closeChannel(channel);
+	await new Promise(setImmediate);
+	assert.ok(endsMax <= 5, `${endsMax} of 2 ms each`);
+});

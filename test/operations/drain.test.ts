@@ -206,6 +206,25 @@ test('a tick closes no more than 200 websockets, whether their channel is quiet 
 	}
 });
 
+test('a tick closes fewer, if there is much to be sent before their close frames', async () => {
+	let endsInTick = 0;
+	let endsMax = 0;
+	const { hub, farewells } = crowd(30, () => {
+		endsInTick++;
+		const endMs = performance.now() + 2;
+		while (performance.now() < endMs);
+	});
+	const watch = () => {
+		endsMax = Math.max(endsMax, endsInTick);
+		endsInTick = 0;
+		if (hub.subscribers > 0) setImmediate(watch);
+	};
+	watch();
+	await spread(farewells.toAll('stopping'), hub.subscribers, 0);
+	assert.equal(hub.subscribers, 0);
+	assert.ok(endsMax <= 5, `${endsMax} of 2 ms each`);
+});
+
 test('who leaves while the burst before the close frame goes out is not closed once more', () => {
 	let ends = 0;
 	const { hub, sockets, publish, farewells } = crowd(9, () => void ends++);
