@@ -170,6 +170,7 @@ type FakeSocket = {
 	isFast: boolean;
 	sent: number;
 	closedWith: number;
+	readonly topics: Set<string>;
 	readonly ws: Socket<WebSocketData>;
 };
 
@@ -190,8 +191,11 @@ function crowd(count: number, backlogBytesMax: number) {
 		const ws = {
 			getUserData: () => socket,
 			getBufferedAmount: () => socket.unreadBytes,
-			subscribe: () => true,
-			unsubscribe: () => true,
+			subscribe: (topic: string) => socket.topics.add(topic),
+			unsubscribe(topic: string) {
+				socket.topics.delete(topic);
+				assert.ok(socket.topics.size > 0, 'the engine loses or damages messages to a websocket without a subscription');
+			},
 			cork: (act: () => void) => act(),
 			send(bytes: Uint8Array) {
 				socket.sent++;
@@ -210,6 +214,7 @@ function crowd(count: number, backlogBytesMax: number) {
 			isFast: true,
 			sent: 0,
 			closedWith: 0,
+			topics: new Set(['/room']),
 			ws,
 		};
 		socket.channel = hub.join('/room' as ChannelName, ws, () => true);
@@ -265,9 +270,11 @@ test('who reads slowly is sent each message when it has read the one before, and
 		assert.equal(socket.sent, sent + 1);
 	}
 	assert.notEqual(socket.waiter, undefined);
+	assert.ok(!socket.topics.has('/room'));
 	read(socket);
 	await turn();
 	assert.equal(socket.waiter, undefined);
+	assert.deepEqual([...socket.topics], ['/room']);
 });
 
 test('what is kept for many counts once in what all their closes free', () => {
