@@ -36,7 +36,7 @@ export class Stragglers {
 		return waiter === undefined ? engineBytes : engineBytes + (channel?.backlog?.bytesFor(waiter) ?? 0);
 	}
 
-	/** How many of them go with it. */
+	/** How many bytes its close gives back: its own, and its part of those that others wait for too. */
 	freedBy(ws: Socket<Subscriber>): number {
 		const { waiter, channel } = ws.getUserData();
 		const engineBytes = ws.getBufferedAmount();

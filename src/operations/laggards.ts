@@ -4,7 +4,7 @@ import type { Places } from '../pubsub/places.js';
 import { type Log, rateLimited } from './log.js';
 
 export type Lag = {
-	/** Messages that the system has no room for yet, when last looked at. */
+	/** What waits for it, when last looked at. */
 	backlogBytes: number;
 	/** When that was last seen to shrink, or first seen. */
 	shrunkMs: number;

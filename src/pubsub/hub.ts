@@ -155,7 +155,7 @@ export class Hub {
 		return message;
 	}
 
-	/** Counts it among those whom the fan-out reaches, as it does from now on. */
+	/** Counts one again among those whom the fan-out reaches: from now on it does, or the one has closed and is to leave. */
 	catchUp(waiter: Waiter, channel: Channel): void {
 		const { backlog } = channel;
 		if (backlog === undefined) return;
