@@ -21,7 +21,7 @@ import { type Address, bindable, type TcpAddress } from './operations/addresses.
 import { boundPort, startAdmin } from './operations/admin.js';
 import { channelEndpoints } from './operations/channels.js';
 import { type ClientAddress, clientAddressBehind } from './operations/client-address.js';
-import { connectionLimit, pausedWithoutDescriptors, readOpenFilesMax } from './operations/descriptors.js';
+import { connectionLimit, pausedWithoutDescriptors } from './operations/descriptors.js';
 import { channelCloser, closesPerTick, InFlight } from './operations/drain.js';
 import { drainEndpoint } from './operations/drain-endpoint.js';
 import { healthEndpoints } from './operations/health.js';
@@ -31,6 +31,7 @@ import { type Log, rateLimited } from './operations/log.js';
 import { expiryAfter, startAging } from './operations/max-age.js';
 import { MemoryBudget, memoryLookMs, readResidentBytes } from './operations/memory-budget.js';
 import { Metrics, metricsExposition, type RequestAim } from './operations/metrics.js';
+import { readOpenFilesMax } from './operations/open-files.js';
 import { spread } from './operations/spread.js';
 import { statsEndpoint } from './operations/stats.js';
 import { checkTls } from './operations/tls.js';

@@ -4,11 +4,12 @@ import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
 import { flagOf, optionTable } from '#src/options.js';
-import { anyPort, refuses, runCommand } from '../support/command.js';
+import { anyPort, cliPath, refuses, runCommand, runProgram } from '../support/command.js';
 import { freePort } from '../support/free-port.js';
 import { post, request } from '../support/http.js';
 import { subscribe } from '../support/subscriber.js';
 
+const onLinux = { skip: process.platform === 'linux' ? false : 'needs /dev/full' };
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
 
 test('it tells in one line at start its version, its real addresses and the page, and serves', async (t) => {
@@ -174,4 +175,13 @@ test('--help lists every option with its default, --version prints the version',
 	}
 	const shown = await runCommand(t, ['--version']).ended;
 	assert.deepEqual([shown.code, shown.stdout, shown.stderr], [0, `${version}\n`, '']);
+});
+
+test('help that cannot be written gets one line; one who reads its first line only gets that', onLinux, async (t) => {
+	const shell = (line: string) => runProgram(t, '/bin/sh', ['-c', line, process.execPath, cliPath]).ended;
+	const full = await shell('exec "$0" "$@" --help > /dev/full');
+	assert.deepEqual([full.code, full.stderr], [1, 'pathcast: standard output cannot be written (ENOSPC).\n']);
+	const head = await shell('"$0" "$@" --help | head -1');
+	assert.match(head.stdout, /^Usage: [^\n]+\n$/);
+	assert.equal(head.stderr, '');
 });

@@ -71,6 +71,15 @@ const onLinux = { skip: process.platform === 'linux' ? false : 'needs /proc' };
 // A loop that spins takes all of it.
 const idleLoadMax = 0.3;
 
+test('a ulimit -n that is too low even to start gets one line', onLinux, async (t) => {
+	for (const openFilesMax of [24, 63]) {
+		const { code, stdout, stderr } = await runWithin(t, openFilesMax, anyPort).ended;
+		assert.deepEqual([code, stdout], [1, '']);
+		assert.equal(stderr, `pathcast: ulimit -n is ${openFilesMax}, which is too low to start: raise it to 64 or more.\n`);
+	}
+	assert.equal((await runWithin(t, 64, anyPort).logged('start')).connectionsMax, 1);
+});
+
 test('with ulimit -n 256, upgrades beyond the limit get 503, nothing spins, and places come free again', onLinux, async (t) => {
 	const command = runWithin(t, 256, anyPort);
 	const port = await command.port();
