@@ -86,7 +86,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		freedBy: (ws) => stragglers.freedBy(ws),
 		stallMsMax: options.writeTimeout * 1_000,
 		onStalled: (ws) => dropLaggard(ws, 'slow'),
-		onLagging: (ws, backlogBytes, isStanding) => stragglers.onLagging(ws, backlogBytes, isStanding),
+		onStanding: (ws, backlogBytes) => stragglers.onStanding(ws, backlogBytes),
 	});
 	const memory = new MemoryBudget({
 		bytesMax: options.memoryBudget,

@@ -43,10 +43,10 @@ export class Stragglers {
 		return waiter === undefined ? engineBytes : engineBytes + (channel?.backlog?.partOf(waiter) ?? 0);
 	}
 
-	/** Judges one that lags. */
-	onLagging(ws: Socket<Subscriber>, backlogBytes: number, isStanding: boolean): void {
+	/** Judges one whose backlog stands. */
+	onStanding(ws: Socket<Subscriber>, backlogBytes: number): void {
 		if (backlogBytes > this.#backlogBytesMax) dropLaggard(ws, 'slow');
-		else if (isStanding && backlogBytes >= Math.min(backlogBytesWorthSharing, this.#backlogBytesMax / 4)) this.#takeOut(ws);
+		else if (backlogBytes >= Math.min(backlogBytesWorthSharing, this.#backlogBytesMax / 4)) this.#takeOut(ws);
 	}
 
 	/** Hears of every websocket that has read something that the engine kept for it. */

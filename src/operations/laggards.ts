@@ -22,8 +22,8 @@ export type LaggardParts<Peer> = {
 	readonly stallMsMax: number;
 	/** Closes one that has taken longer. */
 	readonly onStalled: (peer: Peer) => void;
-	/** Hears at every look of every other one that lags, and whether it has since the look before, with no less to come now. */
-	readonly onLagging: (peer: Peer, backlogBytes: number, isStanding: boolean) => void;
+	/** Hears at every look of every other one whose backlog is no less than at the look before. */
+	readonly onStanding: (peer: Peer, backlogBytes: number) => void;
 };
 
 // To be looked at every 100 ms: 10,000 of all in a second and 10,000 of those that lag, about two milliseconds' work.
@@ -127,7 +127,7 @@ export class Laggards<Peer extends object> {
 	}
 
 	#lookAt(peer: Peer): void {
-		const { stallMsMax, backlogOf, onStalled, onLagging } = this.#parts;
+		const { stallMsMax, backlogOf, onStalled, onStanding } = this.#parts;
 		const backlogBytes = backlogOf(peer);
 		if (backlogBytes === 0) {
 			this.#lags.delete(peer);
@@ -136,7 +136,7 @@ export class Laggards<Peer extends object> {
 		const isStanding = backlogBytes >= (this.#lags.get(peer)?.backlogBytes ?? Number.POSITIVE_INFINITY);
 		const { shrunkMs } = this.note(peer, backlogBytes);
 		if (stallMsMax > 0 && this.#clockMs - shrunkMs >= stallMsMax) onStalled(peer);
-		else onLagging(peer, backlogBytes, isStanding);
+		else if (isStanding) onStanding(peer, backlogBytes);
 		if (!this.#lags.has(peer)) this.#closes++;
 	}
 }

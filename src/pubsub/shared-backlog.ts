@@ -1,7 +1,7 @@
 // What a channel keeps for those of its subscribers who have fallen behind: each message once, however many wait for it.
 import { copyOf, type Message, trustedMessage } from './message.js';
 
-// What a message costs beside its bytes, so that a flood of tiny ones is bounded too.
+// What a message counts beside its bytes, so that a flood of tiny ones is bounded too. It takes some 200.
 const messageOverheadBytes = 64;
 
 type Entry = {
@@ -9,8 +9,8 @@ type Entry = {
 	/** What was kept until now, this message included. */
 	readonly endBytes: number;
 	next: Entry | undefined;
-	/** Who has been sent this one, and not the next. */
-	readonly waiters: Set<Waiter>;
+	/** Who has been sent this one, and not the next. Undefined until there is somebody. */
+	waiters: Set<Waiter> | undefined;
 	/** None of them has more unread. */
 	unreadMax: number;
 };
@@ -56,7 +56,7 @@ export class SharedBacklog {
 		this.#newest = entry;
 		while (this.bytes + this.#oldest.unreadMax > this.#bytesMax) {
 			this.#giveUp(this.#oldest);
-			if (this.#oldest.waiters.size > 0) break;
+			if (hasWaiters(this.#oldest)) break;
 			this.#forgetUnneeded();
 		}
 	}
@@ -65,7 +65,7 @@ export class SharedBacklog {
 	enter(unread: () => number, onTooFar: () => void): Waiter {
 		const waiter = { entry: this.#newest, unread, onTooFar, isTooFar: false };
 		this.#waiters++;
-		this.#newest.waiters.add(waiter);
+		addWaiter(this.#newest, waiter);
 		this.#newest.unreadMax = Math.max(this.#newest.unreadMax, unread());
 		return waiter;
 	}
@@ -76,17 +76,17 @@ export class SharedBacklog {
 		const { next } = entry;
 		if (next === undefined || isTooFar) return undefined;
 		waiter.entry = next;
-		next.waiters.add(waiter);
+		addWaiter(next, waiter);
 		// It is about to have more unread, who knows how much.
 		next.unreadMax = Number.POSITIVE_INFINITY;
-		entry.waiters.delete(waiter);
+		entry.waiters?.delete(waiter);
 		this.#forgetUnneeded();
 		return next.message;
 	}
 
 	leave(waiter: Waiter): void {
 		this.#waiters--;
-		waiter.entry.waiters.delete(waiter);
+		waiter.entry.waiters?.delete(waiter);
 		this.#forgetUnneeded();
 	}
 
@@ -103,10 +103,10 @@ export class SharedBacklog {
 	/** Forgets those of an entry's waiters that are too far behind. */
 	#giveUp(entry: Entry): void {
 		entry.unreadMax = 0;
-		for (const waiter of entry.waiters) {
+		for (const waiter of entry.waiters ?? []) {
 			const unreadBytes = waiter.unread();
 			if (this.bytesFor(waiter) + unreadBytes > this.#bytesMax) {
-				entry.waiters.delete(waiter);
+				entry.waiters?.delete(waiter);
 				waiter.isTooFar = true;
 				waiter.onTooFar();
 			} else {
@@ -116,7 +116,7 @@ export class SharedBacklog {
 	}
 
 	#forgetUnneeded(): void {
-		while (this.#oldest.waiters.size === 0 && this.#oldest.next !== undefined) {
+		while (!hasWaiters(this.#oldest) && this.#oldest.next !== undefined) {
 			const { next } = this.#oldest;
 			// Else an entry that has grown old would keep all that came after it until the next full collection.
 			this.#oldest.next = undefined;
@@ -126,5 +126,14 @@ export class SharedBacklog {
 }
 
 function newEntry(message: Message | undefined, endBytes: number): Entry {
-	return { message, endBytes, next: undefined, waiters: new Set(), unreadMax: 0 };
+	return { message, endBytes, next: undefined, waiters: undefined, unreadMax: 0 };
+}
+
+function addWaiter(entry: Entry, waiter: Waiter): void {
+	entry.waiters ??= new Set();
+	entry.waiters.add(waiter);
+}
+
+function hasWaiters({ waiters }: Entry): boolean {
+	return waiters !== undefined && waiters.size > 0;
 }

@@ -112,6 +112,18 @@ protocol(
 	},
 );
 
+test('what is kept for one is part of its backlog, in the log too, and does not count as read when it has stopped', async (t) => {
+	const server = await startTestServer(t, '--write-timeout', '1s', '--max-backlog', '64MiB', '--log-level', 'info');
+	const reader = await subscribe(t, server.ws('/room'));
+	const stopped = await subscribe(t, server.ws('/room'));
+	stopped.ws.pause();
+	let sent = await sendUntilBehind(server, reader);
+	for (let i = 0; i < 10; i++) await send(reader, sent++);
+	while ((await metric(server, 'pathcast_disconnects_total{reason="slow"}')) < 1) await turn();
+	const { backlog } = server.log.find(({ event }) => event === 'slow') ?? {};
+	assert.ok(Number(backlog) >= 10 * (64_000 + 64), String(backlog));
+});
+
 test('whoever falls behind and is closed then gets all that was published before the close frame', async (t) => {
 	const server = await startTestServer(t, '--max-message', '128KiB', '--max-backlog', '64MiB', '--log-level', 'info');
 	const endings: [number, (server: TestServer, straggler: Subscriber) => unknown][] = [
@@ -232,25 +244,24 @@ function crowd(count: number, backlogBytesMax: number) {
 	return { stragglers, sockets, publish, read };
 }
 
-test('who has 64 KiB before it falls behind, or a quarter of the backlog, if that stands; who has too much is disconnected', () => {
+test('who has 64 KiB before it that stand falls behind, or a quarter of the backlog; who has too much is disconnected', () => {
 	for (const [backlogBytesMax, enough] of [
 		[1_048_576, 65_536],
 		[8_192, 2_048],
 	] as const) {
 		const { stragglers, sockets } = crowd(1, backlogBytesMax);
 		const [socket = assert.fail()] = sockets;
-		stragglers.onLagging(socket.ws, enough, false);
-		stragglers.onLagging(socket.ws, enough - 1, true);
+		stragglers.onStanding(socket.ws, enough - 1);
 		// Or if the fan-out does not reach it yet.
 		socket.isAdmitted = false;
-		stragglers.onLagging(socket.ws, enough, true);
+		stragglers.onStanding(socket.ws, enough);
 		socket.isAdmitted = true;
 		assert.equal(socket.waiter, undefined);
-		stragglers.onLagging(socket.ws, enough, true);
+		stragglers.onStanding(socket.ws, enough);
 		assert.notEqual(socket.waiter, undefined);
-		stragglers.onLagging(socket.ws, backlogBytesMax, false);
+		stragglers.onStanding(socket.ws, backlogBytesMax);
 		assert.equal(socket.closedWith, 0);
-		stragglers.onLagging(socket.ws, backlogBytesMax + 1, false);
+		stragglers.onStanding(socket.ws, backlogBytesMax + 1);
 		assert.equal(socket.closedWith, 1006);
 	}
 });
@@ -259,7 +270,7 @@ test('who reads slowly is sent each message when it has read the one before, and
 	const { stragglers, sockets, publish, read } = crowd(1, 1_048_576);
 	const [socket = assert.fail()] = sockets;
 	socket.isFast = false;
-	stragglers.onLagging(socket.ws, 65_536, true);
+	stragglers.onStanding(socket.ws, 65_536);
 	publish(3, 1_000);
 	for (let sent = 0; sent < 3; sent++) {
 		read(socket, 500);
@@ -281,7 +292,7 @@ test('what is kept for many counts once in what all their closes free', () => {
 	const { stragglers, sockets, publish } = crowd(8, 1_048_576);
 	const freed = () => sockets.reduce((sum, { ws }) => sum + stragglers.freedBy(ws), 0);
 	assert.equal(freed(), 8 * 65_536);
-	for (const { ws } of sockets) stragglers.onLagging(ws, 65_536, true);
+	for (const { ws } of sockets) stragglers.onStanding(ws, 65_536);
 	publish(2, 10_000);
 	assert.ok(sockets.every(({ ws }) => stragglers.backlogOf(ws) === 65_536 + 2 * 10_064));
 	assert.equal(freed(), 8 * 65_536 + 2 * 10_064);
@@ -294,7 +305,7 @@ test('who is closed has room for all that comes before the close frame, or is di
 	] as const) {
 		const { stragglers, sockets, publish } = crowd(2, 131_072);
 		const [behind = assert.fail(), other = assert.fail()] = sockets;
-		stragglers.onLagging(behind.ws, 65_536, true);
+		stragglers.onStanding(behind.ws, 65_536);
 		publish(1, 1_000);
 		behind.unreadBytes = 131_072 - 1_064 + tooMuch;
 		other.unreadBytes = 131_072 + tooMuch;
@@ -305,7 +316,7 @@ test('who is closed has room for all that comes before the close frame, or is di
 
 test('a tick sends those who read on some 4 MiB, and nobody a second share before all have had the first', async () => {
 	const { stragglers, sockets, publish, read } = crowd(40, 64 * 1_048_576);
-	for (const { ws } of sockets) stragglers.onLagging(ws, 65_536, true);
+	for (const { ws } of sockets) stragglers.onStanding(ws, 65_536);
 	publish(20, 300_000);
 	for (const socket of sockets) read(socket);
 	const sent = () => sockets.reduce((sum, socket) => sum + socket.sent, 0);
@@ -322,7 +333,7 @@ test('a tick sends those who read on some 4 MiB, and nobody a second share befor
 test('who is too far behind is disconnected even if it reads on, or is closed, before its turn; a tick disconnects 200', async () => {
 	for (const readsOn of [false, true]) {
 		const { stragglers, sockets, publish, read } = crowd(500, 131_072);
-		for (const { ws } of sockets) stragglers.onLagging(ws, 65_536, true);
+		for (const { ws } of sockets) stragglers.onStanding(ws, 65_536);
 		publish(2, 60_000);
 		assert.ok(sockets.every(({ closedWith }) => closedWith === 0));
 		if (readsOn) for (const socket of sockets) read(socket);

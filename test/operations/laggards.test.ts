@@ -31,8 +31,8 @@ function watch(count: number, stallMsMax: number) {
 			peers.remove(peer.place);
 			laggards.forget(peer);
 		},
-		onLagging: (peer, backlogBytes, isStanding) => {
-			if (isStanding) standing.push([peer, backlogBytes]);
+		onStanding: (peer, backlogBytes) => {
+			standing.push([peer, backlogBytes]);
 		},
 	});
 	return { peers, all, stalled, standing, laggards };
