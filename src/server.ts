@@ -172,7 +172,9 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			publish,
 			log,
 			// Who joins is a websocket.
-			closeChannel: channelCloser(hub, (member) => stragglers.end(member as Socket<Subscriber>, 1000, 'the channel was closed')),
+			closeChannel: channelCloser(hub, (member) =>
+				stragglers.endAtOnce(member as Socket<Subscriber>, 1000, 'the channel was closed'),
+			),
 			messageBytesMax: options.maxMessage,
 			readName: (path) => parseChannelName(path, options.maxPath),
 			onPublishRefused: (cause) => metrics.requestRefused(cause, 'publish'),

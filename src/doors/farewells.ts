@@ -6,8 +6,6 @@ import type { Places } from '../pubsub/places.js';
 import type { Stragglers } from './stragglers.js';
 import type { Subscriber } from './subscriber.js';
 
-// Fewer go in a tick, if there is much to be sent to them before.
-const sendMsMax = 10;
 // Empty ones cost next to nothing.
 const placesPerTick = 5_000;
 // Until a channel that sends more than it may at once has sent its next share; see the hub.
@@ -80,10 +78,9 @@ export class Farewells {
 				const asked = Math.min(count, this.#roomInTick);
 				if (place === undefined || isCalledOff() || asked === 0) return 0;
 				let sent = 0;
-				const endMs = performance.now() + sendMsMax;
 				place = this.#sockets.visit(place, placesPerTick, (ws) => {
 					if (isMeant(ws.getUserData()) && this.#send(ws, cause)) sent++;
-					return sent < asked && performance.now() < endMs ? 'more' : 'enough';
+					return sent < asked ? 'more' : 'enough';
 				});
 				return sent;
 			},
@@ -102,9 +99,9 @@ export class Farewells {
 		this.#hub.inOrder(channel, () => {
 			if (subscriber.place === undefined) return;
 			this.#hasBacklog ||= this.#stragglers.backlogOf(ws) > 0;
-			this.#stragglers.end(ws, 1012, reasons[cause]);
+			this.#stragglers.endOnceRead(ws, 1012, reasons[cause]);
 		});
-		if (subscriber.place !== undefined) this.#waiting.push(subscriber);
+		if (isWaiting(subscriber)) this.#waiting.push(subscriber);
 		return true;
 	}
 
@@ -116,9 +113,14 @@ export class Farewells {
 	}
 
 	readonly #beginTick = (): void => {
-		this.#waiting = this.#waiting.filter(({ place }) => place !== undefined);
+		this.#waiting = this.#waiting.filter(isWaiting);
 		this.#roomInTick = this.#closesPerTick - this.#waiting.length;
 		this.#isTickScheduled = this.#waiting.length > 0;
 		if (this.#isTickScheduled) setTimeout(this.#beginTick, shareMs);
 	};
+}
+
+/** Whether one that was told is still to be closed. Who has fallen behind is closed in its own time. */
+function isWaiting({ place, farewell }: Subscriber): boolean {
+	return place !== undefined && farewell === undefined;
 }

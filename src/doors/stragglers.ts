@@ -11,6 +11,8 @@ const backlogBytesWorthSharing = 65_536;
 // In one tick: to one of them, so that the others have their turn, and to all together, some milliseconds' work.
 const shareBytes = 262_144;
 const tickBytes = 4_194_304;
+// What it costs to send a message beside its bytes: 16,000 tiny ones take some ten milliseconds too.
+const messageOverheadBytes = 256;
 // Closing takes some 10 µs each.
 const closesPerTick = 200;
 
@@ -54,8 +56,23 @@ export class Stragglers {
 		if (ws.getUserData().waiter !== undefined && ws.getBufferedAmount() === 0) this.#makeReady(ws);
 	}
 
-	/** Closes a websocket, after all that was published to it. */
-	end(ws: Socket<Subscriber>, code: number, reason: string): void {
+	/**
+	 * Closes one after all that was published to it. If it has fallen behind, it has to read that first: to give the engine all of it
+	 * at once would hold up the loop when many are closed, and fill a buffer for each. Meanwhile it is fed, judged and counted as before.
+	 */
+	endOnceRead(ws: Socket<Subscriber>, code: number, reason: string): void {
+		const subscriber = ws.getUserData();
+		const { waiter, channel } = subscriber;
+		if (waiter === undefined || channel === undefined || this.backlogOf(ws, subscriber) === ws.getBufferedAmount()) {
+			this.endAtOnce(ws, code, reason);
+		} else {
+			this.#hub.keepNoMore(waiter, channel);
+			subscriber.farewell = { code, reason };
+		}
+	}
+
+	/** The same, but it has left when this returns, and what it has to read is the engine's. */
+	endAtOnce(ws: Socket<Subscriber>, code: number, reason: string): void {
 		const subscriber = ws.getUserData();
 		const { waiter, channel } = subscriber;
 		// What it misses is kept no longer, or so much that the engine would drop some of it.
@@ -119,30 +136,31 @@ export class Stragglers {
 		if (this.#tooFar.length + this.#ready.size > 0) this.#scheduleTick();
 	};
 
-	/** Sends one its share of a tick, and gives how many bytes that were. */
+	/** Sends one its share of a tick, and gives what that cost, in bytes. */
 	#sendShare(ws: Socket<Subscriber>): number {
 		const subscriber = ws.getUserData();
-		const { waiter, channel } = subscriber;
+		const { waiter, channel, farewell } = subscriber;
 		if (waiter === undefined || channel === undefined) return 0;
-		const sentBytes = this.#send(ws, waiter, channel, 'share');
-		if (ws.getBufferedAmount() > 0) return sentBytes;
-		if (this.backlogOf(ws, subscriber) === 0) this.#takeBack(ws, subscriber, channel);
-		else this.#ready.add(ws);
-		return sentBytes;
+		const costBytes = this.#send(ws, waiter, channel, 'share');
+		if (ws.getBufferedAmount() > 0) return costBytes;
+		if (this.backlogOf(ws, subscriber) > 0) this.#ready.add(ws);
+		else if (farewell !== undefined) ws.end(farewell.code, farewell.reason);
+		else this.#takeBack(ws, subscriber, channel);
+		return costBytes;
 	}
 
-	/** Sends all that is to come, or one's share: until the engine has to keep some of it, or that is much. Gives how many bytes that were. */
+	/** Sends all that is to come, or one's share: until the engine has to keep some of it, or that is much. Gives what that cost, in bytes. */
 	#send(ws: Socket<Subscriber>, waiter: Waiter, channel: Channel, amount: 'all' | 'share'): number {
-		let sentBytes = 0;
+		let costBytes = 0;
 		ws.cork(() => {
 			for (;;) {
 				const message = this.#hub.nextFor(waiter, channel);
 				if (message === undefined) break;
 				const isOut = ws.send(message.bytes, message.isBinary) === 1;
-				sentBytes += message.bytes.byteLength;
-				if (amount === 'share' && (!isOut || sentBytes >= shareBytes)) break;
+				costBytes += message.bytes.byteLength + messageOverheadBytes;
+				if (amount === 'share' && (!isOut || costBytes >= shareBytes)) break;
 			}
 		});
-		return sentBytes;
+		return costBytes;
 	}
 }

@@ -16,6 +16,8 @@ export type Subscriber = {
 	isAdmitted: boolean;
 	/** Its turn in its channel's backlog, if it has fallen behind. */
 	waiter: Waiter | undefined;
+	/** The close frame that it is to get when it has caught up, if it is on its way out. */
+	farewell: { readonly code: number; readonly reason: string } | undefined;
 	/** What it may still send, with `--max-rate`. */
 	readonly allowance: Allowance | undefined;
 	/** How many farewells had begun when it opened. */

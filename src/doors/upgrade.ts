@@ -59,6 +59,7 @@ export function upgradeDoor(parts: UpgradeParts): Door<[UpgradeContext]> {
 			channel: undefined,
 			isAdmitted: false,
 			waiter: undefined,
+			farewell: undefined,
 			allowance,
 			wave: farewells.wave,
 			expiresMs: expiry(),

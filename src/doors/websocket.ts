@@ -92,7 +92,7 @@ export function webSocketDoor(
 		subscriber.disconnectCause = cause;
 		// What was published before this is sent before the close frame.
 		hub.inOrder(channel, () => {
-			if (subscriber.place !== undefined) stragglers.end(ws, code, reason);
+			if (subscriber.place !== undefined) stragglers.endOnceRead(ws, code, reason);
 		});
 	}
 

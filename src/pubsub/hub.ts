@@ -155,6 +155,11 @@ export class Hub {
 		return message;
 	}
 
+	/** What is sent from now on is not for one who has fallen behind. */
+	keepNoMore(waiter: Waiter, channel: Channel): void {
+		channel.backlog?.endFor(waiter);
+	}
+
 	/** Counts one again among those whom the fan-out reaches: from now on it does, or the one has closed and is to leave. */
 	catchUp(waiter: Waiter, channel: Channel): void {
 		const { backlog } = channel;

@@ -19,6 +19,8 @@ type Entry = {
 export type Waiter = {
 	/** The last that it was sent. */
 	entry: Entry;
+	/** The last that it is to be sent; undefined while that is the newest. */
+	last: Entry | undefined;
 	/** How many bytes it was sent and has not read. They become fewer while it waits. */
 	readonly unread: () => number;
 	/** Hears that this and what it is still to be sent are too much, and kept no longer. */
@@ -63,7 +65,7 @@ export class SharedBacklog {
 
 	/** Lets one wait for what is added from now on. */
 	enter(unread: () => number, onTooFar: () => void): Waiter {
-		const waiter = { entry: this.#newest, unread, onTooFar, isTooFar: false };
+		const waiter = { entry: this.#newest, last: undefined, unread, onTooFar, isTooFar: false };
 		this.#waiters++;
 		addWaiter(this.#newest, waiter);
 		this.#newest.unreadMax = Math.max(this.#newest.unreadMax, unread());
@@ -72,9 +74,9 @@ export class SharedBacklog {
 
 	/** The message that comes next for one; undefined if there is none. */
 	next(waiter: Waiter): Message | undefined {
-		const { entry, isTooFar } = waiter;
+		const { entry, last, isTooFar } = waiter;
 		const { next } = entry;
-		if (next === undefined || isTooFar) return undefined;
+		if (next === undefined || entry === last || isTooFar) return undefined;
 		waiter.entry = next;
 		addWaiter(next, waiter);
 		// It is about to have more unread, who knows how much.
@@ -84,6 +86,11 @@ export class SharedBacklog {
 		return next.message;
 	}
 
+	/** Nothing that is added from now on is for this one. */
+	endFor(waiter: Waiter): void {
+		waiter.last ??= this.#newest;
+	}
+
 	leave(waiter: Waiter): void {
 		this.#waiters--;
 		waiter.entry.waiters?.delete(waiter);
@@ -91,8 +98,8 @@ export class SharedBacklog {
 	}
 
 	/** How much is to be sent to one, kept or not. */
-	bytesFor({ entry }: Waiter): number {
-		return this.#newest.endBytes - entry.endBytes;
+	bytesFor({ entry, last = this.#newest }: Waiter): number {
+		return last.endBytes - entry.endBytes;
 	}
 
 	/** One's part of that: what is kept for many is gone with all of them. */
@@ -105,7 +112,8 @@ export class SharedBacklog {
 		entry.unreadMax = 0;
 		for (const waiter of entry.waiters ?? []) {
 			const unreadBytes = waiter.unread();
-			if (this.bytesFor(waiter) + unreadBytes > this.#bytesMax) {
+			// What is kept since then, whether this one is to be sent all of that or not.
+			if (this.#newest.endBytes - entry.endBytes + unreadBytes > this.#bytesMax) {
 				entry.waiters?.delete(waiter);
 				waiter.isTooFar = true;
 				waiter.onTooFar();

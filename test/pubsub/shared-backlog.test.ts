@@ -98,3 +98,17 @@ test('with nobody level, a backlog that is too much is gone at once', () => {
 	for (const waiter of waiters) backlog.leave(waiter);
 	assert.equal(backlog.isUnused, true);
 });
+
+test('one that is to get nothing more has what was added before, and is given up like any other', () => {
+	const { backlog, add, next } = backlogOf(300);
+	let tooFar = 0;
+	const reading = backlog.enter(nothing, never);
+	const stopped = backlog.enter(nothing, () => void tooFar++);
+	add('a');
+	for (const waiter of [reading, stopped]) backlog.endFor(waiter);
+	add('b');
+	assert.deepEqual([backlog.bytesFor(reading), next(reading), next(reading), backlog.bytesFor(reading)], [65, 'a', undefined, 0]);
+	backlog.leave(reading);
+	for (let i = 0; i < 3; i++) add('c');
+	assert.deepEqual([tooFar, backlog.bytes], [1, 0]);
+});
