@@ -56,7 +56,6 @@ export class Metrics {
 
 export type Exposition = { readonly contentType: string; expose(): Promise<string> };
 
-/** All metrics in Prometheus' text format. The figures are read when it is asked for; nothing is labelled with a channel. */
 /** What the process is set to, and whether it serves. */
 export type Standing = {
 	readonly isReady: () => boolean;
@@ -65,6 +64,7 @@ export type Standing = {
 	readonly memoryBudgetBytes: number;
 };
 
+/** All metrics in Prometheus' text format. The figures are read when it is asked for; nothing is labelled with a channel. */
 export function metricsExposition(
 	metrics: Metrics,
 	hub: Hub,
