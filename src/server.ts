@@ -1,17 +1,15 @@
 // Puts the parts together: every route, and who knows whom.
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { admission, limitCauses } from './doors/admission.js';
-import { openDoor, type RefusalListener } from './doors/door.js';
+import { admission } from './doors/admission.js';
+import { openDoor } from './doors/door.js';
 import { Farewells } from './doors/farewells.js';
-import { isHandshake } from './doors/handshake.js';
 import { optionsDoor, otherMethodDoor } from './doors/methods.js';
 import { originPolicy } from './doors/origin.js';
 import { type PageDocument, pageDoor } from './doors/page.js';
 import { publishDoor } from './doors/publish.js';
 import { publisher } from './doors/publisher.js';
 import { refusalCauses } from './doors/reply.js';
-import type { RequestHead } from './doors/request-head.js';
 import { Stragglers } from './doors/stragglers.js';
 import { disconnectCauses, dropLaggard, type Subscriber } from './doors/subscriber.js';
 import { upgradeDoor } from './doors/upgrade.js';
@@ -20,17 +18,17 @@ import { loadEngine, type Socket } from './engine.js';
 import { type Address, bindable, type TcpAddress } from './operations/addresses.js';
 import { boundPort, startAdmin } from './operations/admin.js';
 import { channelEndpoints } from './operations/channels.js';
-import { type ClientAddress, clientAddressBehind } from './operations/client-address.js';
+import { clientAddressBehind } from './operations/client-address.js';
 import { connectionLimit, pausedWithoutDescriptors } from './operations/descriptors.js';
 import { channelCloser, closesPerTick, InFlight } from './operations/drain.js';
 import { drainEndpoint } from './operations/drain-endpoint.js';
 import { healthEndpoints } from './operations/health.js';
 import { Laggards, laggardLog, lookMs } from './operations/laggards.js';
 import { listen } from './operations/listening.js';
-import { type Log, rateLimited } from './operations/log.js';
+import type { Log } from './operations/log.js';
 import { expiryAfter, startAging } from './operations/max-age.js';
 import { MemoryBudget, memoryLookMs, readResidentBytes } from './operations/memory-budget.js';
-import { Metrics, metricsExposition, type RequestAim } from './operations/metrics.js';
+import { Metrics, metricsExposition } from './operations/metrics.js';
 import { readOpenFilesMax } from './operations/open-files.js';
 import { spread } from './operations/spread.js';
 import { statsEndpoint } from './operations/stats.js';
@@ -40,6 +38,7 @@ import { parseChannelName } from './pubsub/channel-name.js';
 import { Hub } from './pubsub/hub.js';
 import { Places } from './pubsub/places.js';
 import type { FanOut } from './pubsub/sender.js';
+import { refusalListener } from './refusals.js';
 
 export type Server = {
 	/** Where it listens, with the real port. */
@@ -228,33 +227,6 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		void spread(farewells.toAll('moved'), present, overSeconds * 1_000);
 		return present;
 	}
-}
-
-/** Counts refusals, and logs them: at `debug`, but for refused origins and reached limits, which a configuration may be to blame for. */
-function refusalListener(options: Options, log: Log, metrics: Metrics, clientAddress: ClientAddress): RefusalListener {
-	const setting = options.origin.map((rule) => (typeof rule === 'string' ? rule : `${rule.scheme}//${rule.host}`)).join(',');
-	const logOrigin = rateLimited(1_000, (leftOut: number, fields: object) =>
-		log.info({ ...fields, setting, leftOut }, 'an origin that --origin does not allow'),
-	);
-	const logLimit = rateLimited(1_000, (leftOut: number, fields: object) =>
-		log.warn({ ...fields, leftOut }, 'no room for an upgrade: a limit is reached'),
-	);
-	const isDebug = log.isLevelEnabled('debug');
-	return ({ cause, status }, head, peer) => {
-		metrics.requestRefused(cause, aimOf(head));
-		const isLimit = limitCauses.includes(cause);
-		if (cause !== 'origin' && !isLimit && !isDebug) return;
-		const ip = clientAddress(peer, head.forwardedFor);
-		const fields = { event: 'refused', path: head.path, ip, origin: head.origin, code: status, reason: cause };
-		if (cause === 'origin') logOrigin(fields);
-		else if (isLimit) logLimit(fields);
-		else log.debug(fields, 'refused');
-	};
-}
-
-function aimOf(head: RequestHead): RequestAim {
-	if (isHandshake(head)) return 'connect';
-	return head.method === 'post' || head.method === 'put' ? 'publish' : 'other';
 }
 
 function readPage(): PageDocument {

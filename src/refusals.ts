@@ -1,0 +1,36 @@
+// What is said of refused requests, in figures and in the log.
+import { limitCauses } from './doors/admission.js';
+import type { RefusalListener } from './doors/door.js';
+import { isHandshake } from './doors/handshake.js';
+import type { RequestHead } from './doors/request-head.js';
+import type { ClientAddress } from './operations/client-address.js';
+import { type Log, rateLimited } from './operations/log.js';
+import type { Metrics, RequestAim } from './operations/metrics.js';
+import type { Options } from './options.js';
+
+/** Counts refusals, and logs them: at `debug`, but for refused origins and reached limits, which a configuration may be to blame for. */
+export function refusalListener(options: Options, log: Log, metrics: Metrics, clientAddress: ClientAddress): RefusalListener {
+	const setting = options.origin.map((rule) => (typeof rule === 'string' ? rule : `${rule.scheme}//${rule.host}`)).join(',');
+	const logOrigin = rateLimited(1_000, (leftOut: number, fields: object) =>
+		log.info({ ...fields, setting, leftOut }, 'an origin that --origin does not allow'),
+	);
+	const logLimit = rateLimited(1_000, (leftOut: number, fields: object) =>
+		log.warn({ ...fields, leftOut }, 'no room for an upgrade: a limit is reached'),
+	);
+	const isDebug = log.isLevelEnabled('debug');
+	return ({ cause, status }, head, peer) => {
+		metrics.requestRefused(cause, aimOf(head));
+		const isLimit = limitCauses.includes(cause);
+		if (cause !== 'origin' && !isLimit && !isDebug) return;
+		const ip = clientAddress(peer, head.forwardedFor);
+		const fields = { event: 'refused', path: head.path, ip, origin: head.origin, code: status, reason: cause };
+		if (cause === 'origin') logOrigin(fields);
+		else if (isLimit) logLimit(fields);
+		else log.debug(fields, 'refused');
+	};
+}
+
+function aimOf(head: RequestHead): RequestAim {
+	if (isHandshake(head)) return 'connect';
+	return head.method === 'post' || head.method === 'put' ? 'publish' : 'other';
+}
