@@ -1,26 +1,31 @@
-// The only value import of uWebSockets.js: refuses its JavaScript fallback, listens exclusively, fills gaps in its types.
+// The only value import of uWebSockets.js: chooses among its builds, listens exclusively, fills gaps in its types.
 
-import type * as uWS from 'uWebSockets.js';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import type * as uWS from 'uws-newer';
+import { type FailedBuild, whyNoEngine } from './no-engine.js';
+import { readProcessReport } from './process-report.js';
 import { StartError } from './start-error.js';
 
-export type { HttpRequest, HttpResponse, us_socket_context_t as UpgradeContext } from 'uWebSockets.js';
+export type {
+	HttpRequest,
+	HttpResponse,
+	us_socket_context_t as UpgradeContext,
+	WebSocketBehavior as SocketBehavior,
+} from 'uws-newer';
 export type ListenSocket = uWS.us_listen_socket;
 export type Socket<UserData> = uWS.WebSocket<UserData>;
-/** The engine's behaviour of a websocket route; its types call this flag a number. */
-export type SocketBehavior<UserData> = Omit<uWS.WebSocketBehavior<UserData>, 'closeOnBackpressureLimit'> & {
-	closeOnBackpressureLimit: boolean;
-};
-
-/** What the declared type lacks: `close`, and `listen` with a host as well as options. */
-export type App = Omit<uWS.TemplatedApp, 'ws' | 'listen'> & {
-	ws<UserData>(pattern: string, behavior: SocketBehavior<UserData>): App;
+/** What the declared type lacks: `listen` with a host as well as options. */
+export type App = Omit<uWS.TemplatedApp, 'listen'> & {
 	listen(host: string, port: number, options: number, cb: (socket: ListenSocket | false) => void): App;
-	/** Drops every connection at once, without a close frame. */
-	close(): void;
 };
 
 export type Engine = {
+	/** The version of uWebSockets.js, as its package has it. */
+	readonly version: string;
+	/** One line about a release that the user has installed and that does not load, so that another build serves. */
+	readonly passedOver: string | undefined;
 	/** An app that speaks TLS, if it is given files that are known to be good. */
 	createApp(tls: { readonly cert: string; readonly key: string } | undefined): App;
 	/** Listens on one address that no other process shares. False if that address cannot be had. */
@@ -32,18 +37,12 @@ export type Engine = {
 	stopListening(socket: ListenSocket): void;
 };
 
-/** Loads the native engine. Throws a StartError where there is none for this Node. */
+/** Loads the first build of the engine that fits this Node and system. Throws a StartError where there is none. */
 export function loadEngine(): Engine {
-	const engine = loadQuietly();
-	// In the fallback, publish throws "Not implemented".
-	if (!('SSLApp' in engine)) {
-		throw new StartError(
-			`Node ${process.version} on ${process.platform} ${process.arch} has no native build of uWebSockets.js in this installation: ` +
-				'use Node 20, or install the official release for your Node with ' +
-				'npm install uWebSockets.js@github:uNetworking/uWebSockets.js#v20.52.0',
-		);
-	}
+	const { engine, version, passedOver } = loadFirst();
 	return {
+		version,
+		passedOver,
 		createApp(tls) {
 			if (tls === undefined) return engine.App() as unknown as App;
 			try {
@@ -76,17 +75,49 @@ export function loadEngine(): Engine {
 
 type NativeModule = typeof uWS & { LIBUS_LISTEN_EXCLUSIVE_PORT: number };
 
-// The package announces its fallback on the console, where our users expect one line from us.
-function loadQuietly(): NativeModule {
-	const { log, warn } = console;
-	console.log = console.warn = () => {};
-	try {
-		return createRequire(import.meta.url)('uWebSockets.js');
-	} catch {
-		// The official package throws where it has no build.
-		return {} as NativeModule;
-	} finally {
-		console.log = log;
-		console.warn = warn;
+const { platform, arch, version: nodeVersion } = process;
+const require = createRequire(import.meta.url);
+
+const official = 'uWebSockets.js';
+// The best first: an official release that the user has installed, the newest build of the registry, and one for Node 20 on
+// systems whose glibc is older. Of the last the binary itself is loaded: its script falls back to JavaScript that cannot publish.
+const builds: readonly { readonly name: string; readonly entry: string }[] = [
+	{ name: official, entry: official },
+	{ name: 'uws-newer', entry: 'uws-newer' },
+	{ name: 'uws-older', entry: `uws-older/binaries/uws_${platform}_${arch}_${process.versions.modules}.node` },
+];
+
+function loadFirst(): { engine: NativeModule; version: string; passedOver: string | undefined } {
+	const failed: (FailedBuild & { readonly name: string })[] = [];
+	for (const { name, entry } of builds) {
+		const version = installedVersion(name);
+		if (version === undefined) continue;
+		try {
+			const engine: NativeModule = require(entry);
+			const passed = failed.find((build) => build.name === official);
+			const passedOver =
+				passed && `uWebSockets.js ${passed.version} is installed and does not load on Node ${nodeVersion}; ${version} serves`;
+			return { engine, version, passedOver };
+		} catch (error) {
+			failed.push({ name, version, error: String(error) });
+		}
 	}
+	const glibc = readProcessReport().header.glibcVersionRuntime;
+	throw new StartError(whyNoEngine({ platform, arch, nodeVersion, glibc }, failed));
+}
+
+/** The version of a package; undefined if it is not installed. */
+function installedVersion(name: string): string | undefined {
+	let file: string;
+	try {
+		file = require.resolve(name);
+	} catch {
+		return undefined;
+	}
+	// Not by resolving its package.json, which a package may keep to itself.
+	for (let folder = dirname(file); folder !== dirname(folder); folder = dirname(folder)) {
+		const manifest = join(folder, 'package.json');
+		if (existsSync(manifest)) return JSON.parse(readFileSync(manifest, 'utf8')).version;
+	}
+	return undefined;
 }

@@ -1,5 +1,6 @@
 // The command: arguments and environment in, exit code out. The only file that knows process.argv, signals and exit codes.
 import { readFileSync } from 'node:fs';
+import { loadEngine } from './engine.js';
 import { type Address, formatAddress } from './operations/addresses.js';
 import { createLog, type Log, rateLimited } from './operations/log.js';
 import type { Options } from './options.js';
@@ -9,7 +10,7 @@ import { StartError } from './start-error.js';
 
 async function main(): Promise<void> {
 	const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-	const options = readOptions(process.argv.slice(2), process.env, version);
+	const options = readOptions(process.argv.slice(2), process.env, `${version} (${engineText()}, Node ${process.version})`);
 	if ('text' in options) {
 		process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
 			// Whoever reads the beginning only, such as head, has what it wants.
@@ -39,11 +40,21 @@ function logStart(log: Log, version: string, options: Options, server: Server): 
 	const mport = server.operatorAddress ? formatAddress(server.operatorAddress) : 'off';
 	const page = pageUrl(server.address, options.tlsCert === undefined ? 'http' : 'https');
 	const hint = page === undefined ? '' : `; open ${page}`;
-	const { connectionsMax } = server;
+	const { connectionsMax, engineVersion } = server;
 	log.info(
-		{ event: 'start', version, addr, mport, page, connectionsMax },
-		`pathcast ${version} listens on ${addr}, operator on ${mport}${hint}`,
+		{ event: 'start', version, engine: engineVersion, addr, mport, page, connectionsMax },
+		`pathcast ${version} on uWebSockets.js ${engineVersion} listens on ${addr}, operator on ${mport}${hint}`,
 	);
+}
+
+/** The engine that would serve, for --version, which works where none does. */
+function engineText(): string {
+	try {
+		return `uWebSockets.js ${loadEngine().version}`;
+	} catch (error) {
+		if (error instanceof StartError) return 'no engine loads here';
+		throw error;
+	}
 }
 
 function pageUrl(address: Address, scheme: string): string | undefined {

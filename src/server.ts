@@ -47,6 +47,8 @@ export type Server = {
 	readonly operatorAddress: TcpAddress | undefined;
 	/** How many websockets it takes. */
 	readonly connectionsMax: number;
+	/** Of uWebSockets.js. */
+	readonly engineVersion: string;
 	/**
 	 * Tells load balancers, stops listening, lets requests finish, closes every websocket with 1012, and drops what peers
 	 * leave open.
@@ -65,6 +67,7 @@ const requestPatienceMs = 5_000;
 /** Starts a server. Throws a StartError, and leaves nothing open, if it cannot. */
 export async function startServer(options: Options, log: Log): Promise<Server> {
 	const engine = loadEngine();
+	if (engine.passedOver !== undefined) log.warn({ event: 'engine' }, engine.passedOver);
 	const tls = options.tlsCert && options.tlsKey ? { cert: options.tlsCert, key: options.tlsKey } : undefined;
 	if (tls) checkTls(tls);
 	const app = engine.createApp(tls);
@@ -196,6 +199,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		address: listening.address,
 		operatorAddress: operator && admin && { host: operator.host, port: boundPort(admin) },
 		connectionsMax,
+		engineVersion: engine.version,
 		stop,
 	};
 

@@ -1,11 +1,16 @@
 // uWebSockets.js and nothing else: the ceiling. Arguments: port, when to publish (handler or deferred), whether a POST is checked, and
 // for TLS the certificate and the key.
 
-import uWS from 'uWebSockets.js';
 import { isUtf8 } from 'node:buffer';
+import type { HttpRequest } from '../../src/engine.js';
 
-const [port, when, checks, cert_file_name, key_file_name] = process.argv.slice(2);
-const app = cert_file_name && key_file_name ? uWS.SSLApp({ cert_file_name, key_file_name }) : uWS.App();
+const [port, when, checks, cert, key] = process.argv.slice(2);
+// The build that pathcast itself chooses.
+const { loadEngine }: typeof import('../../src/engine.js') = await import(
+	new URL('../../../dist/engine.js', import.meta.url).href
+);
+const engine = loadEngine();
+const app = engine.createApp(cert && key ? { cert, key } : undefined);
 const counts = new Map<string, number>();
 let deferred: { path: string; message: Uint8Array }[] = [];
 
@@ -28,7 +33,7 @@ function flush(): void {
 app.ws<{ path: string }>('/*', {
 	maxPayloadLength: 131_072,
 	maxBackpressure: 4 * 1_048_576,
-	closeOnBackpressureLimit: 1,
+	closeOnBackpressureLimit: true,
 	idleTimeout: 32,
 	upgrade(res, req, context) {
 		const protocol = req.getHeader('sec-websocket-protocol');
@@ -74,7 +79,7 @@ app.post('/*', (res, req) => {
 });
 
 /** What the protocol demands: a path that decodes to UTF-8 of a bounded length, and one unambiguous length of the body. */
-function checkedPath(req: uWS.HttpRequest): string | undefined {
+function checkedPath(req: HttpRequest): string | undefined {
 	let lengths = 0;
 	let encodings = 0;
 	let hosts = 0;
@@ -97,6 +102,4 @@ function checkedPath(req: uWS.HttpRequest): string | undefined {
 	}
 }
 
-app.listen('127.0.0.1', Number(port), (socket) => {
-	if (!socket) process.exit(1);
-});
+if (!engine.listen(app, '127.0.0.1', Number(port))) process.exit(1);
