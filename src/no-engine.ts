@@ -47,7 +47,8 @@ export function whyNoEngine({ platform, arch, nodeVersion, glibc }: System, fail
 	if (broken !== undefined) {
 		return `uWebSockets.js ${broken.version} does not load (${lastLine(broken.error)}): install pathcast again, with ${supportedNodes}.`;
 	}
-	const reason = `uWebSockets.js ${failed.map(({ version }) => version).join(' and ')} have no build for Node ${nodeVersion}`;
+	const versions = failed.map(({ version }) => version).join(' and ');
+	const reason = `uWebSockets.js ${versions} ${failed.length === 1 ? 'has' : 'have'} no build for Node ${nodeVersion}`;
 	if (Number.parseInt(nodeVersion.slice(1), 10) < officialNodeMin) return `${reason}: use ${supportedNodes}.`;
 	return `${reason}: install the official release, which has one: ${officialRelease}`;
 }
