@@ -36,7 +36,7 @@ test("at debug the log tells a connection's life and each publish, with the same
 	subscriber.ws.close(4001, 'bye');
 	await subscriber.closed;
 	const log = await stopped(command);
-	const told = log.map(({ time, msg, version, addr, mport, page, connectionsMax, signal, ...rest }) => rest);
+	const told = log.map(({ time, msg, version, engine, addr, mport, page, connectionsMax, signal, ...rest }) => rest);
 	assert.doesNotMatch(JSON.stringify(log), /secret/, 'a query string is never logged');
 	const common = { level: 'debug', path: '/room', ip: '127.0.0.1' };
 	const seen = { ...common, conn: 1, origin: 'https://a.example' };
