@@ -80,11 +80,12 @@ const require = createRequire(import.meta.url);
 
 const official = 'uWebSockets.js';
 // The best first: an official release that the user has installed, the newest build of the registry, and one for Node 20 on
-// systems whose glibc is older. Of the last the binary itself is loaded: its script falls back to JavaScript that cannot publish.
+// systems whose glibc is older. The last is a binary that build-engine.ts copies: the script of its package falls back to
+// JavaScript that cannot publish.
 const builds: readonly { readonly name: string; readonly entry: string }[] = [
 	{ name: official, entry: official },
 	{ name: 'uws-newer', entry: 'uws-newer' },
-	{ name: 'uws-older', entry: `uws-older/binaries/uws_${platform}_${arch}_${process.versions.modules}.node` },
+	{ name: './uws-older/package.json', entry: `./uws-older/uws_${platform}_${arch}_${process.versions.modules}.node` },
 ];
 
 function loadFirst(): { engine: NativeModule; version: string; passedOver: string | undefined } {

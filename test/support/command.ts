@@ -108,14 +108,15 @@ export function runOnFullDisk(t: TestContext, args: readonly string[]): Command 
 	return runProgram(t, '/bin/sh', ['-c', 'exec "$0" "$@" > /dev/full 2>&1', process.execPath, cliPath, ...args]);
 }
 
-/** Runs another program; the test's end kills it if it is still there. */
+/** Runs another program, in this folder if none is given; the test's end kills it if it is still there. */
 export function runProgram(
 	t: TestContext,
 	program: string,
 	args: readonly string[],
 	env: NodeJS.ProcessEnv = process.env,
+	cwd = process.cwd(),
 ): Command {
-	const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
+	const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env, cwd });
 	const command = new Command(child);
 	t.after(async () => {
 		if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
