@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { flagOf, optionTable } from '#src/options.js';
+import { ambiguousFraming, otherInputs } from './support/malformed.js';
 
 const root = new URL('../../', import.meta.url);
 const readme = readFileSync(new URL('README.md', root), 'utf8');
@@ -29,4 +30,15 @@ test("every line of the README's protocol reference is quoted by a test, and eve
 	);
 	assert.ok(lines.length > 30);
 	assert.deepEqual([...new Set(quoted)].sort(), lines.sort());
+});
+
+test('the README tells what each engine does with malformed input, as the tests of framing find it', () => {
+	const groups = new Map<string, string[]>();
+	for (const { input, newer, older } of [...otherInputs, ...ambiguousFraming]) {
+		const outcomes = `${newer} | ${older}`;
+		groups.set(outcomes, [...(groups.get(outcomes) ?? []), input]);
+	}
+	const rows = [...groups].map(([outcomes, inputs]) => `| ${inputs.join('; ')} | ${outcomes} |`);
+	const table = readme.slice(readme.indexOf('| input | 20.57 | 20.30 |')).split('\n\n', 1)[0];
+	assert.equal(table, ['| input | 20.57 | 20.30 |', '|---|---|---|', ...rows].join('\n'));
 });
