@@ -1,7 +1,8 @@
 // Who is measured, how each is started, and what it can do.
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { DialectName } from './load/job.js';
 
 export type TlsFiles = { readonly cert: string; readonly key: string };
@@ -23,6 +24,8 @@ export type Peer = {
 	readonly canPost: boolean;
 	/** Measured by POST alone: its websockets are those of another. */
 	readonly onlyPost?: boolean;
+	/** Measured beside the same one on the newer engine, where both load. */
+	readonly isOnOlderEngine?: boolean;
 	/** The file without which it cannot run, and how to get it. */
 	readonly needs?: { readonly file: string; readonly remedy: string };
 	command(options: StartOptions): Command;
@@ -32,6 +35,8 @@ const build = fileURLToPath(new URL('.', import.meta.url));
 const sources = fileURLToPath(new URL('../', import.meta.url));
 const bun = join(sources, 'node_modules/@oven/bun-linux-x64/bin/bun');
 
+const cli = join(sources, '../dist/cli.js');
+
 const pathcast: Peer = {
 	name: 'pathcast',
 	dialect: 'websocket',
@@ -40,7 +45,7 @@ const pathcast: Peer = {
 	command: ({ port, tls }) => ({
 		file: process.execPath,
 		args: [
-			join(sources, '../dist/cli.js'),
+			cli,
 			...['--addr', `127.0.0.1:${port}`, '--mport', '0'],
 			...(tls ? ['--tls-cert', tls.cert, '--tls-key', tls.key] : []),
 		],
@@ -56,6 +61,35 @@ function bareEngine(when: 'handler' | 'deferred', checks: 'plain' | 'checked'): 
 		onlyPost: checks === 'checked',
 		command: (options) => script('bare-engine.js', options, [when, checks]),
 	};
+}
+
+/** The same on the older engine. By POST alone, where what the engines refuse by themselves differs. */
+function onOlderEngine(peer: Peer): Peer {
+	return {
+		...peer,
+		name: `${peer.name} (older engine)`,
+		onlyPost: true,
+		isOnOlderEngine: true,
+		command(options) {
+			const { file, args } = peer.command(options);
+			return { file, args: ['--import', pathToFileURL(join(build, 'peers/older-engine.js')).href, ...args] };
+		},
+	};
+}
+
+let areBoth: boolean | undefined;
+
+/** Whether this Node has both engines: the binary of the older one, and the newer one, which then is the one that serves. */
+function hasBothEngines(): boolean {
+	areBoth ??= findBothEngines();
+	return areBoth;
+}
+
+function findBothEngines(): boolean {
+	const { platform, arch, versions } = process;
+	if (!existsSync(join(sources, `../dist/uws-older/uws_${platform}_${arch}_${versions.modules}.node`))) return false;
+	const older = JSON.parse(readFileSync(join(sources, '../dist/uws-older/package.json'), 'utf8'));
+	return !execFileSync(process.execPath, [cli, '--version'], { encoding: 'utf8' }).includes(older.version);
 }
 
 /** A script of ours, run by this Node: its port, its own arguments, its TLS files. */
@@ -143,6 +177,9 @@ export const peers: readonly Peer[] = [
 	bareEngine('deferred', 'plain'),
 	bareEngine('handler', 'checked'),
 	bareEngine('deferred', 'checked'),
+	onOlderEngine(pathcast),
+	onOlderEngine(bareEngine('handler', 'plain')),
+	onOlderEngine(bareEngine('deferred', 'plain')),
 	ws,
 	bunServer,
 	nchan(1),
@@ -152,6 +189,8 @@ export const peers: readonly Peer[] = [
 ];
 
 /** Why a peer cannot be measured here; undefined if it can. */
-export function whyMissing({ needs }: Peer): string | undefined {
+export function whyMissing({ needs, isOnOlderEngine }: Peer): string | undefined {
+	if (isOnOlderEngine && !hasBothEngines())
+		return 'not applicable: it needs Node 20 and a system on which the newer engine loads too';
 	return needs === undefined || existsSync(needs.file) ? undefined : `not installed: ${needs.remedy}`;
 }

@@ -159,6 +159,14 @@ export const scenarios: readonly Scenario[] = [
 		quick: post,
 	},
 	{
+		id: 'post-16',
+		question:
+			'16 keep-alive connections POST to a channel of 10 subscribers, each as soon as it is answered: what is left of the engine, and of which one?',
+		unit: 'deliveries',
+		decides: 'cpu',
+		work: { ...post, publishersPerChannel: 16, publishersAtOnce: 16 },
+	},
+	{
 		id: 'post-1',
 		question: 'One keep-alive connection POSTs to a channel of 2 subscribers in a closed loop: what does a lone publisher get?',
 		unit: 'deliveries',
