@@ -37,7 +37,7 @@ import type { Options } from './options.js';
 import { parseChannelName } from './pubsub/channel-name.js';
 import { Hub } from './pubsub/hub.js';
 import { Places } from './pubsub/places.js';
-import type { FanOut } from './pubsub/sender.js';
+import type { FanOut, Judge } from './pubsub/sender.js';
 import { refusalListener } from './refusals.js';
 
 export type Server = {
@@ -74,11 +74,12 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const fanOut: FanOut = (topic, message) => {
 		app.publish(topic, message.bytes, message.isBinary);
 	};
-	// Over TLS the engine loses what it has read and not yet decrypted when a handler writes much to other sockets.
-	const hub = new Hub(fanOut, options.maxBacklog, tls ? 0 : undefined);
+	// Over TLS the engine (20.30 and 20.57) loses what it has read and not yet decrypted when a handler writes much to other sockets.
+	const judge: Judge = (channel) => stragglers.judge(channel);
+	const hub = new Hub(fanOut, judge, options.maxBacklog, tls ? 0 : undefined);
 	const metrics = new Metrics(refusalCauses, disconnectCauses);
 	const sockets = new Places<Socket<Subscriber>>();
-	const stragglers = new Stragglers(hub, options.maxBacklog);
+	const stragglers = new Stragglers(hub, options.maxBacklog, (ws, backlogBytes) => laggards.note(ws, backlogBytes));
 	const farewells = new Farewells(hub, sockets, stragglers, closesPerTick);
 	const inFlight = new InFlight();
 	const clientAddress = clientAddressBehind(options.trustProxy);

@@ -20,8 +20,8 @@ export type DoorParts = {
 /** Makes an engine handler of a door. The engine aborts the process if a handler throws, or returns without an answer to come. */
 export function openDoor<Rest extends unknown[]>(door: Door<Rest>, parts: DoorParts) {
 	return (res: HttpResponse, req: HttpRequest, ...rest: Rest): void => {
-		// Even for an answer in this turn: if the client is gone before it is written, the engine looks for this, and aborts
-		// the process if it is missing. A door that answers later puts its own in place of it.
+		// Even for an answer in this turn: if the client is gone before it is written, the engine (20.30 and 20.57) looks for this, and
+		// aborts the process if it is missing. A door that answers later puts its own in place of it.
 		res.onAborted(() => {});
 		const head = readHead(req);
 		answer(res, head, parts, !hasBody(head), () => {

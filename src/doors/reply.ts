@@ -89,7 +89,7 @@ export function replyRefused(
 
 /**
  * Answers and closes the connection, so that no byte after this request runs as another one. Not in the handler's own
- * turn: what was read together with the request would be parsed on. While the answer is owed, the engine closes instead.
+ * turn: what was read together with the request would be parsed on (20.30 and 20.57). While the answer is owed, the engine closes instead.
  */
 export function replyAndClose(res: HttpResponse, { status, reason }: Refused): void {
 	let isAborted = false;

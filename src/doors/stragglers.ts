@@ -16,20 +16,24 @@ const messageOverheadBytes = 256;
 // Closing takes some 10 µs each.
 const closesPerTick = 200;
 
-// The engine damages large messages to a socket without a subscription. No channel has a name like that.
+// Who leaves its last topic loses what was published to it in the same tick, on uWebSockets.js 20.30 (20.57 sends it), so those who have
+// fallen behind are subscribed to this. No channel has a name like that.
 const behindTopic = 'behind';
 
 export class Stragglers {
 	readonly #hub: Hub;
 	readonly #backlogBytesMax: number;
+	readonly #onBehind: (ws: Socket<Subscriber>, backlogBytes: number) => void;
 	/** Those who have read all that the engine had for them, and those who are too far behind. */
 	readonly #ready = new Set<Socket<Subscriber>>();
 	readonly #tooFar: Socket<Subscriber>[] = [];
 	#isTickScheduled = false;
 
-	constructor(hub: Hub, backlogBytesMax: number) {
+	/** `onBehind` hears of each that has more unread than it may, and how much. */
+	constructor(hub: Hub, backlogBytesMax: number, onBehind: (ws: Socket<Subscriber>, backlogBytes: number) => void) {
 		this.#hub = hub;
 		this.#backlogBytesMax = backlogBytesMax;
+		this.#onBehind = onBehind;
 	}
 
 	/** How many bytes wait for one, whether it has fallen behind or not. */
@@ -49,6 +53,22 @@ export class Stragglers {
 	onStanding(ws: Socket<Subscriber>, backlogBytes: number): void {
 		if (backlogBytes > this.#backlogBytesMax) dropLaggard(ws, 'slow');
 		else if (backlogBytes >= Math.min(backlogBytesWorthSharing, this.#backlogBytesMax / 4)) this.#takeOut(ws);
+	}
+
+	/**
+	 * Takes out whoever of a channel has more unread than it may. If it has not read enough when the next message comes, it is
+	 * disconnected. The engine's own limit is off: over it, the engine drops a message and closes later, and until then a peer that
+	 * reads gets later messages: on 20.57 each that is slow, on 20.30 one that goes on sending.
+	 */
+	judge(channel: Channel): void {
+		for (let member = channel.newest; member !== undefined; member = member.nextMember) {
+			// Who joins is a websocket.
+			const ws = member as Socket<Subscriber>;
+			const engineBytes = ws.getBufferedAmount();
+			if (engineBytes <= this.#backlogBytesMax) continue;
+			this.#onBehind(ws, engineBytes);
+			this.#takeOut(ws);
+		}
 	}
 
 	/** Hears of every websocket that has read something that the engine kept for it. */
@@ -96,7 +116,7 @@ export class Stragglers {
 		const subscriber = ws.getUserData();
 		const { waiter, channel, isAdmitted } = subscriber;
 		if (waiter !== undefined || channel === undefined || !isAdmitted) return;
-		// In this order: the last unsubscribe loses what was published in the same tick.
+		// In this order: see behindTopic.
 		ws.subscribe(behindTopic);
 		ws.unsubscribe(channel.topic);
 		const unread = () => ws.getBufferedAmount();

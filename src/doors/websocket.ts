@@ -96,8 +96,7 @@ export function webSocketDoor(
 		});
 	}
 
-	// At the limit the engine drops a message and stops reading, but it closes only when the peer pauses: one that goes on
-	// sending would miss messages and stay.
+	// What it asks for by sending, echoes and pongs, is bounded too.
 	function closeIfLagging(ws: Socket<Subscriber>): boolean {
 		const backlogBytes = stragglers.backlogOf(ws);
 		if (backlogBytes <= backlogBytesMax) return false;
@@ -115,16 +114,15 @@ export function webSocketDoor(
 		if (channel === undefined) return;
 		stragglers.forget(subscriber);
 		hub.leave(channel, ws, subscriber.isAdmitted);
-		const cause = disconnectCause ?? causeOf(code, reason, channel, lag);
+		const cause = disconnectCause ?? causeOf(code, channel);
 		metrics.disconnected(cause);
 		if ((cause === 'slow' || cause === 'memory') && lag !== undefined) onSlow(channel, lag, cause);
 		if (isDebug)
 			log.debug({ event: 'close', ...seenBy(subscriber, channel), code, reason: Buffer.from(reason).toString() }, 'unsubscribed');
 	}
 
-	function causeOf(code: number, reason: ArrayBuffer, channel: Channel, lag: Lag | undefined): DisconnectCause {
-		// The engine closes one that exceeds its backlog without a reason, which a reset looks like too.
-		if (code === 1006) return lag !== undefined && reason.byteLength === 0 ? 'slow' : 'lost';
+	function causeOf(code: number, channel: Channel): DisconnectCause {
+		if (code === 1006) return 'lost';
 		return code === 1000 && channel.isClosing ? 'operator' : 'client';
 	}
 
@@ -132,8 +130,9 @@ export function webSocketDoor(
 		compression: 0,
 		sendPingsAutomatically: true,
 		idleTimeout: parts.pingTimeoutSeconds,
-		maxBackpressure: backlogBytesMax,
-		closeOnBackpressureLimit: true,
+		// No limit: who has too much unread is taken out of the engine's hands and disconnected by us, before a message is dropped.
+		maxBackpressure: 0,
+		closeOnBackpressureLimit: false,
 		// Beyond this the engine drops the connection without a close frame; up to it, we close with 1009.
 		maxPayloadLength: 2 * messageBytesMax,
 		upgrade,

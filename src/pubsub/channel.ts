@@ -31,6 +31,8 @@ export type Outbox = {
 	messagesInTick: number;
 	sentInTick: number;
 	bytesInTick: number;
+	/** What was sent since the channel's subscribers were last judged. */
+	unjudgedBytes: number;
 	/** Whether the last tick before that one in which something was published here was a burst, however long ago. */
 	isHot: boolean;
 	/** What has not gone out yet, and what has to happen between, in order. */
@@ -55,5 +57,14 @@ export function newChannel(name: ChannelName, topic: string): Channel {
 export function newOutbox(): Outbox {
 	// No tick. A small integer, because V8 boxes a number that began as anything else.
 	const tick = -1;
-	return { tick, messagesInTick: 0, sentInTick: 0, bytesInTick: 0, isHot: false, deferred: [], deferredBytes: 0 };
+	return {
+		tick,
+		messagesInTick: 0,
+		sentInTick: 0,
+		bytesInTick: 0,
+		unjudgedBytes: 0,
+		isHot: false,
+		deferred: [],
+		deferredBytes: 0,
+	};
 }

@@ -6,7 +6,7 @@ import { addMember, type Member, removeMember } from './members.js';
 import type { Message } from './message.js';
 import { NameMap } from './name-map.js';
 import { Places } from './places.js';
-import { type FanOut, Sender } from './sender.js';
+import { type FanOut, type Judge, Sender } from './sender.js';
 import { SharedBacklog, type Waiter } from './shared-backlog.js';
 
 export class Hub {
@@ -21,9 +21,9 @@ export class Hub {
 	#subscribers = 0;
 
 	/** See Sender: how far a subscriber may lag behind, and how many messages a channel publishes at once before it defers. */
-	constructor(fanOut: FanOut, backlogBytesMax: number, directMax?: number) {
+	constructor(fanOut: FanOut, judge: Judge, backlogBytesMax: number, directMax?: number) {
 		this.#backlogBytesMax = backlogBytesMax;
-		this.#sender = new Sender(fanOut, backlogBytesMax, directMax);
+		this.#sender = new Sender(fanOut, judge, backlogBytesMax, directMax);
 	}
 
 	get channels(): number {

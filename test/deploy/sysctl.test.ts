@@ -1,40 +1,12 @@
 // The kernel settings, by the real sysctl, in a network of its own, so that they are this machine's no longer than the test.
 import assert from 'node:assert/strict';
-import { execFile, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { needs } from '../support/requirement.js';
+import { inOwnNetwork, needsOwnNetwork } from '../support/own-network.js';
 
-const run = promisify(execFile);
 const file = fileURLToPath(new URL('../../../deploy/sysctl/60-pathcast.conf', import.meta.url));
 const stoppedReader = fileURLToPath(new URL('support/stopped-reader.js', import.meta.url));
-// Who is not root needs to be, in there.
-const ownNetwork = ['--net', '--map-root-user', 'sh', '-c'];
-
-/** Runs a line of shell in a network of its own, where only the loopback is. */
-async function inOwnNetwork(line: string): Promise<string> {
-	// Else the tests in there would report to this one's runner, in its own tongue.
-	const env = { ...process.env, NODE_TEST_CONTEXT: undefined };
-	const { stdout } = await run('unshare', [...ownNetwork, `ip link set lo up && ${line}`], { env });
-	return stdout;
-}
-
-function needsOwnNetwork(): { skip: string | false } {
-	for (const [program, path] of Object.entries({
-		unshare: '/usr/bin/unshare',
-		sysctl: '/usr/sbin/sysctl',
-		ip: '/usr/sbin/ip',
-		ss: '/usr/bin/ss',
-	})) {
-		const need = needs(program, path);
-		if (need.skip !== false) return need;
-	}
-	const isAllowed = process.env.TEST_REQUIRE_ALL === '1' || spawnSync('unshare', [...ownNetwork, 'true']).status === 0;
-	return { skip: isAllowed ? false : 'this system lets nobody make a network of its own' };
-}
-
 test('sysctl takes every kernel setting', needsOwnNetwork(), async () => {
 	const settings = readFileSync(file, 'utf8')
 		.split('\n')

@@ -192,8 +192,12 @@ type FakeSocket = {
 
 /** Websockets of one channel who have 64 KiB unread, and stragglers who have not been told. */
 function crowd(count: number, backlogBytesMax: number) {
-	const hub = new Hub(() => {}, backlogBytesMax);
-	const stragglers = new Stragglers(hub, backlogBytesMax);
+	const hub = new Hub(
+		() => {},
+		() => {},
+		backlogBytesMax,
+	);
+	const stragglers = new Stragglers(hub, backlogBytesMax, () => {});
 	const sockets = Array.from({ length: count }, (_, place) => {
 		const close = (code: number) => {
 			// As the engine, which throws.

@@ -236,7 +236,11 @@ test("a body that is still coming to the operator's listener when the server sto
 });
 
 test('however many channels are closed at once, a tick closes no more than 200 websockets', async () => {
-	const hub = new Hub(() => {}, 1_048_576);
+	const hub = new Hub(
+		() => {},
+		() => {},
+		1_048_576,
+	);
 	let endsThisTick = 0;
 	let endsMax = 0;
 	const names = Array.from({ length: 50 }, (_, i) => `/room/${i}` as ChannelName);
@@ -265,7 +269,11 @@ test('however many channels are closed at once, a tick closes no more than 200 w
 });
 
 test('a tick closes fewer, if there is much to be sent before their close frames', async () => {
-	const hub = new Hub(() => {}, 1_048_576);
+	const hub = new Hub(
+		() => {},
+		() => {},
+		1_048_576,
+	);
 	let endsThisTick = 0;
 	let endsMax = 0;
 	const name = '/room' as ChannelName;

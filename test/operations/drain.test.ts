@@ -154,7 +154,11 @@ type FakeSocket = Member &
 
 /** Websockets on three channels, and all that farewells need. The hub lets a channel send 25 of our messages at once. */
 function crowd(count: number, onEnd: () => void) {
-	const hub = new Hub(() => {}, 64 * 100);
+	const hub = new Hub(
+		() => {},
+		() => {},
+		64 * 100,
+	);
 	const places = new Places<Socket<WebSocketData>>();
 	const sockets = Array.from({ length: count }, (_, i) => {
 		const socket: FakeSocket = {
@@ -186,7 +190,7 @@ function crowd(count: number, onEnd: () => void) {
 		const channel = hub.find('/room/0' as ChannelName) ?? assert.fail();
 		for (let i = 0; i < messages; i++) hub.publish(channel, trustedMessage(Buffer.from('x'), false));
 	};
-	return { hub, sockets, publish, farewells: new Farewells(hub, places, new Stragglers(hub, 6_400), closesPerTick) };
+	return { hub, sockets, publish, farewells: new Farewells(hub, places, new Stragglers(hub, 6_400, () => {}), closesPerTick) };
 }
 
 test('a tick closes no more than 200 websockets, whether their channel is quiet or has a burst to send first', async () => {

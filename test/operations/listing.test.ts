@@ -103,7 +103,11 @@ protocol(
 	'A channel that is there throughout a listing is listed exactly once, whatever comes and goes meanwhile; no tick looks at more than 5,000 channels.',
 	async (t) => {
 		const random = seededRandom(t);
-		const hub = new Hub(() => {}, 1_048_576);
+		const hub = new Hub(
+			() => {},
+			() => {},
+			1_048_576,
+		);
 		const join = (name: string) => {
 			const member: Member = { end() {} };
 			const channel = hub.join(name as ChannelName, member, () => true);

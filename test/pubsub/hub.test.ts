@@ -12,7 +12,11 @@ const other = '/other' as ChannelName;
 /** A hub whose fan-out is written down, and a way to publish text as the engine would hand it over. */
 function recordedHub(backlogBytesMax = 1_048_576) {
 	const out: string[] = [];
-	const hub = new Hub((name, { bytes }) => out.push(`${name} ${Buffer.from(bytes as Uint8Array)}`), backlogBytesMax);
+	const hub = new Hub(
+		(name, { bytes }) => out.push(`${name} ${Buffer.from(bytes as Uint8Array)}`),
+		() => {},
+		backlogBytesMax,
+	);
 	const publish = (name: ChannelName, text: string) => {
 		const channel = hub.find(name);
 		assert.ok(channel);

@@ -1,0 +1,29 @@
+// A network of its own for a command, with nothing but the loopback: what it sets in the kernel holds there alone, and ends with it.
+import { execFile, spawnSync } from 'node:child_process';
+import { promisify } from 'node:util';
+import { needs } from './requirement.js';
+
+// Who is not root needs to be, in there.
+const ownNetwork = ['--net', '--map-root-user', 'sh', '-c'];
+
+/** Runs a line of shell in a network of its own, and gives its standard output. */
+export async function inOwnNetwork(line: string): Promise<string> {
+	// Else the tests in there would report to this one's runner, in its own tongue.
+	const env = { ...process.env, NODE_TEST_CONTEXT: undefined };
+	const { stdout } = await promisify(execFile)('unshare', [...ownNetwork, `ip link set lo up && ${line}`], { env });
+	return stdout;
+}
+
+export function needsOwnNetwork(): { skip: string | false } {
+	for (const [program, path] of Object.entries({
+		unshare: '/usr/bin/unshare',
+		sysctl: '/usr/sbin/sysctl',
+		ip: '/usr/sbin/ip',
+		ss: '/usr/bin/ss',
+	})) {
+		const need = needs(program, path);
+		if (need.skip !== false) return need;
+	}
+	const isAllowed = process.env.TEST_REQUIRE_ALL === '1' || spawnSync('unshare', [...ownNetwork, 'true']).status === 0;
+	return { skip: isAllowed ? false : 'this system lets nobody make a network of its own' };
+}
