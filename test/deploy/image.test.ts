@@ -1,4 +1,4 @@
-// The image, built and started by the steps of the Dockerfile in a Debian 13, for lack of a container engine.
+// The image, built and started by the steps of the Dockerfile and of compose.yaml in a Debian 13, for lack of a container engine.
 import assert from 'node:assert/strict';
 import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,9 @@ import { post, request } from '../support/http.js';
 import { lacksRegistry, npmEnvironment } from '../support/npm.js';
 import { subscribe } from '../support/subscriber.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
-import { processOf, startContainer } from './support/container.js';
+import { HttpsClient, subscribeOver } from './support/clients.js';
+import { startNginxOf, startPathcastOf } from './support/compose.js';
+import { processOf, startContainer, succeedUpon } from './support/container.js';
 import { readDockerfile, readIgnored } from './support/dockerfile.js';
 import { buildImage, type Image, lastStage, needsDebian13, stages } from './support/image.js';
 
@@ -36,7 +38,7 @@ test('the image runs the built command itself, as a user other than root, and li
 	assert.deepEqual(image.ports, [8081]);
 });
 
-test('the image is built, and its server runs without rights', {
+test('the image is built, and its server runs without rights, alone and behind nginx', {
 	...needsDebian13(),
 	timeout: 120_000,
 }, async (t) => {
@@ -52,6 +54,7 @@ test('the image is built, and its server runs without rights', {
 		servesAlone(t, image),
 	);
 	await t.test('its user can write to none of its files', (t) => cannotBeWritten(t, image));
+	await t.test('as compose.yaml starts it, it is healthy, and nginx serves it over TLS', (t) => servesBehindNginx(t, image));
 });
 
 test('what the reader of the Dockerfile does not know is an error', () => {
@@ -129,4 +132,24 @@ async function cannotBeWritten(t: TestContext, { stage, layers, newLayer }: Imag
 	const command = ['find', '/opt/pathcast', '-not', '-type', 'l', '-writable'];
 	const found = await startContainer(t, layers, newLayer, { command, user: stage.user }).ended;
 	assert.deepEqual(found, { code: 0, signal: null, stdout: '', stderr: '' });
+}
+
+async function servesBehindNginx(t: TestContext, image: Image): Promise<void> {
+	const { container, health } = await startPathcastOf(t, image);
+	await succeedUpon(t, [...image.layers, image.newLayer()], health);
+	const status = readFileSync(`/proc/${processOf(container)}/status`, 'utf8');
+	assert.match(status, /^CapBnd:\t0+$/m);
+	assert.match(status, /^NoNewPrivs:\t1$/m);
+
+	const port = await startNginxOf(t, image, await container.port());
+	const client = new HttpsClient(t, port);
+	assert.match((await client.ask('/room')).body, /<!doctype html>/i);
+	const subscriber = await subscribeOver(t, port, '/room');
+	assert.equal(await client.publish('/room', 'by POST'), 1);
+	subscriber.send('by websocket');
+	assert.deepEqual(await subscriber.texts(2), ['by POST', 'by websocket']);
+
+	process.kill(processOf(container), 'SIGTERM');
+	assert.equal((await subscriber.closed).code, 1012);
+	assert.equal((await container.ended).code, 0);
 }
