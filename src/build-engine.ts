@@ -1,6 +1,7 @@
 // Run by the build: copies the older engine's binaries into dist, so that the package carries them. As a dependency, that engine
 // would install packages that pathcast never loads: a vulnerable ws, and two with install scripts, of which npm warns. A package
-// cannot replace them for its users: npm applies "overrides" of the root project only, and npm 12 ignores npm-shrinkwrap.json.
+// cannot replace them for its users: npm applies "overrides" of the root project only, and npm 12 ignores npm-shrinkwrap.json. In this
+// repository, "overrides" in package.json gives that engine the ws of the tests, and "allowScripts" refuses those scripts.
 import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
