@@ -4,7 +4,7 @@ import { BarChart } from 'echarts/charts';
 import { GridComponent, TitleComponent } from 'echarts/components';
 import { init, use } from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
-import { figure, isBare, type Row, ranked, unitOf } from './results.js';
+import { figure, isBare, isPathcast, type Row, ranked, unitOf } from './results.js';
 import type { Scenario } from './scenarios.js';
 
 use([BarChart, GridComponent, TitleComponent, SVGRenderer]);
@@ -29,7 +29,7 @@ export function chart(scenario: Scenario, rows: readonly Row[], machine: string)
 			textStyle: { fontSize: 15 },
 			subtextStyle: { fontSize: 11, color: colors.text },
 		},
-		grid: { left: 150, right: 90, top: 88, bottom: 12 },
+		grid: { left: 190, right: 90, top: 88, bottom: 12 },
 		xAxis: { type: 'value', show: false, min: 0 },
 		yAxis: { type: 'category', data: worstFirst.map(({ peer }) => peer), axisLine: { show: false }, axisTick: { show: false } },
 		series: [
@@ -38,7 +38,7 @@ export function chart(scenario: Scenario, rows: readonly Row[], machine: string)
 				barWidth: 18,
 				data: worstFirst.map((row) => ({
 					value: row.value?.median ?? 0,
-					itemStyle: { color: row.peer === 'pathcast' ? colors.pathcast : isBare(row) ? colors.bare : colors.other },
+					itemStyle: { color: isPathcast(row) ? colors.pathcast : isBare(row) ? colors.bare : colors.other },
 					label: { show: true, position: 'right', color: colors.text, formatter: label(row) },
 				})),
 			},

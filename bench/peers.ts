@@ -1,8 +1,8 @@
 // Who is measured, how each is started, and what it can do.
-import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
+import { withOlderEngine } from './engines.js';
 import type { DialectName } from './load/job.js';
 
 export type TlsFiles = { readonly cert: string; readonly key: string };
@@ -24,7 +24,7 @@ export type Peer = {
 	readonly canPost: boolean;
 	/** Measured by POST alone: its websockets are those of another. */
 	readonly onlyPost?: boolean;
-	/** Measured beside the same one on the newer engine, where both load. */
+	/** Runs on the older engine; left out where that does not load, or is what the others run on. */
 	readonly isOnOlderEngine?: boolean;
 	/** The file without which it cannot run, and how to get it. */
 	readonly needs?: { readonly file: string; readonly remedy: string };
@@ -35,8 +35,6 @@ const build = fileURLToPath(new URL('.', import.meta.url));
 const sources = fileURLToPath(new URL('../', import.meta.url));
 const bun = join(sources, 'node_modules/@oven/bun-linux-x64/bin/bun');
 
-const cli = join(sources, '../dist/cli.js');
-
 const pathcast: Peer = {
 	name: 'pathcast',
 	dialect: 'websocket',
@@ -45,7 +43,7 @@ const pathcast: Peer = {
 	command: ({ port, tls }) => ({
 		file: process.execPath,
 		args: [
-			cli,
+			join(sources, '../dist/cli.js'),
 			...['--addr', `127.0.0.1:${port}`, '--mport', '0'],
 			...(tls ? ['--tls-cert', tls.cert, '--tls-key', tls.key] : []),
 		],
@@ -72,24 +70,9 @@ function onOlderEngine(peer: Peer): Peer {
 		isOnOlderEngine: true,
 		command(options) {
 			const { file, args } = peer.command(options);
-			return { file, args: ['--import', pathToFileURL(join(build, 'peers/older-engine.js')).href, ...args] };
+			return { file, args: [...withOlderEngine, ...args] };
 		},
 	};
-}
-
-let areBoth: boolean | undefined;
-
-/** Whether this Node has both engines: the binary of the older one, and the newer one, which then is the one that serves. */
-function hasBothEngines(): boolean {
-	areBoth ??= findBothEngines();
-	return areBoth;
-}
-
-function findBothEngines(): boolean {
-	const { platform, arch, versions } = process;
-	if (!existsSync(join(sources, `../dist/uws-older/uws_${platform}_${arch}_${versions.modules}.node`))) return false;
-	const older = JSON.parse(readFileSync(join(sources, '../dist/uws-older/package.json'), 'utf8'));
-	return !execFileSync(process.execPath, [cli, '--version'], { encoding: 'utf8' }).includes(older.version);
 }
 
 /** A script of ours, run by this Node: its port, its own arguments, its TLS files. */
@@ -189,8 +172,6 @@ export const peers: readonly Peer[] = [
 ];
 
 /** Why a peer cannot be measured here; undefined if it can. */
-export function whyMissing({ needs, isOnOlderEngine }: Peer): string | undefined {
-	if (isOnOlderEngine && !hasBothEngines())
-		return 'not applicable: it needs Node 20 and a system on which the newer engine loads too';
+export function whyMissing({ needs }: Peer): string | undefined {
 	return needs === undefined || existsSync(needs.file) ? undefined : `not installed: ${needs.remedy}`;
 }

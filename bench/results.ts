@@ -14,7 +14,7 @@ export type Row = {
 	readonly peer: string;
 	/** What decides, as the scenario says: work per CPU-second, milliseconds or bytes. */
 	readonly value?: Spread;
-	/** How much better pathcast is, round by round; above 1 it is ahead. */
+	/** How much better pathcast is, round by round; above 1 it is ahead. Of a bare engine of the older build: how much better pathcast on it is. */
 	readonly pathcastRatio?: Spread;
 	readonly perSecond?: Spread;
 	readonly serverCpuShare?: Spread;
@@ -40,16 +40,21 @@ export function spread(values: readonly number[]): Spread | undefined {
 }
 
 export function rowsOf(scenario: Scenario, results: readonly PeerRounds[]): Row[] {
-	const own = results.find(({ peer }) => peer === 'pathcast')?.rounds ?? [];
-	// Nothing to compare with if it failed once.
-	const pathcast = own.some(isFailed) ? [] : own;
+	const roundsOf = (name: string) => {
+		const own = results.find(({ peer }) => peer === name)?.rounds ?? [];
+		// Nothing to compare with if it failed once.
+		return own.some(isFailed) ? [] : own;
+	};
+	const pathcast = roundsOf('pathcast');
+	const pathcastOlder = roundsOf('pathcast (older engine)');
 	return results.map(({ peer, rounds, missing }) => {
 		if (missing !== undefined) return { peer, missing };
 		const failures = rounds.filter(isFailed);
 		const [failure] = failures;
 		if (failure !== undefined) return { peer, failed: `${failure.failed} (${failures.length} of ${rounds.length} rounds)` };
 		const good = rounds as readonly Measurement[];
-		const ratios = good.map((round, index) => ratio(scenario, pathcast[index], round));
+		const own = ceilingKind(peer) === 'older' ? pathcastOlder : pathcast;
+		const ratios = good.map((round, index) => ratio(scenario, own[index], round));
 		return {
 			peer,
 			...spreads({
@@ -154,25 +159,43 @@ export function verdict(scenario: Scenario, rows: readonly Row[]): string {
 	if (pathcast.value === undefined) return `pathcast FAILED: ${pathcast.failed ?? pathcast.missing}`;
 	const [rival] = ranked(
 		scenario,
-		rows.filter((row) => row !== pathcast && !isBare(row)),
+		rows.filter((row) => !isPathcast(row) && !isBare(row)),
 	);
-	const ceilings = [ceiling(scenario, rows, false), ceiling(scenario, rows, true)].join('');
+	const ceilings = ceilingKinds.map((kind) => ceiling(scenario, rows, kind)).join('');
 	const ratio = rival?.pathcastRatio;
 	if (rival === undefined || ratio === undefined) return `No other peer finished.${ceilings}`;
 	const words = ratio.min > 1 ? 'pathcast leads' : ratio.max < 1 ? `${rival.peer} LEADS` : `pathcast and ${rival.peer} are level`;
 	return `${words}: pathcast is ${times(ratio.median)} the best other peer (${rival.peer}).${ceilings}`;
 }
 
-function ceiling(scenario: Scenario, rows: readonly Row[], isChecked: boolean): string {
-	const bare = rows.filter((row) => isBare(row) && row.peer.endsWith('checked') === isChecked);
+const ceilingKinds = ['plain', 'checked', 'older'] as const;
+type CeilingKind = (typeof ceilingKinds)[number];
+const ceilingWords = {
+	plain: 'Against the bare engine',
+	checked: 'Against the bare engine with the same checks',
+	older: 'The older engine, pathcast on it against the bare one',
+};
+
+function ceiling(scenario: Scenario, rows: readonly Row[], kind: CeilingKind): string {
+	const bare = rows.filter(({ peer }) => ceilingKind(peer) === kind);
 	const best = ranked(scenario, bare)[0]?.pathcastRatio;
-	if (best === undefined) return '';
-	return ` Against the bare engine${isChecked ? ' with the same checks' : ''}: ${times(best.median)}.`;
+	return best === undefined ? '' : ` ${ceilingWords[kind]}: ${times(best.median)}.`;
+}
+
+function ceilingKind(peer: string): CeilingKind | undefined {
+	if (!isBare({ peer })) return undefined;
+	if (peer.endsWith(' (older engine)')) return 'older';
+	return peer.endsWith(' checked') ? 'checked' : 'plain';
 }
 
 /** The name says it: the ceilings are no rivals. */
 export function isBare({ peer }: { readonly peer: string }): boolean {
 	return peer.startsWith('engine');
+}
+
+/** On either engine. */
+export function isPathcast({ peer }: { readonly peer: string }): boolean {
+	return peer === 'pathcast' || peer === 'pathcast (older engine)';
 }
 
 export function ranked(scenario: Scenario, rows: readonly Row[]): Row[] {

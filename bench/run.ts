@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
 import { chart } from './charts.js';
+import { enginesHere, namesOf, whyNoOlder } from './engines.js';
 import type { Job, Target } from './load/job.js';
 import { type Peer, peers, type TlsFiles, whyMissing } from './peers.js';
 import { killAll, listeners, type Pinning, pinning, type RunningServer, runBeside, runJob, startServer } from './processes.js';
 import {
 	comparisons,
+	isPathcast,
 	loadCpuShareMax,
 	matrix,
 	type PeerRounds,
@@ -59,16 +61,23 @@ async function main(options: Options): Promise<void> {
 		return;
 	}
 	const pin = pinning();
+	const engines = enginesHere();
+	const withoutOlder = whyNoOlder(engines);
+	const asked = options.peers ?? peers;
+	const leftOut = asked.filter(({ isOnOlderEngine }) => isOnOlderEngine && withoutOlder !== undefined);
+	const measured = asked.filter((peer) => !leftOut.includes(peer));
 	const targets = options.target.map(contenderAt);
 	const out = options.out ?? join(sources, options.quick ? 'build/quick' : 'results');
 	mkdirSync(out, { recursive: true });
-	const machine = `${cpus()[0]?.model.trim()}, ${cpus().length} processors, Linux ${release()}${setting()}, Node ${process.versions.node}`;
+	const machine = `${cpus()[0]?.model.trim()}, ${cpus().length} processors, Linux ${release()}${setting()}, Node ${process.versions.node}, ${namesOf(engines)}`;
 	const day = new Date().toISOString().slice(0, 10);
-	console.log(`${machine}, ${day}. ${pinned(pin)}\n`);
+	console.log(`${machine}, ${day}. ${pinned(pin)}`);
+	if (leftOut.length > 0) console.log(`Left out: ${leftOut.map(({ name }) => name).join(', ')}: ${withoutOlder}.`);
+	console.log('');
 	const all: { scenario: Scenario; rows: Row[] }[] = [];
 	for (const [index, scenario] of selection.entries()) {
 		console.log(`${scenario.id} (${index + 1} of ${selection.length}): ${scenario.question}`);
-		const results = await measure(scenario, [...contendersIn(scenario, options, pin), ...targets], options, pin);
+		const results = await measure(scenario, [...contendersIn(scenario, measured, pin), ...targets], options, pin);
 		const rows = rowsOf(scenario, results);
 		all.push({ scenario, rows });
 		writeFileSync(
@@ -84,8 +93,8 @@ async function main(options: Options): Promise<void> {
 		`Above 1, pathcast is ahead. "!" marks runs in which the load process was above ${100 * loadCpuShareMax} % of its processor: there,\n` +
 			`the figures per second and the latencies are rather the load's. Results are in ${out}`,
 	);
-	const rows = all.flatMap((measured) => measured.rows);
-	const hasFailed = rows.some(({ peer, failed }) => peer === 'pathcast' && failed !== undefined);
+	const rows = all.flatMap((each) => each.rows);
+	const hasFailed = rows.some((row) => isPathcast(row) && row.failed !== undefined);
 	const isIncomplete = process.env.TEST_REQUIRE_ALL === '1' && rows.some(({ missing }) => missing?.startsWith('not installed'));
 	if (hasFailed || isIncomplete) process.exitCode = 1;
 	// The TCP connections to targets may linger.
@@ -151,9 +160,9 @@ function measureMs({ decides, seconds: own }: Scenario, { quick, seconds }: Opti
 }
 
 /** The checked engines differ in POST alone. */
-function contendersIn({ work }: Scenario, options: Options, pin: Pinning): Contender[] {
+function contendersIn({ work }: Scenario, measured: readonly Peer[], pin: Pinning): Contender[] {
 	const isPost = work.kind === 'traffic' && work.by === 'post';
-	return (options.peers ?? peers).filter(({ onlyPost }) => isPost || !onlyPost).map((peer) => contenderOf(peer, pin));
+	return measured.filter(({ onlyPost }) => isPost || !onlyPost).map((peer) => contenderOf(peer, pin));
 }
 
 function contenderOf(peer: Peer, pin: Pinning): Contender {

@@ -165,6 +165,7 @@ export const scenarios: readonly Scenario[] = [
 		unit: 'deliveries',
 		decides: 'cpu',
 		work: { ...post, publishersPerChannel: 16, publishersAtOnce: 16 },
+		quick: { ...post, publishersPerChannel: 16, publishersAtOnce: 16 },
 	},
 	{
 		id: 'post-1',

@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { enginesHere, whyNoOlder } from '#bench/engines.js';
 import type { Measurement } from '#bench/load/job.js';
 import { cpuSeconds, memoryBytes } from '#bench/load/proc.js';
 import { Samples } from '#bench/load/stopwatch.js';
 import { peers, whyMissing } from '#bench/peers.js';
 import { comparisons, figure, matrix, type PeerRounds, rowsOf, spread, table, verdict } from '#bench/results.js';
 import { type Scenario, scenarios } from '#bench/scenarios.js';
+import { loadEngine } from '#src/engine.js';
 
 const burst = scenarios.find(({ id }) => id === 'burst-1000') as Scenario;
 const idle = scenarios.find(({ id }) => id === 'idle') as Scenario;
@@ -86,6 +88,35 @@ test('a POST is held against the bare engine without and with the checks', () =>
 	]);
 	const words = 'Against the bare engine: 0.80 x. Against the bare engine with the same checks: 1.25 x.';
 	assert.equal(verdict(burst, rows), `No other peer finished. ${words}`);
+});
+
+test('a bare engine of the older build is held against pathcast on it, and neither is a rival', () => {
+	const rows = rowsOf(burst, [
+		rounds('pathcast', 80),
+		rounds('engine handler', 100),
+		rounds('pathcast (older engine)', 60),
+		rounds('engine handler (older engine)', 120),
+		rounds('ws', 40),
+	]);
+	assert.deepEqual(
+		rows.map(({ pathcastRatio }) => pathcastRatio?.median),
+		[undefined, 0.8, 80 / 60, 0.5, 2],
+	);
+	const words = 'Against the bare engine: 0.80 x. The older engine, pathcast on it against the bare one: 0.50 x.';
+	assert.equal(verdict(burst, rows), `pathcast leads: pathcast is 2.00 x the best other peer (ws). ${words}`);
+});
+
+test('the older engine is measured where it loads and another serves; elsewhere a line says why not', () => {
+	assert.equal(whyNoOlder({ chosen: '20.57.0', older: '20.30.0' }), undefined);
+	assert.match(
+		whyNoOlder({ chosen: '20.30.0', older: '20.30.0' }) ?? '',
+		/^the older engine, 20\.30\.0, is the one that pathcast/,
+	);
+	assert.match(whyNoOlder({ chosen: '20.57.0', older: undefined }) ?? '', /^the older engine does not load on Node \d/);
+	const { chosen, older } = enginesHere();
+	assert.equal(chosen, loadEngine().version);
+	const isBuilt = process.versions.modules === '115';
+	assert.match(older ?? 'none', isBuilt ? /^20\.30\.0-unofficial\.0$/ : /^none$/);
 });
 
 test('rounds on both sides of 1 make a level match', () => {
