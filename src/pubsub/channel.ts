@@ -7,7 +7,7 @@ import type { SharedBacklog } from './shared-backlog.js';
 /** A channel with at least one subscriber. Only the hub changes it. */
 export type Channel = {
 	readonly name: ChannelName;
-	/** What the fan-out knows it by: its name, if no closing channel may still have that. */
+	/** What the fan-out knows it by. A number, not its name: clients could choose names that collide in the engine's table of topics. */
 	readonly topic: string;
 	/** Where listings find it. */
 	place: number;

@@ -72,8 +72,7 @@ export class Hub {
 	join(name: ChannelName, member: Member, admit: (channel: Channel) => boolean): Channel {
 		let channel = this.#channels.get(name);
 		if (channel === undefined) {
-			// No name begins with a digit.
-			channel = newChannel(name, this.#closing.size === 0 ? name : `${++this.#topics}${name}`);
+			channel = newChannel(name, String(++this.#topics));
 			channel.place = this.#listed.add(channel);
 			this.#channels.add(name, channel);
 		}

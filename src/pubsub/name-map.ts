@@ -1,5 +1,6 @@
 // Finds values by channel name, as a Map does. One Map of a million names holds up everything for a tenth of a second whenever
 // it outgrows its table; of many small ones, each takes its turn.
+import { randomInt } from 'node:crypto';
 import type { ChannelName } from './channel-name.js';
 
 // A million names make 4,000 in each: under a millisecond. A power of two, for the mask.
@@ -34,9 +35,12 @@ export class NameMap<Value> {
 	}
 }
 
+// Of this process alone, so that nobody can choose names that all go into one part.
+const offsetBasis = randomInt(2 ** 32);
+
 /** FNV-1a over the whole name: rooms may differ in any part of their paths. */
 export function partOf(name: string): number {
-	let hash = 0x811c9dc5;
+	let hash = offsetBasis;
 	for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
 	return (hash ^ (hash >>> 16)) & (partCount - 1);
 }
