@@ -18,12 +18,33 @@ export function clientAddressBehind(proxies: readonly Network[]): ClientAddress 
 		// Each proxy appends whom it got the request from, so from the right every entry is as true as the one after it.
 		const entries = forwardedFor?.split(',').map((entry) => entry.trim()) ?? [];
 		while (isTrusted(client)) {
-			const before = entries.pop();
-			if (before === undefined || isIP(before) === 0) break;
+			const entry = entries.pop();
+			// An empty element of a list counts for nothing (RFC 9110, section 5.6.1).
+			if (entry === '') continue;
+			const before = entry === undefined ? undefined : addressIn(entry);
+			if (before === undefined) break;
 			client = before;
 		}
 		return client;
 	};
+}
+
+/**
+ * The address in an entry of `X-Forwarded-For`: it may have a port, an IPv6 address brackets, a zone, or an IPv4 address within, and
+ * either may be quoted, as proxies write it that also write `Forwarded` (RFC 7239, section 6). Undefined for a name, `unknown`, and what hides an address.
+ */
+function addressIn(entry: string): string | undefined {
+	const unquoted = /^"(.*)"$/.exec(entry)?.[1] ?? entry;
+	const bare = /^\[([^\]]*)\](?::[0-9]{1,5})?$/.exec(unquoted)?.[1] ?? /^([0-9.]+):[0-9]{1,5}$/.exec(unquoted)?.[1] ?? unquoted;
+	const address = bare.replace(/%.*$/, '');
+	const family = isIP(address);
+	if (family === 0) return undefined;
+	return family === 4 ? address : canonicalIPv6(address);
+}
+
+function canonicalIPv6(address: string): string {
+	// On an address of all interfaces, IPv4 peers come as ::ffff:a.b.c.d.
+	return new SocketAddress({ address, family: 'ipv6' }).address.replace(/^::ffff:(?=[0-9.]+$)/, '');
 }
 
 function addressText(bytes: ArrayBuffer): string {
@@ -31,6 +52,5 @@ function addressText(bytes: ArrayBuffer): string {
 	if (octets.length === 4) return octets.join('.');
 	if (octets.length !== 16) return '';
 	const groups = Array.from({ length: 8 }, (_, i) => (((octets[2 * i] ?? 0) << 8) | (octets[2 * i + 1] ?? 0)).toString(16));
-	// On an address of all interfaces, IPv4 peers come as ::ffff:a.b.c.d.
-	return new SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address.replace(/^::ffff:(?=[0-9.]+$)/, '');
+	return canonicalIPv6(groups.join(':'));
 }
