@@ -1,6 +1,6 @@
 // The values that options take: each parser turns text into a value or throws an InvalidValue that says what would be right.
 import { isIP, isIPv6 } from 'node:net';
-import { type OriginRule, parseOrigin } from './doors/origin.js';
+import { isOpaque, type OriginRule, parseOrigin } from './doors/origin.js';
 import { formatDuration, readDuration } from './duration.js';
 import type { Address, TcpAddress } from './operations/addresses.js';
 import type { Network } from './operations/client-address.js';
@@ -139,11 +139,13 @@ export function parseOriginRules(text: string): readonly OriginRule[] {
 	if (text === '') return [];
 	return text.split(',').map((item) => {
 		const rule = item.trim();
-		if (rule === 'same_origin' || rule === 'same_hostname') return rule;
-		const origin = parseOrigin(rule);
-		if (origin !== undefined) return origin;
+		if (rule === 'same_origin' || rule === 'same_hostname' || isOpaque(rule)) return rule;
+		if (rule === '*') throw new InvalidValue('would allow every page, which is so without this option: leave it out');
+		const [, scheme = '', parent] = /^([^/]*:\/\/)\*\.(.+)$/.exec(rule) ?? [];
+		const origin = parseOrigin(parent === undefined ? rule : scheme + parent);
+		if (origin !== undefined) return parent === undefined ? origin : { ...origin, host: `.${origin.host}`, isSuffix: true };
 		throw new InvalidValue(
-			'is not a list of origins: write scheme://host[:port], same_origin or same_hostname, separated by commas',
+			'is not a list of origins: write scheme://host[:port], scheme://*.host[:port] for all below a host, same_origin, same_hostname, null or file://, separated by commas',
 		);
 	});
 }

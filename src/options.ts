@@ -67,7 +67,7 @@ export const optionTable = {
 		group: 'Who may connect',
 		value: 'origins',
 		default: '',
-		help: 'Pages that may subscribe and publish: scheme://host[:port], same_origin, same_hostname; repeated or separated by commas. All, if not given.',
+		help: 'Pages that may subscribe and publish: scheme://host[:port], scheme://*.host[:port] for all below a host, same_origin, same_hostname (neither stops DNS rebinding, explicit origins do), null or file:// for pages without an origin; repeated or separated by commas. All, if not given.',
 		isList: true,
 		parse: parseOriginRules,
 	},

@@ -1,8 +1,14 @@
 // Which web pages may subscribe and publish: the Origin header against --origin. Knows nothing of channels.
 import type { HeaderLines, Refused } from './reply.js';
 
-/** `same_origin` and `same_hostname` compare with the request's Host; else one origin, its default port left out. */
-export type OriginRule = 'same_origin' | 'same_hostname' | { readonly scheme: string; readonly host: string };
+/**
+ * `same_origin` and `same_hostname` compare with the request's Host. `null` and `file://` stand for an Origin of just that. Else one
+ * origin, its default port left out, or with `*.` all whose host ends with that after one label or more.
+ */
+export type OriginRule = 'same_origin' | 'same_hostname' | OpaqueOrigin | OriginPattern;
+export type OriginPattern = { readonly scheme: string; readonly host: string; readonly isSuffix?: true };
+/** What pages send that have no origin to tell: sandboxed ones, and those from files, as in Cordova. */
+export type OpaqueOrigin = 'null' | 'file://';
 
 export type OriginVerdict = {
 	readonly isAllowed: boolean;
@@ -35,33 +41,52 @@ export function originPolicy(rules: readonly OriginRule[]): OriginPolicy {
 	return (origin, host) => {
 		// Application servers and curl send none; browsers always do where it matters.
 		if (origin === undefined) return withoutOrigin;
+		if (isOpaque(origin)) return rules.includes(origin) ? allowed(origin, []) : notAllowed;
 		const parsed = parseOrigin(origin);
-		if (parsed === undefined || !rules.some((rule) => ruleAllows(rule, parsed, host))) {
-			return { isAllowed: false, hasCors: false, headers: varyByOrigin };
-		}
-		return {
-			isAllowed: true,
-			hasCors: true,
-			headers: [
-				// As parsed, which for a browser's Origin is as sent: input is never echoed into a header.
-				['Access-Control-Allow-Origin', `${parsed.scheme}//${parsed.host}`],
-				['Access-Control-Expose-Headers', 'X-Subscribers'],
-				...varyByOrigin,
-			],
-		};
+		if (parsed === undefined || !rules.some((rule) => ruleAllows(rule, parsed, host))) return notAllowed;
+		// As parsed, which for a browser's Origin is as sent: input is never echoed into a header.
+		return allowed(`${parsed.scheme}//${parsed.host}`, withCredentials);
 	};
 }
 
+/** Whether a text is one of the opaque origins, exactly as browsers send it. */
+export function isOpaque(text: string): text is OpaqueOrigin {
+	return text === 'null' || text === 'file://';
+}
+
+/** A rule as it is written. */
+export function formatOriginRule(rule: OriginRule): string {
+	return typeof rule === 'string' ? rule : `${rule.scheme}//${rule.isSuffix ? '*' : ''}${rule.host}`;
+}
+
+function allowed(origin: string, more: HeaderLines): OriginVerdict {
+	const headers: HeaderLines = [
+		['Access-Control-Allow-Origin', origin],
+		['Access-Control-Expose-Headers', 'X-Subscribers'],
+	];
+	return { isAllowed: true, hasCors: true, headers: [...headers, ...more, ...varyByOrigin] };
+}
+
+// A request with cookies is published like any other: without this the browser would tell its page that it failed.
+const withCredentials: HeaderLines = [['Access-Control-Allow-Credentials', 'true']];
 const varyByOrigin: HeaderLines = [['Vary', 'Origin']];
+const notAllowed: OriginVerdict = { isAllowed: false, hasCors: false, headers: varyByOrigin };
 const withoutCors: OriginVerdict = { isAllowed: true, hasCors: false, headers: [] };
 const withoutOrigin: OriginVerdict = { isAllowed: true, hasCors: false, headers: varyByOrigin };
 
 function ruleAllows(rule: OriginRule, origin: { scheme: string; host: string }, host: string | undefined): boolean {
-	if (typeof rule === 'object') return rule.scheme === origin.scheme && rule.host === origin.host;
+	if (typeof rule === 'object') {
+		return rule.scheme === origin.scheme && (rule.isSuffix ? isUnder(rule.host, origin.host) : rule.host === origin.host);
+	}
+	if (isOpaque(rule)) return false;
 	// A Host without a port means the default port of the Origin's scheme, so it is parsed as if it had that scheme.
 	const target = host === undefined ? undefined : parseOrigin(`${origin.scheme}//${host}`);
 	if (target === undefined) return false;
 	return rule === 'same_origin' ? target.host === origin.host : withoutPort(target.host) === withoutPort(origin.host);
+}
+
+function isUnder(suffix: string, host: string): boolean {
+	return host.length > suffix.length && host.endsWith(suffix);
 }
 
 function withoutPort(host: string): string {

@@ -58,6 +58,39 @@ protocol(
 );
 
 protocol(
+	'`--origin https://*.example.com` allows the origins below it, by one label or more, with that scheme and port.',
+	async (t) => {
+		await checkAll(t, 'https://*.example.com,http://*.b.example:8080', undefined, {
+			'https://a.example.com': true,
+			'https://a.b.example.com': true,
+			'https://A.EXAMPLE.com:443': true,
+			'https://example.com': false,
+			'https://.example.com': false,
+			'https://aexample.com': false,
+			'http://a.example.com': false,
+			'https://a.example.com:8443': false,
+			'https://a.example.com.evil.example': false,
+			'http://a.b.example:8080': true,
+			'http://a.b.example': false,
+		});
+	},
+);
+
+protocol('`--origin null` and `--origin file://` allow exactly that Origin, and the log warns of what it means.', async (t) => {
+	await checkAll(t, 'null', undefined, { null: true, NULL: false, 'file://': false, 'https://example.com': false });
+	await checkAll(t, 'file://', undefined, { null: false, 'file://': true, 'file:///': false, 'file://host': false });
+	const server = await startTestServer(t, '--origin', 'null,https://example.com,file://');
+	const warnings = server.log.filter(({ event }) => event === 'origin').map(({ level, setting, msg }) => [level, setting, msg]);
+	assert.deepEqual(warnings, [
+		[40, 'null', '--origin null lets in every sandboxed page, whoever made it: any site can show one'],
+		[40, 'file://', '--origin file:// lets in every page that is opened from a file, whoever made it'],
+	]);
+	const { headers } = await request(server.port, { method: 'POST', headers: { Origin: 'null' }, body: 'x' });
+	assert.equal(headers.get('access-control-allow-origin'), 'null');
+	assert.equal(headers.has('access-control-allow-credentials'), false, 'any page may be null');
+});
+
+protocol(
 	"`--origin same_origin` allows an Origin whose host and port are the request's `Host`, a missing port being the default of the Origin's scheme.",
 	async (t) => {
 		await checkAll(t, 'same_origin', 'example.com:8081', {
@@ -90,31 +123,28 @@ protocol('`--origin same_hostname` does the same, ports aside.', async (t) => {
 	await checkAll(t, 'same_hostname', '[::1]:8081', { 'http://[::1]:1': true, 'http://[::2]:8081': false });
 });
 
-protocol(
-	'Upgrades, POSTs and PUTs of any other Origin, `null` included, are refused with 403; a request without an Origin passes.',
-	async (t) => {
-		for (const rule of ['https://example.com', 'same_origin', 'same_hostname']) {
-			const server = await startTestServer(t, '--origin', rule);
-			for (const origin of [
-				'null',
-				'',
-				'https://evil.example',
-				'https://',
-				'example.com',
-				'https://example.com, https://evil.example',
-				'*',
-			]) {
-				assert.equal(await passes(server, origin), false, `${origin} with ${rule}`);
-			}
-			assert.equal(await passes(server, undefined), true);
-			assert.equal(
-				(await request(server.port, { headers: { Origin: 'https://evil.example' } })).status,
-				200,
-				'the page is for all',
-			);
+protocol('Upgrades, POSTs and PUTs of any other Origin are refused with 403; a request without an Origin passes.', async (t) => {
+	for (const rule of ['https://example.com', 'same_origin', 'same_hostname']) {
+		const server = await startTestServer(t, '--origin', rule);
+		for (const origin of [
+			'null',
+			'',
+			'https://evil.example',
+			'https://',
+			'example.com',
+			'https://example.com, https://evil.example',
+			'*',
+		]) {
+			assert.equal(await passes(server, origin), false, `${origin} with ${rule}`);
 		}
-	},
-);
+		assert.equal(await passes(server, undefined), true);
+		assert.equal(
+			(await request(server.port, { headers: { Origin: 'https://evil.example' } })).status,
+			200,
+			'the page is for all',
+		);
+	}
+});
 
 protocol(
 	'The log tells of refused origins at `info`, one line a second at the most: which origin, and which setting.',
@@ -138,22 +168,26 @@ protocol(
 	},
 );
 
-protocol('Answers to POST and PUT let allowed origins read them and `X-Subscribers`, and vary by Origin.', async (t) => {
-	const server = await startTestServer(t, '--origin', 'https://example.com');
-	for (const method of ['POST', 'PUT']) {
-		for (const body of ['x', Buffer.from([0xff]), 'x'.repeat(70_000)]) {
-			const { headers } = await request(server.port, { method, headers: { Origin: 'https://example.com' }, body });
-			assert.equal(headers.get('access-control-allow-origin'), 'https://example.com');
-			assert.equal(headers.get('access-control-expose-headers'), 'X-Subscribers');
-			assert.equal(headers.get('vary'), 'Origin');
+protocol(
+	'Answers to POST and PUT let allowed origins read them and `X-Subscribers`, also if the page sends cookies, and vary by Origin.',
+	async (t) => {
+		const server = await startTestServer(t, '--origin', 'https://example.com');
+		for (const method of ['POST', 'PUT']) {
+			for (const body of ['x', Buffer.from([0xff]), 'x'.repeat(70_000)]) {
+				const { headers } = await request(server.port, { method, headers: { Origin: 'https://example.com' }, body });
+				assert.equal(headers.get('access-control-allow-origin'), 'https://example.com');
+				assert.equal(headers.get('access-control-expose-headers'), 'X-Subscribers');
+				assert.equal(headers.get('access-control-allow-credentials'), 'true');
+				assert.equal(headers.get('vary'), 'Origin');
+			}
+			for (const headers of [{}, { Origin: 'https://evil.example' }]) {
+				const answer = await request(server.port, { method, headers, body: 'x' });
+				assert.equal(answer.headers.has('access-control-allow-origin'), false);
+				assert.equal(answer.headers.get('vary'), 'Origin');
+			}
 		}
-		for (const headers of [{}, { Origin: 'https://evil.example' }]) {
-			const answer = await request(server.port, { method, headers, body: 'x' });
-			assert.equal(answer.headers.has('access-control-allow-origin'), false);
-			assert.equal(answer.headers.get('vary'), 'Origin');
-		}
-	}
-});
+	},
+);
 
 protocol('OPTIONS is answered with 204: a CORS preflight for allowed origins, otherwise `Allow`.', async (t) => {
 	const server = await startTestServer(t, '--origin', 'https://example.com');
@@ -161,6 +195,7 @@ protocol('OPTIONS is answered with 204: a CORS preflight for allowed origins, ot
 	const allowed = await request(server.port, { method: 'OPTIONS', headers: { Origin: 'https://example.com', ...preflight } });
 	assert.equal(allowed.status, 204);
 	assert.equal(allowed.headers.get('access-control-allow-origin'), 'https://example.com');
+	assert.equal(allowed.headers.get('access-control-allow-credentials'), 'true');
 	assert.match(allowed.headers.get('access-control-allow-methods') ?? '', /POST, PUT/);
 	assert.match(allowed.headers.get('access-control-allow-headers') ?? '', /Content-Type, If-Match/);
 	assert.equal(allowed.headers.get('vary'), 'Origin');

@@ -118,9 +118,15 @@ test('a wrong value is one line on standard error that names the flag and the re
 		],
 		[['--origin', 'example.com'], /--origin: "example\.com" is not a list of origins: write scheme:\/\/host\[:port\]/],
 		[['--origin', 'https://example.com/path'], /--origin: /],
-		[['--origin', 'https://a.example,*'], /--origin: /],
+		[
+			['--origin', 'https://a.example,*'],
+			/--origin: "https:\/\/a\.example,\*" would allow every page, which is so without this option/,
+		],
+		[['--origin', 'https://a.*.example'], /--origin: /],
+		[['--origin', 'https://*'], /--origin: /],
+		[['--origin', 'NULL'], /--origin: /],
 		[['--origin', 'https://user@example.com'], /--origin: /],
-		[['--origin', 'https://a.example', '--origin', 'null'], /--origin: "https:\/\/a\.example,null" is not a list of origins/],
+		[['--origin', 'https://a.example', '--origin', 'none'], /--origin: "https:\/\/a\.example,none" is not a list of origins/],
 		[['--nonsense'], "unknown option '--nonsense'; pathcast --help lists the options."],
 		[
 			['--max-mesage', '1'],
