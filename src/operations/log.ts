@@ -3,6 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
 import { StartError } from '../start-error.js';
+import { withVisibleControls } from './visible-controls.js';
 
 export type Log = Logger;
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -51,10 +52,10 @@ export function createLog({ level, format, file, isTerminal, onUnwritable }: Log
 	const retry = setTimeout(writeWaiting, retryMs).unref();
 	const isText = format === 'text' || (format === 'auto' && file === undefined && isTerminal);
 	const toText = prettyFactory({ colorize: isTerminal && file === undefined, translateTime: 'SYS:standard', singleLine: true });
-	const stream = isText ? { write: (line: string) => destination.write(String(toText(line))) } : destination;
+	const write = (line: string) => destination.write(withVisibleControls(isText ? String(toText(line)) : line));
 	const log = pino(
 		{ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
-		stream,
+		{ write },
 	);
 
 	function reopen(): string | undefined {
@@ -103,5 +104,27 @@ export function rateLimited<Args extends unknown[]>(
 		nextMs = nowMs + intervalMs;
 		write(leftOut, ...args);
 		leftOut = 0;
+	};
+}
+
+/** The kinds of faults that are told apart; any more share one. */
+const faultKindsMax = 20;
+
+/**
+ * Logs what a handler threw, with where: each kind at most once a second, for clients may be able to make it happen as often as they
+ * like.
+ */
+export function faultLog(log: Log): (error: unknown, fields: object, text: string) => void {
+	const writers = new Map<string, (error: unknown, fields: object, text: string) => void>();
+	const writer = () =>
+		rateLimited(1_000, (leftOut: number, err: unknown, fields: object, text: string) =>
+			log.error({ event: 'fault', err, ...fields, leftOut }, text),
+		);
+	return (error, fields, text) => {
+		const stack = error instanceof Error ? String(error.stack) : String(error);
+		const kind = writers.has(stack) || writers.size < faultKindsMax ? stack : '';
+		const write = writers.get(kind) ?? writer();
+		writers.set(kind, write);
+		write(error, fields, text);
 	};
 }

@@ -271,6 +271,7 @@ test('--trust-proxy takes the right entry of X-Forwarded-For, and nobody else ca
 	assert.equal(await loggedIp(trusted, '2001:db8::5'), '2001:db8::5', 'a trusted address may be the client');
 	assert.equal(await loggedIp(trusted, '9.9.9.9, 2001:db9::1, 2001:db8::5'), '2001:db9::1');
 	assert.equal(await loggedIp(trusted, '1.2.3.4, unknown'), '127.0.0.1', 'what is no address ends the chain');
+	assert.equal(await loggedIp(trusted, '203.0.113.7:17085, , 10.1.2.3:80,'), '203.0.113.7', 'ports, and empty elements');
 	for (const wrong of ['nonsense', '10.0.0.0/33', '10.0.0.0/8/8', '::1/129', '10.0.0.0/', '10.0.0.0/x']) {
 		await refuses(
 			t,
