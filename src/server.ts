@@ -12,6 +12,7 @@ import { publisher } from './doors/publisher.js';
 import { refusalCauses } from './doors/reply.js';
 import { Stragglers } from './doors/stragglers.js';
 import { disconnectCauses, dropLaggard, type Subscriber } from './doors/subscriber.js';
+import { AnswerTurns } from './doors/turns.js';
 import { upgradeDoor } from './doors/upgrade.js';
 import { webSocketDoor } from './doors/websocket.js';
 import { loadEngine, type Socket } from './engine.js';
@@ -25,7 +26,7 @@ import { drainEndpoint } from './operations/drain-endpoint.js';
 import { healthEndpoints } from './operations/health.js';
 import { Laggards, laggardLog, lookMs } from './operations/laggards.js';
 import { listen } from './operations/listening.js';
-import type { Log } from './operations/log.js';
+import { faultLog, type Log } from './operations/log.js';
 import { expiryAfter, startAging } from './operations/max-age.js';
 import { MemoryBudget, memoryLookMs, readResidentBytes } from './operations/memory-budget.js';
 import { Metrics, metricsExposition } from './operations/metrics.js';
@@ -38,7 +39,7 @@ import { parseChannelName } from './pubsub/channel-name.js';
 import { Hub } from './pubsub/hub.js';
 import { Places } from './pubsub/places.js';
 import type { FanOut, Judge } from './pubsub/sender.js';
-import { refusalListener } from './refusals.js';
+import { floodLog, refusalListener } from './refusals.js';
 
 export type Server = {
 	/** Where it listens, with the real port. */
@@ -56,6 +57,11 @@ export type Server = {
 	stop(): Promise<void>;
 };
 
+const opaqueOriginWarnings = {
+	null: '--origin null lets in every sandboxed page, whoever made it: any site can show one',
+	'file://': '--origin file:// lets in every page that is opened from a file, whoever made it',
+};
+
 // Time for peers to close in their turn, or to read on if they lag. It ends idle keep-alive connections too.
 const dropAfterMs = 1_000;
 const dropLaggingAfterMs = 5_000;
@@ -68,6 +74,9 @@ const requestPatienceMs = 5_000;
 export async function startServer(options: Options, log: Log): Promise<Server> {
 	const engine = loadEngine();
 	if (engine.passedOver !== undefined) log.warn({ event: 'engine' }, engine.passedOver);
+	for (const rule of options.origin.filter((rule) => rule === 'null' || rule === 'file://')) {
+		log.warn({ event: 'origin', setting: rule }, opaqueOriginWarnings[rule]);
+	}
 	const tls = options.tlsCert && options.tlsKey ? { cert: options.tlsCert, key: options.tlsKey } : undefined;
 	if (tls) checkTls(tls);
 	const app = engine.createApp(tls);
@@ -118,6 +127,8 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		laggards,
 		stragglers,
 		onSlow: laggardLog(log),
+		onFlood: floodLog(log),
+		onFault: faultLog(log),
 		inFlight,
 		metrics,
 		log,
@@ -132,6 +143,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		}),
 		onRefused: refusalListener(options, log, metrics, clientAddress),
 		isStopping,
+		turns: new AnswerTurns(),
 		allowsBinary: options.binary,
 		allowsPublish: options.clientPublish === 'all',
 		echoesKeepalive: options.echoKeepalive,

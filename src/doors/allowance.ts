@@ -1,24 +1,24 @@
-// How fast a websocket may send: a bucket that holds one second's messages and fills evenly.
+// How much of something may happen: a bucket that holds one second's worth and fills evenly.
 
 export class Allowance {
 	readonly #perSecond: number;
-	#messages: number;
+	#amount: number;
 	#filledMs: number;
 
 	/** It begins full. The times are those of one monotonic clock. */
 	constructor(perSecond: number, nowMs: number) {
 		this.#perSecond = perSecond;
-		this.#messages = perSecond;
+		this.#amount = perSecond;
 		this.#filledMs = nowMs;
 	}
 
-	/** Takes one message from it. False if there is none. */
-	take(nowMs: number): boolean {
-		const filled = this.#messages + ((nowMs - this.#filledMs) / 1_000) * this.#perSecond;
-		this.#messages = Math.min(this.#perSecond, filled);
+	/** Takes that much from it. False if there is less. */
+	take(nowMs: number, amount = 1): boolean {
+		const filled = this.#amount + ((nowMs - this.#filledMs) / 1_000) * this.#perSecond;
+		this.#amount = Math.min(this.#perSecond, filled);
 		this.#filledMs = nowMs;
-		if (this.#messages < 1) return false;
-		this.#messages--;
+		if (this.#amount < amount) return false;
+		this.#amount -= amount;
 		return true;
 	}
 }

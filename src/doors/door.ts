@@ -1,20 +1,36 @@
 // What every HTTP door shares: the head read once, ambiguous framing turned away, refusals told of, a throw answered.
 import type { HttpRequest, HttpResponse } from '../engine.js';
-import type { Log } from '../operations/log.js';
+import { readBody } from './body.js';
 import { handshakeWithoutGet, isHandshake } from './handshake.js';
-import { type Refused, replyAndClose, replyRefused } from './reply.js';
-import { ambiguity, hasBody, type RequestHead, readHead } from './request-head.js';
+import { type RefusalCause, type Refused, type Reply, textReply, writeReply } from './reply.js';
+import { ambiguity, hasBody, hasToken, type RequestHead, readHead } from './request-head.js';
+import type { AnswerTurns } from './turns.js';
 
-/** Answers a request, or gives the reason why not, to be answered with. */
-export type Door<Rest extends unknown[] = []> = (res: HttpResponse, head: RequestHead, ...rest: Rest) => Refused | undefined;
+/** What answers a request: an answer, the reason why not, or nothing if it sees to that itself. */
+export type Door<Rest extends unknown[] = []> = (
+	res: HttpResponse,
+	head: RequestHead,
+	...rest: Rest
+) => Reply | Refused | undefined;
 
-/** Hears of every refusal, for the metrics and the log. The peer is its address as the engine has it. */
-export type RefusalListener = (refused: Refused, head: RequestHead, peer: ArrayBuffer) => void;
+/**
+ * Hears of every refusal, for the metrics and the log; without a status, of a connection that was closed instead. The peer is its
+ * address as the engine has it.
+ */
+export type RefusalListener = (
+	refused: { readonly cause: RefusalCause; readonly status?: number },
+	head: RequestHead,
+	peer: ArrayBuffer,
+) => void;
+
+/** Hears of what a handler threw, for the log. */
+export type FaultListener = (error: unknown, fields: object, text: string) => void;
 
 export type DoorParts = {
 	readonly onRefused: RefusalListener;
 	readonly isStopping: () => boolean;
-	readonly log: Log;
+	readonly turns: AnswerTurns;
+	readonly onFault: FaultListener;
 };
 
 /** Makes an engine handler of a door. The engine aborts the process if a handler throws, or returns without an answer to come. */
@@ -30,41 +46,93 @@ export function openDoor<Rest extends unknown[]>(door: Door<Rest>, parts: DoorPa
 				return head.method !== 'get' && isHandshake(head) ? handshakeWithoutGet : door(res, head, ...rest);
 			const refused: Refused = { status: 400, cause: 'framing', reason: ambiguous };
 			parts.onRefused(refused, head, res.getRemoteAddress());
-			replyAndClose(res, refused);
+			// Not in this turn, in which the engine would run what it has read after this request as another one. While the answer is
+			// owed, it closes the connection instead.
+			writeLater(res, () => writeReply(res, textReply(400, ambiguous, []), false, true, true));
 			return undefined;
 		});
 	};
 }
 
 /**
- * Runs what answers a request: answers its refusal, and a throw with 500, if an answer is still owed. While the server
- * stops, the connection ends with it, but not while its body is coming: a reset could overtake the answer.
+ * Runs what answers a request: answers its refusal, and a throw with 500, if an answer is still owed. The connection ends with the answer
+ * if the client wants it so (RFC 9112, section 9.6), and while the server stops; where the body is still coming, the client's wish is
+ * granted when it has come.
  */
 export function answer(
 	res: HttpResponse,
 	head: RequestHead,
-	{ onRefused, isStopping, log }: DoorParts,
+	parts: DoorParts,
 	hasArrived: boolean,
-	serve: () => Refused | undefined,
+	serve: () => Reply | Refused | undefined,
 ): void {
 	try {
-		const refused = serve();
-		if (refused === undefined) return;
-		onRefused(refused, head, res.getRemoteAddress());
-		const isLast = refused.closesConnection === true || (hasArrived && isStopping());
-		replyRefused(res, refused, head.method === 'head', isLast);
+		const result = serve();
+		if (result !== undefined) give(res, head, parts, result, hasArrived);
 	} catch (error) {
-		log.error(
-			{ event: 'fault', err: error, path: head.path },
-			'A handler threw; its request is answered with 500, and the server goes on.',
-		);
+		parts.onFault(error, { path: head.path }, 'A handler threw; its request is answered with 500, and the server goes on.');
 		try {
-			onRefused(fault, head, res.getRemoteAddress());
-			replyRefused(res, fault, head.method === 'head', hasArrived && isStopping());
+			give(res, head, parts, fault, hasArrived);
 		} catch {
 			// The engine throws if the answer was given, or the client has gone.
 		}
 	}
+}
+
+/** Whether the client wants the connection closed after the answer. */
+export function endsConnection({ connection }: RequestHead): boolean {
+	// What clients mostly say, if anything.
+	return connection !== undefined && connection !== 'keep-alive' && hasToken(connection, 'close');
+}
+
+function give(res: HttpResponse, head: RequestHead, parts: DoorParts, result: Reply | Refused, hasArrived: boolean): void {
+	let reply: Reply;
+	let isLast = endsConnection(head) || (hasArrived && parts.isStopping());
+	if ('cause' in result) {
+		const { status, reason, headers = [], closesConnection = false } = result;
+		parts.onRefused(result, head, res.getRemoteAddress());
+		reply = textReply(status, reason, headers);
+		isLast ||= closesConnection;
+	} else {
+		reply = result;
+	}
+	if (hasArrived || !isLast) giveInTurn(res, head, parts, reply, isLast);
+	else
+		readBody(
+			res,
+			{ announcedBytes: undefined, bytesMax: 0, isLast },
+			() => giveInTurn(res, head, parts, reply, isLast),
+			() => {},
+		);
+}
+
+/**
+ * Gives an answer at once, if this tick has room for it, else in the next. A client whose next request has arrived by then is closed by
+ * the engine, which bounds what one connection makes us do in a tick; and so is one that sends another before it has read this answer.
+ */
+function giveInTurn(res: HttpResponse, head: RequestHead, { turns, onRefused }: DoorParts, reply: Reply, isLast: boolean): void {
+	const isHead = head.method === 'head';
+	const onClosed = (cause: RefusalCause) => {
+		const peer = res.getRemoteAddress();
+		return () => onRefused({ cause }, head, peer);
+	};
+	const turn = turns.turnOf(reply, isHead);
+	const write = () => {
+		if (!writeReply(res, reply, isHead, isLast, turn === 'kept')) res.onAborted(onClosed('unread'));
+	};
+	if (turn === 'next tick') writeLater(res, write, onClosed('pipelining'));
+	else write();
+}
+
+function writeLater(res: HttpResponse, write: () => void, onClosed: () => void = () => {}): void {
+	let isClosed = false;
+	res.onAborted(() => {
+		isClosed = true;
+		onClosed();
+	});
+	setImmediate(() => {
+		if (!isClosed) res.cork(write);
+	});
 }
 
 const fault: Refused = { status: 500, cause: 'fault', reason: 'The server failed to handle this request; its log says why.' };

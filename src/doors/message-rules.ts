@@ -2,7 +2,7 @@
 
 /** Why a message is answered by a close frame: its code (RFC 6455, section 7.4.1) and a reason of at most 123 bytes. */
 export type MessageRefusal = {
-	readonly cause: 'binary' | 'rate' | 'receive_only' | 'too_long';
+	readonly cause: 'binary' | 'flood' | 'rate' | 'receive_only' | 'too_long';
 	readonly code: number;
 	readonly reason: string;
 };
@@ -40,6 +40,12 @@ export function tooFast(messagesPerSecondMax: number): MessageRefusal {
 	return {
 		cause: 'rate',
 		code: 1008,
-		reason: `a websocket may send ${messagesPerSecondMax} messages a second, empty ones and pings included (--max-rate)`,
+		reason: `a websocket may send ${messagesPerSecondMax} messages a second, empty ones and pings included, and as many pongs (--max-rate)`,
 	};
 }
+
+export const tooMuchAtOnce: MessageRefusal = {
+	cause: 'flood',
+	code: 1008,
+	reason: 'too many messages at once: send the next ones when some of these have come back',
+};

@@ -1,7 +1,7 @@
 // OPTIONS, and the methods that are not served.
 import type { Door } from './door.js';
 import type { OriginPolicy } from './origin.js';
-import { type HeaderLines, replyNothing } from './reply.js';
+import type { HeaderLines } from './reply.js';
 
 /** What is served here, as `Allow` lists it. POST and PUT may be left to the operator's listener (`--post admin`). */
 function servedMethods(allowsPost: boolean): string {
@@ -17,10 +17,9 @@ export function optionsDoor(checkOrigin: OriginPolicy, allowsPost: boolean): Doo
 		['Access-Control-Allow-Headers', 'Content-Type, If-Match'],
 		['Access-Control-Max-Age', '600'],
 	];
-	return (res, { origin, host }) => {
+	return (_res, { origin, host }) => {
 		const { hasCors, headers } = checkOrigin(origin, host);
-		replyNothing(res, [...headers, ...(hasCors ? preflight : allow)]);
-		return undefined;
+		return { status: 204, headers: [...headers, ...(hasCors ? preflight : allow)] };
 	};
 }
 

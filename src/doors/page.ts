@@ -5,7 +5,7 @@ import { parseChannelName } from '../pubsub/channel-name.js';
 import { preferredCoding } from './content-coding.js';
 import type { Door } from './door.js';
 import { handshakeRefusal, isHandshake } from './handshake.js';
-import { type HeaderLines, replyHead, replyNotModified, writeHead } from './reply.js';
+import type { HeaderLines, Reply } from './reply.js';
 
 /** The page as the build made it. */
 export type PageDocument = { readonly html: string; readonly contentSecurityPolicy: string };
@@ -15,7 +15,7 @@ export type PageSettings = { readonly messageBytesMax: number; readonly takesMes
 
 const settingsPlace = 'data-settings="{}"';
 
-/** Shows the page to a GET, and its head to a HEAD. */
+/** Shows the page to a GET or HEAD. */
 export function pageDoor(page: PageDocument, settings: PageSettings, pathCodePointsMax: number): Door {
 	const html = Buffer.from(
 		page.html.replace(settingsPlace, () => `data-settings="${JSON.stringify(settings).replaceAll('"', '&quot;')}"`),
@@ -33,7 +33,7 @@ export function pageDoor(page: PageDocument, settings: PageSettings, pathCodePoi
 		identity: variant(html, common),
 	};
 
-	return (res, head) => {
+	return (_res, head) => {
 		if (isHandshake(head)) {
 			// The engine leads a GET here only if its key has not 24 characters, so this finds what is wrong with it.
 			const refusal = handshakeRefusal(head);
@@ -41,16 +41,8 @@ export function pageDoor(page: PageDocument, settings: PageSettings, pathCodePoi
 		}
 		const name = parseChannelName(head.path, pathCodePointsMax);
 		if (typeof name === 'object') return name;
-		const { bytes, etag, headers, headersWithout } = variants[preferredCoding(head.acceptEncoding)];
-		if (matchesEntityTag(head.ifNoneMatch, etag)) {
-			replyNotModified(res, headersWithout);
-		} else if (head.method === 'head') {
-			replyHead(res, 200, bytes.length, headers);
-		} else {
-			writeHead(res, 200, headers);
-			res.end(bytes);
-		}
-		return undefined;
+		const { etag, whole, notModified } = variants[preferredCoding(head.acceptEncoding)];
+		return matchesEntityTag(head.ifNoneMatch, etag) ? notModified : whole;
 	};
 }
 
@@ -63,7 +55,9 @@ function variant(bytes: Buffer, common: HeaderLines, coding?: string) {
 		['Content-Type', 'text/html; charset=utf-8'],
 		...(coding === undefined ? [] : ([['Content-Encoding', coding]] as const)),
 	];
-	return { bytes, etag, headers, headersWithout };
+	const whole: Reply = { status: 200, headers, body: bytes };
+	const notModified: Reply = { status: 304, headers: headersWithout };
+	return { etag, whole, notModified };
 }
 
 // Weakly, as If-None-Match wants it: a proxy that compresses makes a strong tag weak (RFC 9110, section 13.1.2).

@@ -1,12 +1,13 @@
 // POST and PUT: a body in, the same fan-out as a websocket message, the number of subscribers back.
 import type { ClientAddress } from '../operations/client-address.js';
 import type { InFlight } from '../operations/drain.js';
+import type { Log } from '../operations/log.js';
 import { type ChannelName, parseChannelName } from '../pubsub/channel-name.js';
 import { readBody } from './body.js';
-import { answer, type Door, type DoorParts } from './door.js';
+import { answer, type Door, type DoorParts, endsConnection } from './door.js';
 import { type OriginPolicy, type OriginVerdict, originRefusal } from './origin.js';
 import type { Publisher } from './publisher.js';
-import { type HeaderLines, type Refused, replyText } from './reply.js';
+import { type HeaderLines, type Refused, textReply } from './reply.js';
 import type { RequestHead } from './request-head.js';
 
 export type PublishParts = DoorParts & {
@@ -16,11 +17,12 @@ export type PublishParts = DoorParts & {
 	/** The requests whose body is still coming, so that stopping can wait for them. */
 	readonly inFlight: InFlight;
 	readonly messageBytesMax: number;
+	readonly log: Log;
 	readonly pathCodePointsMax: number;
 };
 
 export function publishDoor(parts: PublishParts): Door {
-	const { publish, checkOrigin, clientAddress, inFlight, messageBytesMax, pathCodePointsMax, isStopping, log } = parts;
+	const { publish, checkOrigin, clientAddress, inFlight, messageBytesMax, pathCodePointsMax, log } = parts;
 	const isDebug = log.isLevelEnabled('debug');
 
 	return (res, head) => {
@@ -28,14 +30,14 @@ export function publishDoor(parts: PublishParts): Door {
 		const name = channelToPublish(head, verdict);
 		if (typeof name === 'object') return withHeaders(name, verdict.headers);
 		const announcedBytes = head.contentLength === undefined ? undefined : Number(head.contentLength);
+		const isLast = endsConnection(head);
 		inFlight.begin();
 		readBody(
 			res,
-			announcedBytes,
-			messageBytesMax,
+			{ announcedBytes, bytesMax: messageBytesMax, isLast },
 			(body) => {
 				inFlight.end();
-				answer(res, head, parts, body !== undefined, () => {
+				answer(res, head, parts, body !== undefined || isLast, () => {
 					const result = publish(name, body, head);
 					if (typeof result === 'object') return withHeaders(result, verdict.headers);
 					if (isDebug) {
@@ -43,10 +45,7 @@ export function publishDoor(parts: PublishParts): Door {
 						const bytes = body?.byteLength;
 						log.debug({ event: 'publish', path: name, ip, origin: head.origin, bytes, subscribers: result }, 'published by POST');
 					}
-					// The status, 200, is written by the engine with the first header.
-					res.writeHeader('X-Subscribers', String(result));
-					replyText(res, 200, 'OK', verdict.headers, isStopping());
-					return undefined;
+					return textReply(200, 'OK', [['X-Subscribers', String(result)], ...verdict.headers]);
 				});
 			},
 			() => inFlight.end(),

@@ -21,7 +21,7 @@ export type PublisherParts = {
 export type Publisher = (
 	name: ChannelName,
 	body: Body | undefined,
-	head: Pick<RequestHead, 'contentType' | 'ifMatch'>,
+	head: Pick<RequestHead, 'contentEncoding' | 'contentType' | 'ifMatch'>,
 ) => number | Refused;
 
 export function publisher({ hub, allowsBinary, messageBytesMax, metrics }: PublisherParts): Publisher {
@@ -31,7 +31,8 @@ export function publisher({ hub, allowsBinary, messageBytesMax, metrics }: Publi
 		reason: `The message is longer than ${messageBytesMax} bytes (--max-message).`,
 	};
 
-	return (name, body, { contentType, ifMatch }) => {
+	return (name, body, { contentEncoding, contentType, ifMatch }) => {
+		if (contentEncoding !== undefined && contentEncoding.toLowerCase() !== 'identity') return encoded;
 		if (body === undefined) return tooLarge;
 		const message = allowsBinary && isOctetStream(contentType) ? trustedMessage(body, true) : textMessage(body);
 		if (message === undefined) return notUtf8;
@@ -52,6 +53,13 @@ const notUtf8: Refused = {
 	cause: 'body',
 	reason:
 		'The body is not valid UTF-8. Binary messages need the server option --binary and Content-Type: application/octet-stream.',
+};
+const encoded: Refused = {
+	status: 415,
+	cause: 'body',
+	reason: 'The body is compressed or otherwise encoded (Content-Encoding): send it as it is.',
+	// RFC 9110, section 15.5.16: what would do instead.
+	headers: [['Accept-Encoding', 'identity']],
 };
 const nobodyListens: Refused = {
 	status: 412,

@@ -1,9 +1,12 @@
-// One plain answer per request, written in one piece.
+// What answers a request, and how it is written.
 import type { HttpResponse } from '../engine.js';
 
 export type HeaderLines = readonly (readonly [name: string, value: string])[];
 
-/** Why a request is not served: the label in the metrics and the log. */
+/**
+ * Why a request is not served: the label in the metrics and the log. `pipelining` is a connection that was closed because it sent too
+ * many requests at once, `unread` one that ended before its client had read an answer.
+ */
 export const refusalCauses = [
 	'body',
 	'channels',
@@ -16,11 +19,20 @@ export const refusalCauses = [
 	'nobody',
 	'origin',
 	'path',
+	'pipelining',
 	'size',
 	'stopping',
 	'subscribers',
+	'unread',
 ] as const;
 export type RefusalCause = (typeof refusalCauses)[number];
+
+/** An answer. Without a body, it has no Content-Length either: 204 and 304 (RFC 9110, sections 8.6 and 15.4.5). */
+export type Reply = {
+	readonly status: Status;
+	readonly headers: HeaderLines;
+	readonly body?: string | Uint8Array;
+};
 
 /** A request that is not served: the status, one line for a person, and what the status demands beside it. */
 export type Refused = {
@@ -41,6 +53,7 @@ const statusLines = {
 	405: '405 Method Not Allowed',
 	412: '412 Precondition Failed',
 	413: '413 Content Too Large',
+	415: '415 Unsupported Media Type',
 	426: '426 Upgrade Required',
 	500: '500 Internal Server Error',
 	503: '503 Service Unavailable',
@@ -48,67 +61,41 @@ const statusLines = {
 export type Status = keyof typeof statusLines;
 export type RefusedStatus = Exclude<Status, 200 | 204 | 304>;
 
+const textPlain: HeaderLines = [['Content-Type', 'text/plain; charset=utf-8']];
+
+/** One line of text for a person. */
+export function textReply(status: Status, line: string, headers: HeaderLines): Reply {
+	return { status, headers: [...headers, ...textPlain], body: `${line}\n` };
+}
+
 /**
- * Answers with one line of text. The engine discards what is left of the request's body. `isLast` says so in
- * `Connection: close` and closes the connection, once requests that have arrived together with this one are answered too.
+ * Writes an answer; to a HEAD, without the body (RFC 9110, section 9.3.2). `isLast` says so in `Connection: close` and closes the
+ * connection, once requests that have arrived together with this one are answered too; an answer without a body cannot, in this
+ * engine. Gives whether it is written: what may not be kept for a client that does not read goes out as it reads.
  */
-export function replyText(res: HttpResponse, status: Status, line: string, headers: HeaderLines = [], isLast = false): void {
-	writeHead(res, status, headers);
-	res.writeHeader('Content-Type', textPlain);
-	res.end(`${line}\n`, isLast);
-}
-
-/** Answers as a GET would be, without the body (RFC 9110, section 9.3.2). */
-export function replyHead(res: HttpResponse, status: Status, bodyBytes: number, headers: HeaderLines): void {
-	writeHead(res, status, [...headers, ['Content-Length', String(bodyBytes)]]);
-	res.endWithoutBody();
-}
-
-/** Answers 204, which has no body and no Content-Length (RFC 9110, section 8.6). */
-export function replyNothing(res: HttpResponse, headers: HeaderLines): void {
-	writeHead(res, 204, headers);
-	res.endWithoutBody();
-}
-
-/** Answers that the client's copy is good, without what describes it (RFC 9110, section 15.4.5). */
-export function replyNotModified(res: HttpResponse, headers: HeaderLines): void {
-	writeHead(res, 304, headers);
-	res.endWithoutBody();
-}
-
-/** Answers why not, to a HEAD without the words. */
-export function replyRefused(
+export function writeReply(
 	res: HttpResponse,
-	{ status, reason, headers = [] }: Refused,
+	{ status, headers, body }: Reply,
 	isHead: boolean,
 	isLast: boolean,
-): void {
-	if (isHead) replyHead(res, status, Buffer.byteLength(`${reason}\n`), [['Content-Type', textPlain], ...headers]);
-	else replyText(res, status, reason, headers, isLast);
-}
-
-/**
- * Answers and closes the connection, so that no byte after this request runs as another one. Not in the handler's own
- * turn: what was read together with the request would be parsed on (20.30 and 20.57). While the answer is owed, the engine closes instead.
- */
-export function replyAndClose(res: HttpResponse, { status, reason }: Refused): void {
-	let isAborted = false;
-	res.onAborted(() => {
-		isAborted = true;
-	});
-	setImmediate(() => {
-		if (isAborted) return;
-		res.cork(() => {
-			writeHead(res, status, [['Content-Type', textPlain]]);
-			res.end(`${reason}\n`, true);
-		});
-	});
-}
-
-const textPlain = 'text/plain; charset=utf-8';
-
-export function writeHead(res: HttpResponse, status: Status, headers: HeaderLines): void {
+	isKept: boolean,
+): boolean {
 	// The engine writes 200 by itself.
 	if (status !== 200) res.writeStatus(statusLines[status]);
 	for (const [name, value] of headers) res.writeHeader(name, value);
+	if (body === undefined || isHead) {
+		if (body !== undefined) res.writeHeader('Content-Length', String(Buffer.byteLength(body)));
+		res.endWithoutBody();
+		return true;
+	}
+	if (isLast || isKept) {
+		res.end(body, isLast);
+		return true;
+	}
+	const length = Buffer.byteLength(body);
+	const [, isWritten] = res.tryEnd(body, length);
+	if (isWritten) return true;
+	const bytes = Buffer.from(body as Uint8Array);
+	res.onWritable((offset) => res.tryEnd(bytes.subarray(offset), length)[0]);
+	return false;
 }

@@ -9,6 +9,7 @@ export type RequestHead = {
 	readonly method: string;
 	acceptEncoding: string | undefined;
 	connection: string | undefined;
+	contentEncoding: string | undefined;
 	contentLength: string | undefined;
 	contentType: string | undefined;
 	forwardedFor: string | undefined;
@@ -28,6 +29,7 @@ export type RequestHead = {
 const fields = new Map([
 	['accept-encoding', 'acceptEncoding'],
 	['connection', 'connection'],
+	['content-encoding', 'contentEncoding'],
 	['content-length', 'contentLength'],
 	['content-type', 'contentType'],
 	['host', 'host'],
@@ -49,6 +51,7 @@ export function readHead(req: HttpRequest): RequestHead {
 		method: req.getMethod(),
 		acceptEncoding: undefined,
 		connection: undefined,
+		contentEncoding: undefined,
 		contentLength: undefined,
 		contentType: undefined,
 		forwardedFor: undefined,

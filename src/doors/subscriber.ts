@@ -20,6 +20,8 @@ export type Subscriber = {
 	farewell: { readonly code: number; readonly reason: string } | undefined;
 	/** What it may still send, with `--max-rate`. */
 	readonly allowance: Allowance | undefined;
+	/** The same for pongs: those that answer our pings must not cost it a message. */
+	readonly pongAllowance: Allowance | undefined;
 	/** How many farewells had begun when it opened. */
 	readonly wave: number;
 	/** When its time is up, as performance.now() tells it; undefined for never. */
@@ -33,7 +35,8 @@ export type Subscriber = {
 
 /**
  * Why a websocket ended: the label in the metrics. `lost` is a connection that ended without a close frame, `slow` one that
- * could not keep up, `memory` one whose backlog was among the largest when memory was short.
+ * could not keep up, `memory` one whose backlog was among the largest when memory was short, `flood` one that
+ * sent too much at once.
  */
 export const disconnectCauses = [
 	'client',
@@ -44,6 +47,7 @@ export const disconnectCauses = [
 	'receive_only',
 	'too_long',
 	'rate',
+	'flood',
 	'fault',
 	'operator',
 	'moved',

@@ -1,6 +1,7 @@
 // A websocket's handshake -> who may come in, and what is known of it from then on.
 import type { UpgradeContext } from '../engine.js';
 import type { ClientAddress } from '../operations/client-address.js';
+import type { Log } from '../operations/log.js';
 import { parseChannelName } from '../pubsub/channel-name.js';
 import type { Admission } from './admission.js';
 import { Allowance } from './allowance.js';
@@ -18,6 +19,7 @@ export type UpgradeParts = DoorParts & {
 	/** Whether an address comes from a header, and must be kept from the handshake on. */
 	readonly isBehindProxies: boolean;
 	readonly farewells: Farewells;
+	readonly log: Log;
 	/** When a websocket that opens now is to be closed. */
 	readonly expiry: () => number | undefined;
 	/** From one websocket; 0 for no limit. */
@@ -40,6 +42,7 @@ export function upgradeDoor(parts: UpgradeParts): Door<[UpgradeContext]> {
 		log,
 	} = parts;
 	const isDebug = log.isLevelEnabled('debug');
+	const allowance = () => (messagesPerSecondMax > 0 ? new Allowance(messagesPerSecondMax, performance.now()) : undefined);
 	let connections = 0;
 	return (res, head, context) => {
 		const handshake = handshakeRefusal(head);
@@ -52,7 +55,6 @@ export function upgradeDoor(parts: UpgradeParts): Door<[UpgradeContext]> {
 		if (noRoom !== undefined) return noRoom;
 		const ip = isDebug || isBehindProxies ? clientAddress(res.getRemoteAddress(), head.forwardedFor) : undefined;
 		const seen = isDebug ? { conn: ++connections, origin: head.origin } : undefined;
-		const allowance = messagesPerSecondMax > 0 ? new Allowance(messagesPerSecondMax, performance.now()) : undefined;
 		const subscriber: Subscriber = {
 			name,
 			place: undefined,
@@ -60,7 +62,8 @@ export function upgradeDoor(parts: UpgradeParts): Door<[UpgradeContext]> {
 			isAdmitted: false,
 			waiter: undefined,
 			farewell: undefined,
-			allowance,
+			allowance: allowance(),
+			pongAllowance: allowance(),
 			wave: farewells.wave,
 			expiresMs: expiry(),
 			disconnectCause: undefined,

@@ -1,5 +1,6 @@
 // A websocket: open -> subscribe -> publish -> close.
 import type { Socket, SocketBehavior } from '../engine.js';
+import type { ClientAddress } from '../operations/client-address.js';
 import type { Lag, Laggards } from '../operations/laggards.js';
 import type { Log } from '../operations/log.js';
 import type { Metrics } from '../operations/metrics.js';
@@ -7,9 +8,11 @@ import type { Channel } from '../pubsub/channel.js';
 import type { Hub } from '../pubsub/hub.js';
 import { trustedMessage } from '../pubsub/message.js';
 import type { Places } from '../pubsub/places.js';
-import { type MessageRefusal, messageRules, tooFast } from './message-rules.js';
+import type { FaultListener } from './door.js';
+import { type MessageRefusal, messageRules, tooFast, tooMuchAtOnce } from './message-rules.js';
 import type { Stragglers } from './stragglers.js';
 import { type DisconnectCause, dropLaggard, type Subscriber, seenBy } from './subscriber.js';
+import { MessageTurns } from './turns.js';
 
 export type WebSocketParts = {
 	readonly hub: Hub;
@@ -20,6 +23,8 @@ export type WebSocketParts = {
 	readonly stragglers: Stragglers;
 	/** Hears of each that was disconnected for that, for the log. */
 	readonly onSlow: (channel: Channel, lag: Lag, cause: DisconnectCause) => void;
+	/** Hears of each that is closed because it sent too much at once, for the log. */
+	readonly onFlood: (path: string, ip: string) => void;
 	readonly allowsBinary: boolean;
 	readonly allowsPublish: boolean;
 	readonly echoesKeepalive: boolean;
@@ -30,7 +35,9 @@ export type WebSocketParts = {
 	readonly backlogBytesMax: number;
 	/** 0 for never. */
 	readonly pingTimeoutSeconds: number;
+	readonly clientAddress: ClientAddress;
 	readonly metrics: Metrics;
+	readonly onFault: FaultListener;
 	readonly log: Log;
 };
 
@@ -39,10 +46,12 @@ export function webSocketDoor(
 	upgrade: NonNullable<SocketBehavior<Subscriber>['upgrade']>,
 	parts: WebSocketParts,
 ): SocketBehavior<Subscriber> {
-	const { hub, sockets, laggards, stragglers, onSlow, echoesKeepalive, messageBytesMax, backlogBytesMax, metrics, log } = parts;
+	const { hub, sockets, laggards, stragglers, onSlow, onFlood, echoesKeepalive, messageBytesMax, backlogBytesMax, metrics, log } =
+		parts;
 	const isDebug = log.isLevelEnabled('debug');
 	const messageRefusal = messageRules(parts);
 	const rateRefusal = tooFast(parts.messagesPerSecondMax);
+	const turns = new MessageTurns();
 
 	function opened(ws: Socket<Subscriber>): void {
 		const subscriber = ws.getUserData();
@@ -76,13 +85,18 @@ export function webSocketDoor(
 		hub.publish(channel, trustedMessage(bytes, isBinary), channel.subscribers === 1);
 	}
 
-	/** The channel of one that has sent something, unless it goes or is sent away, for lagging or for sending too fast. */
-	function channelOfSender(ws: Socket<Subscriber>): Channel | undefined {
-		const { channel, allowance, disconnectCause } = ws.getUserData();
+	/** The channel of one that has sent something, unless it goes or is sent away, for lagging or for sending too much or too fast. */
+	function channelOfSender(ws: Socket<Subscriber>, isPong = false): Channel | undefined {
+		const { channel, allowance, pongAllowance, disconnectCause } = ws.getUserData();
 		// Refused, or its channel was, and closed as soon as what was published before has gone out.
 		if (channel === undefined || channel.isClosing || disconnectCause !== undefined) return undefined;
+		if (!turns.take(ws)) {
+			closeFlood(ws, channel);
+			return undefined;
+		}
 		if (closeIfLagging(ws)) return undefined;
-		if (allowance === undefined || allowance.take(performance.now())) return channel;
+		const own = isPong ? pongAllowance : allowance;
+		if (own === undefined || own.take(performance.now())) return channel;
 		refuse(ws, channel, rateRefusal);
 		return undefined;
 	}
@@ -94,6 +108,15 @@ export function webSocketDoor(
 		hub.inOrder(channel, () => {
 			if (subscriber.place !== undefined) stragglers.endOnceRead(ws, code, reason);
 		});
+	}
+
+	// At once, whatever was published before: then the engine does not hand over what else it has read.
+	function closeFlood(ws: Socket<Subscriber>, { name }: Channel): void {
+		const subscriber = ws.getUserData();
+		const { cause, code, reason } = tooMuchAtOnce;
+		subscriber.disconnectCause = cause;
+		onFlood(name, subscriber.ip ?? parts.clientAddress(ws.getRemoteAddress(), undefined));
+		ws.end(code, reason);
 	}
 
 	// What it asks for by sending, echoes and pongs, is bounded too.
@@ -136,21 +159,22 @@ export function webSocketDoor(
 		// Beyond this the engine drops the connection without a close frame; up to it, we close with 1009.
 		maxPayloadLength: 2 * messageBytesMax,
 		upgrade,
-		open: guarded(opened, log),
-		message: guarded(received, log),
-		drain: guarded((ws) => stragglers.onDrain(ws), log),
-		ping: guarded((ws) => void channelOfSender(ws), log),
-		close: guarded(closed, log),
+		open: guarded(opened, parts.onFault),
+		message: guarded(received, parts.onFault),
+		drain: guarded((ws) => stragglers.onDrain(ws), parts.onFault),
+		ping: guarded((ws) => void channelOfSender(ws), parts.onFault),
+		pong: guarded((ws) => void channelOfSender(ws, true), parts.onFault),
+		close: guarded(closed, parts.onFault),
 	};
 }
 
 /** Wraps a handler of the engine's, so that a throw closes its websocket instead of ending the process. */
-function guarded<Args extends unknown[]>(handler: (ws: Socket<Subscriber>, ...args: Args) => void, log: Log) {
+function guarded<Args extends unknown[]>(handler: (ws: Socket<Subscriber>, ...args: Args) => void, onFault: FaultListener) {
 	return (ws: Socket<Subscriber>, ...args: Args): void => {
 		try {
 			handler(ws, ...args);
 		} catch (error) {
-			log.error({ event: 'fault', err: error }, 'A handler threw; its websocket is closed with 1011, and the server goes on.');
+			onFault(error, {}, 'A handler threw; its websocket is closed with 1011, and the server goes on.');
 			try {
 				ws.getUserData().disconnectCause = 'fault';
 				ws.end(1011, 'the server failed to handle this connection; its log says why');

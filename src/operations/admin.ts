@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { listenError } from './addresses.js';
 import type { InFlight } from './drain.js';
-import { type Log, rateLimited } from './log.js';
+import { faultLog, type Log, rateLimited } from './log.js';
+import { withVisibleControls } from './visible-controls.js';
 import { type OperatorAddress, visitorRefusal } from './visitors.js';
 
 export type AdminRequest = {
@@ -24,7 +25,12 @@ export type AdminAnswer = {
 };
 
 /** Why a request is not served, in one line for a person; the cause is for the metrics. */
-export type Refused = { readonly status: number; readonly cause: string; readonly reason: string };
+export type Refused = {
+	readonly status: number;
+	readonly cause: string;
+	readonly reason: string;
+	readonly headers?: readonly (readonly [name: string, value: string])[];
+};
 
 export type Endpoint = {
 	/** GET stands for HEAD too. */
@@ -42,6 +48,10 @@ export type Endpoint = {
 // As the public side: who sends a request slower than this is cut off (408, if there is anybody to read it).
 const requestMsMax = 10_000;
 const requestCheckMs = 1_000;
+// Of one connection: who does not wait for answers can have a thousand in one read.
+const requestsPerTick = 64;
+const discardedBytesMax = 16_777_216;
+const discardMsMax = 5_000;
 // For answers that nobody reads. A channel of a million subscribers takes about a minute to close.
 const idleMsMax = 120_000;
 
@@ -57,9 +67,30 @@ export async function startAdmin(
 	const logRefused = rateLimited(1_000, (leftOut: number, fields: object) =>
 		log.info({ event: 'refused', ...fields, leftOut }, "the operator's listener refused what may be a web page"),
 	);
+	const logFault = faultLog(log);
 	const timeouts = { requestTimeout: requestMsMax, headersTimeout: requestMsMax, connectionsCheckingInterval: requestCheckMs };
 	const lastAnswers: LastAnswers = new WeakMap();
+	const logPipelining = rateLimited(1_000, (leftOut: number) =>
+		log.warn(
+			{ event: 'refused', reason: 'pipelining', leftOut },
+			"a connection to the operator's listener sent too many requests at once",
+		),
+	);
+	/** How many requests of each connection have come in this tick. */
+	const inTick = new Map<Duplex, number>();
+	const isTooMany = (socket: Duplex) => {
+		if (inTick.size === 0) setImmediate(() => inTick.clear());
+		const requests = (inTick.get(socket) ?? 0) + 1;
+		inTick.set(socket, requests);
+		return requests > requestsPerTick;
+	};
 	const server = createServer({ ...timeouts, requireHostHeader: false }, (req, res) => {
+		if (req.socket.destroyed) return;
+		if (isTooMany(req.socket)) {
+			logPipelining();
+			req.socket.destroy();
+			return;
+		}
 		lastAnswers.set(req.socket, res);
 		const [, path = '', query = ''] = /^([^?]*)\??(.*)$/s.exec(req.url ?? '') ?? [];
 		const here = all.filter((endpoint) => isAt(endpoint, path));
@@ -79,7 +110,7 @@ export async function startAdmin(
 		return void new Promise<AdminAnswer>((resolve) => resolve(endpoint.answer({ path, query, req })))
 			.then((answer) => send(res, answer))
 			.catch((error: unknown) => {
-				log.error({ event: 'fault', err: error, path }, "A request to the operator's listener failed; the server goes on.");
+				logFault(error, { path }, "A request to the operator's listener failed; the server goes on.");
 				if (res.headersSent) res.destroy();
 				else send(res, text(500, `The server failed to handle this request: ${error}`));
 			});
@@ -91,8 +122,7 @@ export async function startAdmin(
 		server.listen({ host: address.host, port: address.port, exclusive: true }, resolve);
 	});
 	// A connection that cannot be accepted must not end the process either.
-	const logFault = rateLimited(1_000, (leftOut, err: Error) => log.error({ event: 'fault', err, leftOut }, 'accepting failed'));
-	server.removeAllListeners('error').on('error', logFault);
+	server.removeAllListeners('error').on('error', (error) => logFault(error, {}, 'accepting failed'));
 	return server;
 }
 
@@ -106,7 +136,7 @@ export function text(status: number, line: string, headers: Record<string, strin
 }
 
 export function json(status: number, value: object): AdminAnswer {
-	return { status, body: `${JSON.stringify(value)}\n`, type: 'application/json' };
+	return { status, body: `${withVisibleControls(JSON.stringify(value))}\n`, type: 'application/json' };
 }
 
 function isAt({ path }: Endpoint, requested: string): boolean {
@@ -123,7 +153,29 @@ function wrongMethod(here: readonly Endpoint[]): AdminAnswer {
 }
 
 /** Writes the answer in one piece; Node leaves the body out for a HEAD. */
-function send(res: ServerResponse, { status, body, type = 'text/plain; charset=utf-8', headers = {} }: AdminAnswer): void {
+function send(res: ServerResponse, answer: AdminAnswer): void {
+	// As the public side: a reset must not overtake the answer.
+	if (!res.shouldKeepAlive && !res.req.complete) discardBody(res.req, () => write(res, answer));
+	else write(res, answer);
+}
+
+/** Discards what comes of a body, within a bound, before the answer that ends the connection. */
+function discardBody(req: IncomingMessage, onEnd: () => void): void {
+	let bytes = 0;
+	const end = () => {
+		clearTimeout(patience);
+		req.off('end', end).off('data', count);
+		onEnd();
+	};
+	const count = (piece: Buffer) => {
+		bytes += piece.length;
+		if (bytes > discardedBytesMax) end();
+	};
+	const patience = setTimeout(end, discardMsMax).unref();
+	req.on('end', end).on('data', count).resume();
+}
+
+function write(res: ServerResponse, { status, body, type = 'text/plain; charset=utf-8', headers = {} }: AdminAnswer): void {
 	res.writeHead(status, {
 		...headers,
 		'Content-Type': type,

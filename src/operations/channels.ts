@@ -6,13 +6,17 @@ import { channelListing, type ListingParts } from './listing.js';
 import type { Log } from './log.js';
 import { readRequestBody } from './request-body.js';
 
+function refusal({ status, reason, headers = [] }: Refused): AdminAnswer {
+	return text(status, reason, Object.fromEntries(headers));
+}
+
 export type ChannelParts = ListingParts & {
 	readonly messageBytesMax: number;
 	/** Publishes a body as the public POST does, and gives the number of subscribers; undefined stands for one that is too long. */
 	readonly publish: (
 		name: ChannelName,
 		body: Buffer | undefined,
-		head: { contentType: string | undefined; ifMatch: string | undefined },
+		head: { contentEncoding: string | undefined; contentType: string | undefined; ifMatch: string | undefined },
 	) => number | Refused;
 	/** Sends everybody away when all that was published has gone out. */
 	readonly closeChannel: (channel: Channel) => Promise<void>;
@@ -33,7 +37,7 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 			const name = readName(request.path.slice('/channels'.length));
 			if (typeof name === 'string') return serve(name, request);
 			onRefused(name.cause);
-			return text(name.status, name.reason);
+			return refusal(name);
 		};
 	}
 
@@ -46,7 +50,7 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 	async function post(name: ChannelName, { req }: AdminRequest): Promise<AdminAnswer> {
 		const body = await readRequestBody(req, messageBytesMax);
 		const subscribers = publishBody(name, body, req);
-		if (typeof subscribers === 'object') return text(subscribers.status, subscribers.reason);
+		if (typeof subscribers === 'object') return refusal(subscribers);
 		return text(200, 'OK', { 'X-Subscribers': String(subscribers) });
 	}
 
@@ -55,14 +59,19 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 		const channel = hub.find(name);
 		if (channel === undefined) return nobody;
 		const closed = publishBody(name, body, req);
-		if (typeof closed === 'object') return text(closed.status, closed.reason);
+		if (typeof closed === 'object') return refusal(closed);
 		log.info({ event: 'delete', path: name, subscribers: closed }, 'the operator closed a channel');
 		await closeChannel(channel);
 		return json(200, { closed });
 	}
 
 	function publishBody(name: ChannelName, body: Buffer | undefined, { headers }: AdminRequest['req']): number | Refused {
-		const result = publish(name, body, { contentType: headers['content-type'], ifMatch: headers['if-match'] });
+		const head = {
+			contentEncoding: headers['content-encoding'],
+			contentType: headers['content-type'],
+			ifMatch: headers['if-match'],
+		};
+		const result = publish(name, body, head);
 		if (typeof result === 'object') onPublishRefused(result.cause);
 		else if (isDebug) {
 			const fields = { event: 'publish', path: name, bytes: body?.byteLength, subscribers: result };

@@ -75,12 +75,12 @@ protocol('Such a refusal closes the connection, so that it holds no file descrip
 });
 
 protocol(
-	"With `--max-rate`, a websocket that sends more messages a second, empty ones and pings included, is refused with close code 1008 and a reason; one second's worth may come at once.",
+	"With `--max-rate`, a websocket that sends more messages a second, empty ones and pings included, or more pongs, is refused with close code 1008 and a reason; one second's worth may come at once.",
 	async (t) => {
 		const server = await startTestServer(t, '--max-rate', '20');
 		const refused = {
 			code: 1008,
-			reason: 'a websocket may send 20 messages a second, empty ones and pings included (--max-rate)',
+			reason: 'a websocket may send 20 messages a second, empty ones and pings included, and as many pongs (--max-rate)',
 		};
 		const patient = await subscribe(t, server.ws('/other'));
 		const publisher = await subscribe(t, server.ws('/room'));
@@ -104,9 +104,14 @@ protocol(
 		const pinging = await subscribe(t, server.ws('/room'));
 		for (let i = 0; i < 1_000; i++) pinging.ws.ping();
 		assert.deepEqual(await pinging.closed, refused);
+		const ponging = await subscribe(t, server.ws('/room'));
+		for (let i = 0; i < 1_000; i++) ponging.ws.pong();
+		assert.deepEqual(await ponging.closed, refused);
 
-		assert.equal(await metric(server, 'pathcast_disconnects_total{reason="rate"}'), 3);
+		assert.equal(await metric(server, 'pathcast_disconnects_total{reason="rate"}'), 4);
 		for (let i = 0; i < 20; i++) patient.send('each has its own');
+		// Pongs, which answer our pings, have their own.
+		for (let i = 0; i < 20; i++) patient.ws.pong();
 		await patient.texts(20);
 	},
 );

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { gzipSync } from 'node:zlib';
 import { post, RawConnection, request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { metric, startTestServer } from '../support/server.js';
@@ -154,3 +155,21 @@ protocol(
 		huge.end();
 	},
 );
+
+protocol('A body with a `Content-Encoding` is refused with 415 and `Accept-Encoding: identity`.', async (t) => {
+	const server = await startTestServer(t, '--binary');
+	const subscriber = await subscribe(t, server.ws('/room'));
+	const body = gzipSync('compressed');
+	for (const [port, path] of [
+		[server.port, '/room'],
+		[server.operatorPort, '/channels/room'],
+	] as const) {
+		for (const coding of ['gzip', 'br', 'GZIP, identity', '']) {
+			const headers = { 'Content-Encoding': coding, 'Content-Type': 'application/octet-stream' };
+			const answer = await post(port, path, body, headers);
+			assert.deepEqual([answer.status, answer.headers.get('accept-encoding')], [415, 'identity'], coding);
+		}
+		assert.equal((await post(port, path, 'plain', { 'Content-Encoding': 'Identity' })).status, 200);
+		assert.equal(await subscriber.nextText(), 'plain');
+	}
+});

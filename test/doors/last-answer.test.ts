@@ -1,0 +1,93 @@
+// The last answer on a connection: that it reaches a client which asks for the connection to be closed.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { type TestContext, test } from 'node:test';
+import { connect as connectTls } from 'node:tls';
+import { fileURLToPath } from 'node:url';
+import { RawConnection } from '../support/http.js';
+import { protocol } from '../support/protocol.js';
+import { startTestServer } from '../support/server.js';
+import { subscribe } from '../support/subscriber.js';
+
+const tls = (name: string) => fileURLToPath(new URL(`../../../test/support/tls/valid.${name}.pem`, import.meta.url));
+const rounds = 20;
+
+/** Sends a request whole, and only then reads. Gives what came until the connection ended. */
+async function answerAfterAll(t: TestContext, open: () => Socket, head: string, body: Buffer): Promise<string> {
+	const socket = open();
+	t.after(() => socket.destroy());
+	socket.on('error', () => {});
+	socket.pause();
+	socket.write(`${head}Host: localhost\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n`);
+	await new Promise<void>((resolve) => socket.write(body, () => resolve()));
+	let text = '';
+	socket.on('data', (data) => {
+		text += data;
+	});
+	socket.resume();
+	await once(socket, 'close');
+	return text;
+}
+
+protocol(
+	'A refusal reaches a client that asks for that and reads only when it has sent its whole body: the rest is discarded first, up to 16 MiB or for five seconds.',
+	async (t) => {
+		const plain = await startTestServer(t, '--origin', 'https://a.example');
+		const encrypted = await startTestServer(t, '--tls-cert', tls('cert'), '--tls-key', tls('key'));
+		const overTls = () => connectTls({ port: encrypted.port, host: '127.0.0.1', rejectUnauthorized: false });
+		const overTcp = () => connect(plain.port, '127.0.0.1');
+		const toOperator = () => connect(plain.operatorPort, '127.0.0.1');
+		const large = Buffer.alloc(2_000_000, 'x');
+		const small = Buffer.alloc(70_000, 'x');
+		const cases: [() => Socket, head: string, body: Buffer, status: number][] = [
+			[overTcp, 'POST /room HTTP/1.1\r\n', large, 413],
+			[overTcp, 'POST /room HTTP/1.1\r\n', small, 413],
+			[overTcp, 'POST /room HTTP/1.1\r\nOrigin: https://evil.example\r\n', large, 403],
+			[overTcp, 'PUT /%zz HTTP/1.1\r\n', large, 400],
+			[overTcp, 'PATCH /room HTTP/1.1\r\n', large, 405],
+			[overTls, 'POST /room HTTP/1.1\r\n', large, 413],
+			[toOperator, 'POST /channels/room HTTP/1.1\r\n', large, 413],
+			[toOperator, 'POST /nowhere HTTP/1.1\r\n', large, 404],
+			[toOperator, 'PUT /stats HTTP/1.1\r\n', large, 405],
+		];
+		for (const [open, head, body, status] of cases) {
+			for (let round = 0; round < rounds; round++) {
+				const text = await answerAfterAll(t, open, head, body);
+				assert.match(text, new RegExp(`^HTTP/1\\.1 ${status} [\\s\\S]*\r\n\r\n[A-Z].*\n$`), `${head}, round ${round}`);
+			}
+		}
+	},
+);
+
+test('a body that never ends is discarded for five seconds, and the connection closed', async (t) => {
+	const server = await startTestServer(t);
+	const connection = new RawConnection(server.port);
+	await connection.write('POST /room HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1000000\r\n\r\nx');
+	assert.match(await connection.closed, /^HTTP\/1\.1 413 /);
+});
+
+protocol(
+	'`Connection: close` closes the connection after the answer, and after one with a body, if it stands among other tokens as well.',
+	async (t) => {
+		const server = await startTestServer(t);
+		const subscriber = await subscribe(t, server.ws('/room'));
+		const fields = ['close', 'TE, close', 'close, TE', 'Close', 'keep-alive,close', 'TE\r\nConnection: close'];
+		for (const [i, field] of fields.entries()) {
+			for (const [request, status] of [
+				[`POST /room HTTP/1.1\r\nContent-Length: 1\r\n`, 200],
+				['GET /room HTTP/1.1\r\n', 200],
+				['HEAD /room HTTP/1.1\r\n', 200],
+				['OPTIONS /room HTTP/1.1\r\n', 204],
+				['DELETE /room HTTP/1.1\r\n', 405],
+			] as const) {
+				const isBodiless = /^(HEAD|OPTIONS)/.test(request);
+				if (isBodiless && field.toLowerCase() !== 'close') continue;
+				const connection = new RawConnection(server.port);
+				await connection.write(`${request}Host: x\r\nConnection: ${field}\r\n\r\n${request.startsWith('POST') ? i : ''}`);
+				assert.match(await connection.closed, new RegExp(`^HTTP/1\\.1 ${status} [\\s\\S]*\r\n\r\n`), `${request} ${field}`);
+			}
+			assert.equal(await subscriber.nextText(), String(i));
+		}
+	},
+);
