@@ -17,8 +17,8 @@ export type {
 export type ListenSocket = uWS.us_listen_socket;
 export type Socket<UserData> = uWS.WebSocket<UserData>;
 /** What the declared type lacks: `listen` with a host as well as options. */
-export type App = Omit<uWS.TemplatedApp, 'listen'> & {
-	listen(host: string, port: number, options: number, cb: (socket: ListenSocket | false) => void): App;
+export type App = uWS.TemplatedApp & {
+	listen(host: string, port: number, options: number, cb: (socket: ListenSocket | false) => void): uWS.TemplatedApp;
 };
 
 export type Engine = {
@@ -44,9 +44,9 @@ export function loadEngine(): Engine {
 		version,
 		passedOver,
 		createApp(tls) {
-			if (tls === undefined) return engine.App() as unknown as App;
+			if (tls === undefined) return engine.App() as App;
 			try {
-				return engine.SSLApp({ cert_file_name: tls.cert, key_file_name: tls.key }) as unknown as App;
+				return engine.SSLApp({ cert_file_name: tls.cert, key_file_name: tls.key }) as App;
 			} catch {
 				throw new StartError(
 					`--tls-cert: the engine cannot use ${tls.cert} with ${tls.key}; check that both files are the right ones.`,
@@ -68,11 +68,12 @@ export function loadEngine(): Engine {
 			}, path);
 			return listening;
 		},
-		localPort: (socket) => engine.us_socket_local_port(socket as uWS.us_socket),
+		localPort: (socket) => engine.us_socket_local_port(socket),
 		stopListening: (socket) => engine.us_listen_socket_close(socket),
 	};
 }
 
+/** What the declared type puts elsewhere: the options of `listen`, which it has in an enum that no build exports. */
 type NativeModule = typeof uWS & { LIBUS_LISTEN_EXCLUSIVE_PORT: number };
 
 const { platform, arch, version: nodeVersion } = process;
