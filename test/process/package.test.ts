@@ -9,12 +9,21 @@ import { post, request } from '../support/http.js';
 import { lacksRegistry, npmEnvironment, runNpm, runNpx } from '../support/npm.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
-type Locked = { readonly version: string; readonly integrity?: string; readonly dev?: boolean };
+type Locked = {
+	readonly version: string;
+	readonly integrity?: string;
+	readonly dev?: boolean;
+	readonly hasInstallScript?: boolean;
+};
 type Installed = { readonly version: string; readonly dependencies?: Readonly<Record<string, Installed>> };
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const readJson = (file: string) => JSON.parse(readFileSync(join(root, file), 'utf8'));
-const { version, dependencies } = readJson('package.json') as { version: string; dependencies: Record<string, string> };
+const { version, dependencies, allowScripts } = readJson('package.json') as {
+	version: string;
+	dependencies: Record<string, string>;
+	allowScripts: Record<string, boolean>;
+};
 const { '': _, ...locked } = readJson('package-lock.json').packages as Record<string, Locked>;
 
 /** The first versions without a known vulnerability, of packages that were vulnerable. */
@@ -49,7 +58,14 @@ function packagesOf(tree: Installed): Set<string> {
 }
 
 const nameOf = (nameAndVersion: string) => nameAndVersion.slice(0, nameAndVersion.lastIndexOf('@'));
+const nameAt = (path: string) => path.replace(/^.*node_modules\//, '');
 const namesOf = (packages: Iterable<string>) => [...new Set([...packages].map(nameOf))].sort();
+
+function assertFixed(nameAndVersion: string): void {
+	const name = nameOf(nameAndVersion);
+	const fixed = fixedIn.get(name);
+	assert.ok(fixed === undefined || compare(nameAndVersion, `${name}@${fixed}`) >= 0, `${nameAndVersion} is vulnerable`);
+}
 
 test('the package holds the built command, its page and the older engine, and nothing else', async (t) => {
 	const folder = temporaryFolder(t);
@@ -71,6 +87,16 @@ test('the lock file pins every package by its hash, both engines included', () =
 	assert.ok('node_modules/uws-newer' in locked && 'node_modules/uws-older' in locked);
 });
 
+// "overrides" and "allowScripts" in package.json are for what the older engine's package brings and pathcast never loads: a
+// vulnerable ws, 8.13.0, and bufferutil and utf-8-validate, which run a script. Only a checkout has them: users get the binaries.
+test('no package of a checkout is known to be vulnerable, and none runs a script when it is installed', () => {
+	const withScripts = Object.keys(locked).filter((path) => locked[path]?.hasInstallScript);
+	const refused = Object.entries(allowScripts).filter(([, isAllowed]) => !isAllowed);
+	assert.deepEqual(withScripts.map(nameAt).sort(), refused.map(([name]) => name).sort());
+	for (const path of withScripts) assert.ok(locked[path]?.dev, `${path} is installed for users too`);
+	for (const [path, { version }] of Object.entries(locked)) assertFixed(`${nameAt(path)}@${version}`);
+});
+
 test('it installs without a warning and without a vulnerable package, and npx starts it', { timeout: 240_000 }, async (t) => {
 	const folder = temporaryFolder(t);
 	const env = await npmEnvironment(t, folder);
@@ -88,16 +114,13 @@ test('it installs without a warning and without a vulnerable package, and npx st
 	const installed = packagesOf(JSON.parse(listed.stdout));
 	const expected = Object.entries(locked)
 		.filter(([, { dev }]) => dev !== true)
-		.map(([path, entry]) => `${path.replace(/^.*node_modules\//, '')}@${entry.version}`);
+		.map(([path, entry]) => `${nameAt(path)}@${entry.version}`);
 	assert.deepEqual(namesOf(installed), namesOf([`pathcast@${version}`, ...expected]));
 	for (const name of Object.keys(dependencies)) {
 		const [wanted] = expected.filter((candidate) => nameOf(candidate) === name);
 		assert.ok(installed.has(String(wanted)), `${wanted} is not installed`);
 	}
-	for (const found of installed) {
-		const fixed = fixedIn.get(nameOf(found));
-		assert.ok(fixed === undefined || compare(found, `${nameOf(found)}@${fixed}`) >= 0, `${found} is vulnerable`);
-	}
+	for (const found of installed) assertFixed(found);
 	// The dependencies allow ranges of versions, so that a new release on the registry changes what npm installs.
 	const newer = [...installed].filter((found) => nameOf(found) !== 'pathcast' && !expected.includes(found));
 	if (newer.length > 0) t.diagnostic(`not the version of the lock file: ${newer.join(', ')}`);
