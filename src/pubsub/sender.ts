@@ -10,8 +10,8 @@ export type FanOut = (topic: string, message: Message) => void;
 export type Judge = (channel: Channel) => void;
 
 // At the 32nd message queued for one subscriber in one tick the engine flushes at once, and inside a handler that is one
-// system call per message: a factor of 6 to 12 under bursts on uWebSockets.js 20.30, 4 to 9 on 20.57. Outside, one call takes many messages. Thirty stay below
-// it; deferring every message would cost small channels a third, limits of 1 to 4 a half.
+// system call per message: a factor of 6 to 12 under bursts on uWebSockets.js 20.30, 4 to 9 on 20.57. Outside, one call takes
+// many messages. Thirty stay below it; deferring every message would cost small channels a third, limits of 1 to 4 a half.
 const directPerTickMax = 30;
 
 // What a message costs beside its bytes, so that a flood of tiny ones is paced too.

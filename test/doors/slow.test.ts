@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { countGapless, sendToAll, sendUntilLagging } from '../support/gapless.js';
+import { countGapless, numbered, sendToAll, sendUntilLagging } from '../support/gapless.js';
 import { handshakeHeaders, post, RawConnection } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { metric, startTestServer } from '../support/server.js';
@@ -73,6 +73,23 @@ protocol(
 		assert.equal(await metric(server, 'pathcast_disconnects_total{reason="slow"}'), 1);
 	},
 );
+
+test('whoever a burst takes beyond `--max-backlog` is counted as `slow`, whether a look has found it lagging before or not', async (t) => {
+	const server = await startTestServer(t, '--max-backlog', '8MiB');
+	for (let round = 1; round <= 4; round++) {
+		const publisher = await subscribe(t, server.ws(`/${round}`));
+		const stalled = await subscribe(t, server.ws(`/${round}`));
+		stalled.ws.pause();
+		const sent = round % 2 === 0 ? await sendUntilLagging([publisher], round, server.operatorPort) : 0;
+		for (let i = 0; i < 400; i++) publisher.send(numbered(sent + i, 60_000));
+		while ((await metric(server, 'pathcast_subscribers')) > 1);
+		assert.equal(await metric(server, 'pathcast_disconnects_total{reason="slow"}'), round);
+		stalled.ws.resume();
+		assert.ok((await countGapless(stalled)) < sent + 400);
+		await publisher.close();
+		while ((await metric(server, 'pathcast_subscribers')) > 0);
+	}
+});
 
 protocol(
 	'A reader that keeps up is not cut by 16 publishers that send 16 messages of 64 KiB each at once, with the default of 4 MiB.',
