@@ -49,7 +49,7 @@ export type Endpoint = {
 const requestMsMax = 10_000;
 const requestCheckMs = 1_000;
 // Of one connection: who does not wait for answers can have a thousand in one read.
-const requestsPerTick = 64;
+const requestsPerTick = 256;
 const discardedBytesMax = 16_777_216;
 const discardMsMax = 5_000;
 // For answers that nobody reads. A channel of a million subscribers takes about a minute to close.
