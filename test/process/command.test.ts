@@ -67,7 +67,6 @@ test('a wrong value is one line on standard error that names the flag and the re
 		[['--addr', 'nowhere'], `--addr: "nowhere" ${address}`],
 		[['--addr', ''], '--addr: "" is empty: leave it out, or give it a value.'],
 		[['--origin='], '--origin: "" is empty: leave it out, or give it a value.'],
-		[['--origin', 'https://*.example.com'], /--origin: /],
 		[['--addr', '::1'], `--addr: "::1" ${address}`],
 		[['--addr', '[::g]:1'], `--addr: "[::g]:1" ${address}`],
 		[['--addr', 'http://localhost:1'], `--addr: "http://localhost:1" ${address}`],
