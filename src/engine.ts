@@ -73,7 +73,7 @@ export function loadEngine(): Engine {
 	};
 }
 
-/** What the declared type puts elsewhere: the options of `listen`, which it has in an enum that no build exports. */
+/** The option of `listen`, as the builds export it. The declared type has it in an enum that no build exports. */
 type NativeModule = typeof uWS & { LIBUS_LISTEN_EXCLUSIVE_PORT: number };
 
 const { platform, arch, version: nodeVersion } = process;

@@ -5,7 +5,7 @@ import { admission } from './doors/admission.js';
 import { openDoor } from './doors/door.js';
 import { Farewells } from './doors/farewells.js';
 import { optionsDoor, otherMethodDoor } from './doors/methods.js';
-import { originPolicy } from './doors/origin.js';
+import { isOpaque, originPolicy } from './doors/origin.js';
 import { type PageDocument, pageDoor } from './doors/page.js';
 import { publishDoor } from './doors/publish.js';
 import { publisher } from './doors/publisher.js';
@@ -74,7 +74,7 @@ const requestPatienceMs = 5_000;
 export async function startServer(options: Options, log: Log): Promise<Server> {
 	const engine = loadEngine();
 	if (engine.passedOver !== undefined) log.warn({ event: 'engine' }, engine.passedOver);
-	for (const rule of options.origin.filter((rule) => rule === 'null' || rule === 'file://')) {
+	for (const rule of options.origin.filter((rule) => typeof rule === 'string').filter(isOpaque)) {
 		log.warn({ event: 'origin', setting: rule }, opaqueOriginWarnings[rule]);
 	}
 	const tls = options.tlsCert && options.tlsKey ? { cert: options.tlsCert, key: options.tlsKey } : undefined;
@@ -83,8 +83,8 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const fanOut: FanOut = (topic, message) => {
 		app.publish(topic, message.bytes, message.isBinary);
 	};
-	// Over TLS the engine (20.30 and 20.57) loses what it has read and not yet decrypted when a handler writes much to other sockets.
 	const judge: Judge = (channel) => stragglers.judge(channel);
+	// Over TLS the engine (20.30 and 20.57) loses what it has read and not yet decrypted when a handler writes much to other sockets.
 	const hub = new Hub(fanOut, judge, options.maxBacklog, tls ? 0 : undefined);
 	const metrics = new Metrics(refusalCauses, disconnectCauses);
 	const sockets = new Places<Socket<Subscriber>>();
@@ -186,7 +186,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			hub,
 			publish,
 			log,
-			// Who joins is a websocket.
+			// Every member of a channel is a websocket.
 			closeChannel: channelCloser(hub, (member) =>
 				stragglers.endAtOnce(member as Socket<Subscriber>, 1000, 'the channel was closed'),
 			),

@@ -1,15 +1,11 @@
 // Reads a request's body within a bound. Keeps no more of it than has arrived.
+import { discardedBytesMax, discardMsMax } from '../discarding.js';
 import type { HttpResponse } from '../engine.js';
 
 export type Body = ArrayBuffer | Uint8Array;
 
-// What is discarded of a body before the answer that ends the connection. Without this, the system resets a connection that is closed
-// with bytes unread, and the reset overtakes the answer: the client never learns why it was refused.
-const discardedBytesMax = 16_777_216;
-const discardMsMax = 5_000;
-
 export type BodyParts = {
-	/** What its length is announced to be. */
+	/** The Content-Length, if there is one. */
 	readonly announcedBytes: number | undefined;
 	readonly bytesMax: number;
 	/** Whether the connection ends with the answer. */

@@ -6,7 +6,7 @@ import { type RefusalCause, type Refused, type Reply, textReply, writeReply } fr
 import { ambiguity, hasBody, hasToken, type RequestHead, readHead } from './request-head.js';
 import type { AnswerTurns } from './turns.js';
 
-/** What answers a request: an answer, the reason why not, or nothing if it sees to that itself. */
+/** Serves a request: gives the answer, or the reason why not, or nothing if it answers by itself later. */
 export type Door<Rest extends unknown[] = []> = (
 	res: HttpResponse,
 	head: RequestHead,
@@ -81,7 +81,7 @@ export function answer(
 
 /** Whether the client wants the connection closed after the answer. */
 export function endsConnection({ connection }: RequestHead): boolean {
-	// What clients mostly say, if anything.
+	// Most clients send no Connection, or keep-alive: these two are quick to tell.
 	return connection !== undefined && connection !== 'keep-alive' && hasToken(connection, 'close');
 }
 

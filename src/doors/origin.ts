@@ -7,7 +7,7 @@ import type { HeaderLines, Refused } from './reply.js';
  */
 export type OriginRule = 'same_origin' | 'same_hostname' | OpaqueOrigin | OriginPattern;
 export type OriginPattern = { readonly scheme: string; readonly host: string; readonly isSuffix?: true };
-/** What pages send that have no origin to tell: sandboxed ones, and those from files, as in Cordova. */
+/** The Origin of pages that have none: `null` from sandboxed pages, `file://` from pages in files, as in Cordova. */
 export type OpaqueOrigin = 'null' | 'file://';
 
 export type OriginVerdict = {

@@ -16,8 +16,8 @@ const messageOverheadBytes = 256;
 // Closing takes some 10 µs each.
 const closesPerTick = 200;
 
-// Who leaves its last topic loses what was published to it in the same tick, on uWebSockets.js 20.30 (20.57 sends it), so those who have
-// fallen behind are subscribed to this. No channel has a name like that.
+// A subscriber that has fallen behind is subscribed to this topic instead of its channel's. Without any topic it would lose the messages
+// that were published in the same tick, on uWebSockets.js 20.30 (20.57 sends them). The topics of channels are numbers.
 const behindTopic = 'behind';
 
 export class Stragglers {
@@ -62,7 +62,7 @@ export class Stragglers {
 	 */
 	judge(channel: Channel): void {
 		for (let member = channel.newest; member !== undefined; member = member.nextMember) {
-			// Who joins is a websocket.
+			// Every member of a channel is a websocket.
 			const ws = member as Socket<Subscriber>;
 			const engineBytes = ws.getBufferedAmount();
 			if (engineBytes <= this.#backlogBytesMax) continue;

@@ -1,20 +1,20 @@
-// How much is done in one tick: what one connection, or all of them, may make us do before the others have their turn.
+// Bounds the work of one tick: how many answers and messages are handled before the other connections have their turn.
 import { Allowance } from './allowance.js';
 import type { Reply } from './reply.js';
 
-// What a quiet server need not count by ticks.
+// A count this small is not reset at the end of its tick, so that a quiet server schedules nothing.
 const uncounted = 64;
 // Some ten to twenty milliseconds' work. A client that does not wait for its answers can have tens of thousands of requests in one read.
 const answersPerTick = 1_500;
-// What takes as long to write as an answer does beside it.
+// Writing that many bytes of a body takes as long as the rest of an answer.
 const bytesPerAnswer = 2_048;
-// What the engine may keep of answers that clients do not read, all together. It tells of that only where there is a body, and only
-// instead of keeping it.
+// The engine keeps answers that clients do not read. This bounds how much it keeps, for all clients together. The engine tells whether
+// a client reads only for an answer with a body, and then it does not keep the body.
 const keptBytesPerSecond = 1_048_576;
 const headBytes = 512;
 // Some twenty milliseconds' work; ten times that at `debug`, where each is a line of the log.
 const messagesPerTick = 8_192;
-// What each may still send in a tick when the others have sent so much.
+// When that many have come, each websocket may still send this many in the same tick.
 const ownMessagesPerTick = 256;
 
 /** Counts what is done in each tick, all connections together: the engine does not tell which requests come from one. */
@@ -27,7 +27,7 @@ class Tick {
 		this.#onEnd = onEnd;
 	}
 
-	/** Adds to what was done in this tick, and gives that. */
+	/** Adds to the work of this tick, and gives the sum. */
 	add(amount: number): number {
 		this.#amount += amount;
 		if (this.#amount > uncounted && !this.#isEndScheduled) {
@@ -44,7 +44,10 @@ class Tick {
 	};
 }
 
-/** How an answer is given: at once, kept for a client that does not read; at once, but going out as it reads; in the next tick. */
+/**
+ * How an answer is given. `kept`: at once, and the engine keeps it if the client does not read. `as it reads`: at once, and the rest of
+ * the body goes out as the client reads. `next tick`: in the next tick.
+ */
 export type AnswerTurn = 'kept' | 'as it reads' | 'next tick';
 
 /** Answers to requests. */
@@ -60,13 +63,13 @@ export class AnswerTurns {
 	}
 }
 
-/** What websockets send: messages, keepalives, pings and pongs. */
+/** Messages from websockets; keepalives, pings and pongs count too. */
 export class MessageTurns {
-	/** How much each has sent since all together have sent too much. */
+	/** How many messages each websocket has sent since the limit for all was reached in this tick. */
 	readonly #own = new Map<object, number>();
 	readonly #tick = new Tick(() => this.#own.clear());
 
-	/** Whether this sender has not sent too much in this tick. */
+	/** Counts a message. False if this sender has sent too many in this tick. */
 	take(sender: object): boolean {
 		if (this.#tick.add(1) <= messagesPerTick) return true;
 		const own = (this.#own.get(sender) ?? 0) + 1;

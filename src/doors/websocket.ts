@@ -110,7 +110,7 @@ export function webSocketDoor(
 		});
 	}
 
-	// At once, whatever was published before: then the engine does not hand over what else it has read.
+	// Closes at once, without waiting for messages that were published before: then the engine hands over nothing more of what it has read.
 	function closeFlood(ws: Socket<Subscriber>, { name }: Channel): void {
 		const subscriber = ws.getUserData();
 		const { cause, code, reason } = tooMuchAtOnce;
@@ -119,7 +119,7 @@ export function webSocketDoor(
 		ws.end(code, reason);
 	}
 
-	// What it asks for by sending, echoes and pongs, is bounded too.
+	// A websocket that sends keepalives or pings and reads nothing would pile up echoes and pongs: its backlog is judged here too.
 	function closeIfLagging(ws: Socket<Subscriber>): boolean {
 		const backlogBytes = stragglers.backlogOf(ws);
 		if (backlogBytes <= backlogBytesMax) return false;

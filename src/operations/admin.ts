@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { discardedBytesMax, discardMsMax } from '../discarding.js';
 import { listenError } from './addresses.js';
 import type { InFlight } from './drain.js';
 import { faultLog, type Log, rateLimited } from './log.js';
@@ -48,10 +49,8 @@ export type Endpoint = {
 // As the public side: who sends a request slower than this is cut off (408, if there is anybody to read it).
 const requestMsMax = 10_000;
 const requestCheckMs = 1_000;
-// Of one connection: who does not wait for answers can have a thousand in one read.
+// A client that does not wait for its answers can have a thousand requests in one read.
 const requestsPerTick = 256;
-const discardedBytesMax = 16_777_216;
-const discardMsMax = 5_000;
 // For answers that nobody reads. A channel of a million subscribers takes about a minute to close.
 const idleMsMax = 120_000;
 

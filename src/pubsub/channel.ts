@@ -7,7 +7,7 @@ import type { SharedBacklog } from './shared-backlog.js';
 /** A channel with at least one subscriber. Only the hub changes it. */
 export type Channel = {
 	readonly name: ChannelName;
-	/** What the fan-out knows it by. A number, not its name: clients could choose names that collide in the engine's table of topics. */
+	/** The engine's topic of this channel: a number. Clients could choose names that collide in the engine's table of topics. */
 	readonly topic: string;
 	/** Where listings find it. */
 	place: number;
@@ -31,7 +31,7 @@ export type Outbox = {
 	messagesInTick: number;
 	sentInTick: number;
 	bytesInTick: number;
-	/** What was sent since the channel's subscribers were last judged. */
+	/** Bytes sent since the backlogs of the channel's subscribers were last judged. */
 	unjudgedBytes: number;
 	/** Whether the last tick before that one in which something was published here was a burst, however long ago. */
 	isHot: boolean;

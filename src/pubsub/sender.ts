@@ -6,7 +6,7 @@ import { copyOf, type Message, trustedMessage } from './message.js';
 /** Hands a message to every present subscriber of the channel: one call, whatever their number. */
 export type FanOut = (topic: string, message: Message) => void;
 
-/** Takes out of the fan-out's reach whoever of the channel's subscribers has more unread than it may. */
+/** Looks at the backlog of each subscriber of a channel, and takes those that are over the limit out of the fan-out's reach. */
 export type Judge = (channel: Channel) => void;
 
 // At the 32nd message queued for one subscriber in one tick the engine flushes at once, and inside a handler that is one

@@ -3,7 +3,7 @@ import { execFile, spawnSync } from 'node:child_process';
 import { promisify } from 'node:util';
 import { needs } from './requirement.js';
 
-// Who is not root needs to be, in there.
+// Setting up a network takes root's rights. With --map-root-user any user has them, inside that network alone.
 const ownNetwork = ['--net', '--map-root-user', 'sh', '-c'];
 
 /** Runs a line of shell in a network of its own, and gives its standard output. */
