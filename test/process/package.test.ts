@@ -15,7 +15,7 @@ type Locked = {
 	readonly dev?: boolean;
 	readonly hasInstallScript?: boolean;
 };
-type Installed = { readonly version: string; readonly dependencies?: Readonly<Record<string, Installed>> };
+type Installed = { readonly version?: string; readonly dependencies?: Readonly<Record<string, Installed>> };
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const readJson = (file: string) => JSON.parse(readFileSync(join(root, file), 'utf8'));
@@ -50,10 +50,9 @@ function warnings(output: string): string[] {
 
 /** Every package of a tree, as name@version, once. */
 function packagesOf(tree: Installed): Set<string> {
-	const found = Object.entries(tree.dependencies ?? {}).flatMap(([name, installed]) => [
-		`${name}@${installed.version}`,
-		...packagesOf(installed),
-	]);
+	// Without a version npm lists an optional peer that is not installed: the official release of the engine.
+	const present = Object.entries(tree.dependencies ?? {}).filter(([, { version }]) => version !== undefined);
+	const found = present.flatMap(([name, installed]) => [`${name}@${installed.version}`, ...packagesOf(installed)]);
 	return new Set(found);
 }
 
