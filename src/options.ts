@@ -1,4 +1,4 @@
-// The option table. The options' type, --help, the environment's names and the README's table all come from it.
+// The option table. The options' type, --help, the environment's names and the table of docs/options.md all come from it.
 import { logFormats, logLevels } from './operations/log.js';
 import {
 	parseAbsolutePath,

@@ -47,9 +47,12 @@ test('the image is built, and its server runs without rights, alone and behind n
 	if (reason !== false) return t.skip(reason);
 	const image = await buildImage(t, settings);
 
-	await t.test('it holds the package, its dependencies, and one binary of the engine, in the size that the README states', () => {
-		holdsWhatItNeeds(image);
-	});
+	await t.test(
+		'it holds the package, its dependencies, and one binary of the engine, in the size that docs/operating.md states',
+		() => {
+			holdsWhatItNeeds(image);
+		},
+	);
 	await t.test('it serves page, websockets and POST as the user of the Dockerfile, and ends with 0 on SIGTERM', (t) =>
 		servesAlone(t, image),
 	);
@@ -92,8 +95,8 @@ function holdsWhatItNeeds({ layers: [, layer] }: Image): void {
 	const { platform, arch, versions } = process;
 	assert.deepEqual(binaries, [`opt/pathcast/node_modules/uws-newer/uws_${platform}_${arch}_${versions.modules}.node`]);
 
-	const readme = readFileSync(join(root, 'README.md'), 'utf8');
-	const [, stated] = /adds ([0-9]+) MB to its base/.exec(readme) ?? [];
+	const guide = readFileSync(join(root, 'docs/operating.md'), 'utf8');
+	const [, stated] = /adds ([0-9]+) MB to its base/.exec(guide) ?? [];
 	const stats = files.map((file) => lstatSync(join(layer.files, file)));
 	const megabytes = stats.filter((stat) => stat.isFile()).reduce((sum, { size }) => sum + size, 0) / 1_000_000;
 	// The binary of another platform differs by some hundred KB.

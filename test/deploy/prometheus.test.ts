@@ -1,4 +1,4 @@
-// The alerts: checked and tried by promtool, held to what the server really exposes, and to what the README says to alert on.
+// The alerts: checked and tried by promtool, held to what the server really exposes, and to what docs/operating.md says to alert on.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -45,9 +45,9 @@ test('every metric, label and rate of the alerts is in a real answer of /metrics
 	}
 });
 
-test('the alerts are those of the README: its expressions and its thresholds', () => {
-	const readme = readFileSync(`${root}README.md`, 'utf8');
-	const table = /\| watch \| alert when \| it means \|\n\|[-|]+\n((?:\|.*\n)+)/.exec(readme)?.[1] ?? '';
+test('the alerts are those of docs/operating.md: its expressions and its thresholds', () => {
+	const guide = readFileSync(`${root}docs/operating.md`, 'utf8');
+	const table = /\| watch \| alert when \| it means \|\n\|[-|]+\n((?:\|.*\n)+)/.exec(guide)?.[1] ?? '';
 	const rows = table
 		.trim()
 		.split('\n')

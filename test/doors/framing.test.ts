@@ -89,7 +89,7 @@ async function outcomeOf(server: TestServer, { pieces, [thisEngine]: expected }:
 	return outcome(answer);
 }
 
-test('each malformed or oversized request or frame has the outcome that the README tells, and publishes nothing else', async (t) => {
+test('each malformed or oversized request or frame has the outcome that docs/limits.md tells, and publishes nothing else', async (t) => {
 	const server = await startTestServer(t);
 	const canary = await subscribe(t, server.ws('/malformed'));
 	const start = performance.now();

@@ -1,5 +1,5 @@
 // What comes back for input that is malformed, or beyond a limit of the engine's: the difference between the engines, written once.
-// framing.test.ts holds the engine that serves to its column; readme.test.ts holds the README's table to both.
+// framing.test.ts holds the engine that serves to its column; docs.test.ts holds the table of docs/limits.md to both.
 import { loadEngine } from '#src/engine.js';
 import { handshakeHeaders } from './http.js';
 
