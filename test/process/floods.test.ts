@@ -159,50 +159,53 @@ protocol('Who sends request after request and reads no answer is closed before m
 protocol(
 	'A websocket that sends a megabyte of tiny messages, keepalives, pings or pongs at once is closed with 1008; 4,000 at once are delivered.',
 	async (t) => {
-		const command = runCommand(t, ['--addr', '127.0.0.1:0', '--mport', '0']);
-		const [port, operatorPort] = [await command.port(), await command.operatorPort()];
-		const handshake = head('GET /flood', ...Object.entries(handshakeHeaders).map(([field, value]) => `${field}: ${value}`));
-		const open = async () => {
-			const socket = connect(port, '127.0.0.1');
-			socket.on('error', () => {});
-			socket.write(handshake);
-			await once(socket, 'data');
-			return socket;
-		};
-		const innocent = await open();
-		let echoed = 0;
-		innocent.on('data', (data) => {
-			echoed += data.toString('latin1').split('\x81\x04mine').length - 1;
-		});
-		for (const [what, frame] of Object.entries({
-			messages: '\x81\x81\0\0\0\0x',
-			keepalives: '\x81\x80\0\0\0\0',
-			pings: '\x89\x80\0\0\0\0',
-			pongs: '\x8a\x80\0\0\0\0',
-		})) {
-			const socket = await open();
-			const ended = drained(socket);
-			socket.write(frame.repeat(floodBytes / frame.length), 'latin1');
-			innocent.write('\x81\x84\0\0\0\0mine', 'latin1');
-			// A reset may overtake the close frame: the log and the metrics tell.
-			await ended;
-			while (echoed === 0) await once(innocent, 'data');
-			echoed = 0;
-			const { reason, level } = await command.logged('refused', '/flood');
-			assert.deepEqual([reason, level], ['flood', 'warn'], what);
-		}
-		assert.equal(await metricOf(operatorPort, 'pathcast_disconnects_total{reason="flood"}'), 4);
-		assert.equal(await metricOf(operatorPort, 'pathcast_subscribers'), 1);
-		innocent.destroy();
-
-		const ws = new WebSocket(`ws://127.0.0.1:${port}/room`);
-		await once(ws, 'open');
-		const texts = Array.from({ length: 4_000 }, (_, i) => String(i));
-		const received: string[] = [];
-		ws.on('message', (data) => received.push(String(data)));
-		for (const text of texts) ws.send(text);
-		while (received.length < texts.length) await once(ws, 'message');
-		assert.deepEqual(received, texts);
-		ws.terminate();
+		for (const [name, listen] of Object.entries(listeners)) await t.test(name, (t) => floodsOfFrames(t, listen));
 	},
 );
+
+async function floodsOfFrames(t: TestContext, listen: Listen): Promise<void> {
+	const { command, operatorPort, connect } = await listen(t);
+	const handshake = head('GET /flood', ...Object.entries(handshakeHeaders).map(([field, value]) => `${field}: ${value}`));
+	const open = async () => {
+		const socket = await connect();
+		socket.write(handshake);
+		await once(socket, 'data');
+		return socket;
+	};
+	const innocent = await open();
+	let echoed = 0;
+	innocent.on('data', (data) => {
+		echoed += data.toString('latin1').split('\x81\x04mine').length - 1;
+	});
+	for (const [what, frame] of Object.entries({
+		messages: '\x81\x81\0\0\0\0x',
+		keepalives: '\x81\x80\0\0\0\0',
+		pings: '\x89\x80\0\0\0\0',
+		pongs: '\x8a\x80\0\0\0\0',
+	})) {
+		const socket = await open();
+		const ended = drained(socket);
+		socket.write(frame.repeat(floodBytes / frame.length), 'latin1');
+		innocent.write('\x81\x84\0\0\0\0mine', 'latin1');
+		// A reset may overtake the close frame: the log and the metrics tell.
+		await ended;
+		while (echoed === 0) await once(innocent, 'data');
+		echoed = 0;
+		const { reason, level } = await command.logged('refused', '/flood');
+		assert.deepEqual([reason, level], ['flood', 'warn'], what);
+	}
+	assert.equal(await metricOf(operatorPort, 'pathcast_disconnects_total{reason="flood"}'), 4);
+	assert.equal(await metricOf(operatorPort, 'pathcast_subscribers'), 1);
+	innocent.destroy();
+
+	const connection = await connect();
+	const ws = new WebSocket('ws://x/room', { createConnection: () => connection });
+	await once(ws, 'open');
+	const texts = Array.from({ length: 4_000 }, (_, i) => String(i));
+	const received: string[] = [];
+	ws.on('message', (data) => received.push(String(data)));
+	for (const text of texts) ws.send(text);
+	while (received.length < texts.length) await once(ws, 'message');
+	assert.deepEqual(received, texts);
+	ws.terminate();
+}
