@@ -9,6 +9,7 @@ import { handshakeHeaders } from './http.js';
  */
 export type Outcome =
 	| 'served'
+	| 'served, then closed'
 	| '400'
 	| '405'
 	| '413'
@@ -113,6 +114,10 @@ export const otherInputs: readonly OtherInput[] = [
 		['empty lines before a request', [`\r\n\r\n${get('')}`]],
 		['a body that is cut short', [post('Content-Length: 100\r\n')]],
 		['an extension of a chunk, as in `3;a=b`', [chunked('3;a=b\r\nabc\r\n0\r\n\r\n')]],
+		[
+			'`Expect: 100-Continue`, not all in lower case, from a client that waits',
+			[post('Expect: 100-Continue\r\nContent-Length: 1\r\n', '')],
+		],
 	]),
 	...others('served', 'timed out', [['more than 48 fields, less than 100', [get('A: b\r\n'.repeat(60))]]]),
 	...others('431 of the engine', 'timed out', [['100 fields and more', [get('A: b\r\n'.repeat(120))]]]),
@@ -135,7 +140,15 @@ export const otherInputs: readonly OtherInput[] = [
 	]),
 	...others('served', 'served', [
 		['`Expect: 100-continue`, in lower case', [post('Expect: 100-continue\r\nContent-Length: 1\r\n', 'e')], 'e'],
+		[
+			'`Expect: 100-Continue` from a client that does not wait',
+			[post('Expect: 100-Continue\r\nContent-Length: 1\r\n', 'E')],
+			'E',
+		],
 		['a field without a name (it hides those after it)', [post(': x\r\nContent-Length: 1\r\n')]],
+	]),
+	...others('served, then closed', 'served, then closed', [
+		['a Connection of any five letters', [post('Connection: abcde\r\nContent-Length: 1\r\n', 'C')], 'C'],
 	]),
 	...others('closed', 'closed', [
 		['websocket: a text message that is not UTF-8', [handshake, frame(0x81, '\xff')]],
