@@ -17,7 +17,7 @@ const bytesPerAnswer = 2_048;
 // a client reads only for an answer with a body, and then it does not keep the body.
 const keptBytesPerSecond = 1_048_576;
 const headBytes = 512;
-// Some fifteen milliseconds' work; ten times that at `debug`, where each is a line of the log.
+// Some fifteen milliseconds' work; up to eighty at `debug`, where each is a line of the log.
 const messagesPerTick = 4_096;
 // When that many have come, each websocket may still send this many in the same tick.
 const ownMessagesPerTick = 128;
