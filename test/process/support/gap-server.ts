@@ -35,10 +35,14 @@ export async function startGapServer(t: TestContext, backlogBytes: number, messa
 	};
 }
 
-/** Sends nearly as many at a time as a tick answers, and waits for the answers. Over TLS, where the engine breaks connections that pipeline much, 16. */
+// How many requests are sent before their answers are read: nearly as many as a tick answers; so many that their answers fit what the
+// system holds for a UNIX socket; and few over TLS, where the engine breaks connections that pipeline much.
+const requestsAtOnce = { ws: 1_400, 'ws+unix': 128, wss: 16 };
+
+/** Posts the texts in order, in batches of as many as may be under way. */
 async function post(socket: Socket, path: string, texts: readonly string[]): Promise<void> {
 	const requests = texts.map((text) => `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: ${text.length}\r\n\r\n${text}`);
-	const batch = scheme === 'wss' ? 16 : 1_400;
+	const batch = requestsAtOnce[scheme as keyof typeof requestsAtOnce];
 	let sent = 0;
 	const sendMore = () => {
 		socket.write(requests.slice(sent, sent + batch).join(''));
