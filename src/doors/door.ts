@@ -118,10 +118,10 @@ function giveInTurn(res: HttpResponse, head: RequestHead, { turns, onRefused }: 
 	};
 	const turn = turns.turnOf(reply, isHead);
 	const write = () => {
-		if (!writeReply(res, reply, isHead, isLast, turn === 'kept' || turn === 'corked')) res.onAborted(onClosed('unread'));
+		if (!writeReply(res, reply, isHead, isLast, turn === 'kept')) res.onAborted(onClosed('unread'));
 	};
 	if (turn === 'next tick') writeLater(res, write, onClosed('pipelining'));
-	else if (turn === 'corked') res.cork(write);
+	else if (turns.mustCork(reply, isHead)) res.cork(write);
 	else write();
 }
 

@@ -6,9 +6,10 @@ import type { Reply } from './reply.js';
 const uncounted = 64;
 // Some ten to twenty milliseconds' work. A client that does not wait for its answers can have tens of thousands of requests in one read.
 const answersPerTick = 1_500;
-// From so many answers on, the engine's buffer of 16 KiB may have been filled. Then it writes each header line of an answer with a system
-// call of its own, unless the answer is corked: 1,500 answers took 100 ms, and 20 ms corked. Corking all would cost pipelined POSTs 6 %.
-const gatheredPerTick = 128;
+// From about so many answers on, the engine's buffer of 16 KiB may have been filled. Then it writes each header line of an answer with a
+// system call of its own, unless the answer is corked: 1,500 answers took 100 ms, and 20 ms corked; and few of them fill a UNIX socket.
+// Corking all would cost pipelined POSTs 6 %.
+const gatheredPerTick = 96;
 // A larger body may not fit the buffer beside its head. Corked, the engine would lose it where the client has left answers unread.
 const corkedBodyBytesMax = 12_288;
 // Writing that many bytes of a body takes as long as the rest of an answer.
@@ -32,6 +33,10 @@ class Tick {
 		this.#onEnd = onEnd;
 	}
 
+	get amount(): number {
+		return this.#amount;
+	}
+
 	/** Adds to the work of this tick, and gives the sum. */
 	add(amount: number): number {
 		this.#amount += amount;
@@ -50,24 +55,31 @@ class Tick {
 }
 
 /**
- * How an answer is given. `kept`: at once, and the engine keeps it if the client does not read. `corked`: the same, in one system call.
- * `as it reads`: at once, and the rest of the body goes out as the client reads. `next tick`: in the next tick.
+ * How an answer is given. `kept`: at once, and the engine keeps it if the client does not read. `as it reads`: at once, and the rest of
+ * the body goes out as the client reads. `next tick`: in the next tick.
  */
-export type AnswerTurn = 'kept' | 'corked' | 'as it reads' | 'next tick';
+export type AnswerTurn = 'kept' | 'as it reads' | 'next tick';
 
 /** Answers to requests. */
 export class AnswerTurns {
 	readonly #tick = new Tick(() => {});
 	readonly #kept = new Allowance(keptBytesPerSecond, performance.now());
 
-	turnOf({ body }: Reply, isHead: boolean): AnswerTurn {
-		const bodyBytes = isHead || body === undefined ? 0 : body.length;
-		const answers = this.#tick.add(1 + bodyBytes / bytesPerAnswer);
-		if (answers > answersPerTick) return 'next tick';
-		if (this.#kept.take(performance.now(), headBytes + bodyBytes))
-			return answers > gatheredPerTick && bodyBytes <= corkedBodyBytesMax ? 'corked' : 'kept';
+	/** Whether the engine would write an answer of this tick piece by piece. */
+	mustCork(reply: Reply, isHead: boolean): boolean {
+		return this.#tick.amount > gatheredPerTick && bodyBytesOf(reply, isHead) <= corkedBodyBytesMax;
+	}
+
+	turnOf(reply: Reply, isHead: boolean): AnswerTurn {
+		const bodyBytes = bodyBytesOf(reply, isHead);
+		if (this.#tick.add(1 + bodyBytes / bytesPerAnswer) > answersPerTick) return 'next tick';
+		if (this.#kept.take(performance.now(), headBytes + bodyBytes)) return 'kept';
 		return bodyBytes === 0 ? 'next tick' : 'as it reads';
 	}
+}
+
+function bodyBytesOf({ body }: Reply, isHead: boolean): number {
+	return isHead || body === undefined ? 0 : body.length;
 }
 
 /** Messages from websockets; keepalives, pings and pongs count too. */
