@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
-import type { PageDocument } from './doors/page.js';
+import type { PageDocument } from './http/page.js';
 
 const source = new URL('../src/page/', import.meta.url);
 const built = new URL('./page/', import.meta.url);

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The command: loads main.ts, where that is possible. Node opens all of its files at once.
-import { readOpenFilesMax } from './operations/open-files.js';
+import { readOpenFilesMax } from './listening/open-files.js';
 
 // With 55 it started, with 50 it did not.
 const openFilesMin = 64;

@@ -1,10 +1,10 @@
 // The command: arguments and environment in, exit code out. The only file that knows process.argv, signals and exit codes.
 import { readFileSync } from 'node:fs';
 import { loadEngine } from './engine.js';
-import { type Address, formatAddress } from './operations/addresses.js';
-import { createLog, type Log, rateLimited } from './operations/log.js';
-import type { Options } from './options.js';
-import { readOptions } from './read-options.js';
+import { type Address, formatAddress } from './listening/addresses.js';
+import { createLog, type Log, rateLimited } from './observe/log.js';
+import { readOptions } from './options/reading.js';
+import type { Options } from './options/table.js';
 import { type Server, startServer } from './server.js';
 import { StartError } from './start-error.js';
 

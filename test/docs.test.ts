@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { flagOf, optionTable } from '#src/options.js';
+import { flagOf, optionTable } from '#src/options/table.js';
 import { ambiguousFraming, otherInputs } from './support/malformed.js';
 
 const root = new URL('../../', import.meta.url);

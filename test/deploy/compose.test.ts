@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { BlockList } from 'node:net';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { readOptions } from '#src/read-options.js';
+import { readOptions } from '#src/options/reading.js';
 import { readUnit, secondsOf, setting } from '../support/unit-file.js';
 import { compose } from './support/compose.js';
 import { lastStage } from './support/image.js';

@@ -4,7 +4,7 @@ import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { readOptions } from '#src/read-options.js';
+import { readOptions } from '#src/options/reading.js';
 import { post, request } from '../support/http.js';
 import { lacksRegistry, npmEnvironment } from '../support/npm.js';
 import { subscribe } from '../support/subscriber.js';

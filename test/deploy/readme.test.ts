@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { test } from 'node:test';
-import { optionTable } from '#src/options.js';
-import { readOptions } from '#src/read-options.js';
+import { readOptions } from '#src/options/reading.js';
+import { optionTable } from '#src/options/table.js';
 import { startTestServer } from '../support/server.js';
 import { subscribe } from '../support/subscriber.js';
 

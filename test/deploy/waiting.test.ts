@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { connect } from 'node:tls';
-import { optionTable } from '#src/options.js';
+import { optionTable } from '#src/options/table.js';
 import { thisEngine } from '../support/malformed.js';
 import { HttpsClient, subscribeOver } from './support/clients.js';
 import { type Places, tls } from './support/deployed.js';

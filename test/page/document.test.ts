@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
-import { preferredCoding } from '#src/doors/content-coding.js';
+import { preferredCoding } from '#src/http/content-coding.js';
 import { protocol } from '../support/protocol.js';
 import { startTestServer } from '../support/server.js';
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
-import { flagOf, optionTable } from '#src/options.js';
+import { flagOf, optionTable } from '#src/options/table.js';
 import { anyPort, cliPath, refuses, runCommand, runProgram } from '../support/command.js';
 import { freePort } from '../support/free-port.js';
 import { post, request } from '../support/http.js';

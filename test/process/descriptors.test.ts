@@ -5,7 +5,7 @@ import { connect, createServer } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { pino } from 'pino';
-import { connectionLimit } from '#src/operations/descriptors.js';
+import { connectionLimit } from '#src/listening/descriptors.js';
 import { anyPort, runCommand, runWithin } from '../support/command.js';
 import { freePort } from '../support/free-port.js';
 import { handshakeHeaders, post, request } from '../support/http.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type OptionName, optionTable, variableOf } from '#src/options.js';
-import { readOptions } from '#src/read-options.js';
+import { readOptions } from '#src/options/reading.js';
+import { type OptionName, optionTable, variableOf } from '#src/options/table.js';
 import { anyPort, refuses, runCommand } from '../support/command.js';
 import { freePort } from '../support/free-port.js';
 import { post } from '../support/http.js';

@@ -1,7 +1,7 @@
 // A server in this process, on free ports, with its log in memory.
 import type { TestContext } from 'node:test';
 import { pino } from 'pino';
-import { readOptions } from '#src/read-options.js';
+import { readOptions } from '#src/options/reading.js';
 import { startServer } from '#src/server.js';
 import { request } from './http.js';
 

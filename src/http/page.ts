@@ -1,0 +1,68 @@
+// GET and HEAD: the test page, the same document on every path.
+import { createHash } from 'node:crypto';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
+import { parseChannelName } from '../pubsub/channel-name.js';
+import { preferredCoding } from './content-coding.js';
+import type { Door } from './exchange.js';
+import { handshakeRefusal, isHandshake } from './handshake.js';
+import type { HeaderLines, Reply } from './reply.js';
+
+/** The page as the build made it. */
+export type PageDocument = { readonly html: string; readonly contentSecurityPolicy: string };
+
+/** What the page is told of this server: Settings in page/settings.ts. */
+export type PageSettings = { readonly messageBytesMax: number; readonly takesMessages: boolean; readonly takesPosts: boolean };
+
+const settingsPlace = 'data-settings="{}"';
+
+/** Shows the page to a GET or HEAD. */
+export function pageDoor(page: PageDocument, settings: PageSettings, pathCodePointsMax: number): Door {
+	const html = Buffer.from(
+		page.html.replace(settingsPlace, () => `data-settings="${JSON.stringify(settings).replaceAll('"', '&quot;')}"`),
+	);
+	const common: HeaderLines = [
+		['Content-Security-Policy', page.contentSecurityPolicy],
+		['X-Content-Type-Options', 'nosniff'],
+		['Referrer-Policy', 'no-referrer'],
+		['Cache-Control', 'no-cache'],
+		['Vary', 'Accept-Encoding'],
+	];
+	const variants = {
+		br: variant(brotliCompressSync(html), common, 'br'),
+		gzip: variant(gzipSync(html, { level: 9 }), common, 'gzip'),
+		identity: variant(html, common),
+	};
+
+	return (_res, head) => {
+		if (isHandshake(head)) {
+			// The engine leads a GET here only if its key has not 24 characters, so this finds what is wrong with it.
+			const refusal = handshakeRefusal(head);
+			if (refusal !== undefined) return refusal;
+		}
+		const name = parseChannelName(head.path, pathCodePointsMax);
+		if (typeof name === 'object') return name;
+		const { etag, whole, notModified } = variants[preferredCoding(head.acceptEncoding)];
+		return matchesEntityTag(head.ifNoneMatch, etag) ? notModified : whole;
+	};
+}
+
+/** One coding of the document, with a strong entity tag of its own (RFC 9110, section 8.8.3). */
+function variant(bytes: Buffer, common: HeaderLines, coding?: string) {
+	const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`;
+	const headersWithout: HeaderLines = [...common, ['ETag', etag]];
+	const headers: HeaderLines = [
+		...headersWithout,
+		['Content-Type', 'text/html; charset=utf-8'],
+		...(coding === undefined ? [] : ([['Content-Encoding', coding]] as const)),
+	];
+	const whole: Reply = { status: 200, headers, body: bytes };
+	const notModified: Reply = { status: 304, headers: headersWithout };
+	return { etag, whole, notModified };
+}
+
+// Weakly, as If-None-Match wants it: a proxy that compresses makes a strong tag weak (RFC 9110, section 13.1.2).
+function matchesEntityTag(ifNoneMatch: string | undefined, etag: string): boolean {
+	if (ifNoneMatch === undefined) return false;
+	// A tag may hold commas and stars itself.
+	return ifNoneMatch.trim() === '*' || ifNoneMatch.split(',').some((item) => item.trim().replace(/^W\//, '') === etag);
+}

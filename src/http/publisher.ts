@@ -1,0 +1,73 @@
+// Publishes the body of a request, whichever listener it came to: one set of rules, one order of messages.
+import type { Metrics } from '../observe/metrics.js';
+import type { ChannelName } from '../pubsub/channel-name.js';
+import type { Hub } from '../pubsub/hub.js';
+import { textMessage, trustedMessage } from '../pubsub/message.js';
+import type { Body } from './body.js';
+import type { Refused } from './reply.js';
+import type { RequestHead } from './request-head.js';
+
+export type PublisherParts = {
+	readonly hub: Hub;
+	readonly allowsBinary: boolean;
+	readonly messageBytesMax: number;
+	readonly metrics: Metrics;
+};
+
+/**
+ * Publishes a body and gives the number of subscribers that it goes to, or refuses it and publishes nothing. The body is
+ * undefined if it is longer than a message may be.
+ */
+export type Publisher = (
+	name: ChannelName,
+	body: Body | undefined,
+	head: Pick<RequestHead, 'contentEncoding' | 'contentType' | 'ifMatch'>,
+) => number | Refused;
+
+export function publisher({ hub, allowsBinary, messageBytesMax, metrics }: PublisherParts): Publisher {
+	const tooLarge: Refused = {
+		status: 413,
+		cause: 'size',
+		reason: `The message is longer than ${messageBytesMax} bytes (--max-message).`,
+	};
+
+	return (name, body, { contentEncoding, contentType, ifMatch }) => {
+		if (contentEncoding !== undefined && contentEncoding.toLowerCase() !== 'identity') return encoded;
+		if (body === undefined) return tooLarge;
+		const message = allowsBinary && isOctetStream(contentType) ? trustedMessage(body, true) : textMessage(body);
+		if (message === undefined) return notUtf8;
+		const channel = hub.find(name);
+		if (ifMatch !== undefined && ifMatch !== '*') return noEntityTags;
+		if (ifMatch === '*' && channel === undefined) return nobodyListens;
+		const subscribers = channel?.subscribers ?? 0;
+		if (body.byteLength === 0) return subscribers;
+		metrics.messageReceived('post', body.byteLength);
+		if (channel === undefined) metrics.messageUnheard();
+		else hub.publish(channel, message);
+		return subscribers;
+	};
+}
+
+const notUtf8: Refused = {
+	status: 400,
+	cause: 'body',
+	reason:
+		'The body is not valid UTF-8. Binary messages need the server option --binary and Content-Type: application/octet-stream.',
+};
+const encoded: Refused = {
+	status: 415,
+	cause: 'body',
+	reason: 'The body is compressed or otherwise encoded (Content-Encoding): send it as it is.',
+	// RFC 9110, section 15.5.16: what would do instead.
+	headers: [['Accept-Encoding', 'identity']],
+};
+const nobodyListens: Refused = {
+	status: 412,
+	cause: 'nobody',
+	reason: 'Nobody is subscribed to this channel; nothing was published.',
+};
+const noEntityTags: Refused = { status: 412, cause: 'nobody', reason: 'A channel has no entity tags: If-Match can only be *.' };
+
+function isOctetStream(contentType: string | undefined): boolean {
+	return contentType?.split(';', 1)[0]?.trim().toLowerCase() === 'application/octet-stream';
+}

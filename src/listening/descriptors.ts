@@ -1,0 +1,87 @@
+// File descriptors: how many websockets they leave room for, and what to do when there are none left.
+import { closeSync, openSync } from 'node:fs';
+import { devNull } from 'node:os';
+import { type Log, rateLimited } from '../observe/log.js';
+import type { Listener } from './listen.js';
+
+// For requests, their answers of 503 included, the operator's listener, logs, and what Node itself holds (about 25).
+const reserveMin = 64;
+const reserveMax = 1_000;
+// Who asks for no number expects more than this; every system in use today can be told to give it.
+const connectionsExpected = 10_000;
+
+/**
+ * How many websockets there may be: as many as are asked for, 0 for all that the file descriptors allow, but never more
+ * than these. Beyond them nothing could be accepted, not even to say so. Warns if it is less than somebody may expect.
+ */
+export function connectionLimit(asked: number, openFilesMax: number, log: Log): number {
+	const reserve = Math.min(reserveMax, Math.max(reserveMin, Math.floor(openFilesMax / 4)));
+	const allowed = Math.max(1, openFilesMax - reserve);
+	const cause = `ulimit -n is ${openFilesMax}, which allows ${allowed} websockets`;
+	const remedy = 'raise it (in systemd, LimitNOFILE=) for more';
+	if (asked > allowed) {
+		log.warn({ event: 'limits', connectionsMax: allowed }, `${cause}, not the --max-connections of ${asked}: ${remedy}`);
+	} else if (asked === 0 && allowed < connectionsExpected) {
+		log.warn({ event: 'limits', connectionsMax: allowed }, `${cause}: ${remedy}`);
+	}
+	return asked === 0 ? allowed : Math.min(asked, allowed);
+}
+
+// While accepting fails the engine tries again without a rest, which takes all of a core: for this long at the most.
+const checkMs = 200;
+// Fewer would be gone at once.
+const freeToResume = 16;
+const logMs = 10_000;
+
+/**
+ * Pauses the listener while the process has no file descriptors left, whoever holds them; its peers are refused by the system
+ * meanwhile. Gives a way to stop the listener, and this.
+ */
+export function pausedWithoutDescriptors(listener: Listener, log: Log): Pick<Listener, 'address' | 'stop'> {
+	let isPaused = false;
+	const logPaused = rateLimited(logMs, (leftOut) =>
+		log.error({ event: 'limits', leftOut }, 'no file descriptor is left: no connection is accepted until some are free'),
+	);
+	const logResumed = rateLimited(logMs, (leftOut) => log.info({ event: 'limits', leftOut }, 'connections are accepted again'));
+	const logTaken = rateLimited(logMs, (leftOut) =>
+		log.error({ event: 'limits', leftOut }, 'the address cannot be had again: does another server listen there now?'),
+	);
+	const timer = setInterval(() => {
+		if (!isPaused && !areFree(1)) {
+			isPaused = true;
+			listener.pause();
+			// Without a listener and connections nothing else may keep the process from ending by itself.
+			timer.ref();
+			logPaused();
+		} else if (isPaused && areFree(freeToResume)) {
+			isPaused = !listener.resume();
+			if (isPaused) {
+				logTaken();
+			} else {
+				timer.unref();
+				logResumed();
+			}
+		}
+	}, checkMs).unref();
+	return {
+		address: listener.address,
+		stop() {
+			clearInterval(timer);
+			listener.stop();
+		},
+	};
+}
+
+/** Whether so many files could be opened now, found out by doing so. */
+function areFree(count: number): boolean {
+	const opened: number[] = [];
+	try {
+		while (opened.length < count) opened.push(openSync(devNull, 'r'));
+	} catch (error) {
+		// EMFILE is our limit, ENFILE the system's. Anything else says nothing about them.
+		return !['EMFILE', 'ENFILE'].includes((error as NodeJS.ErrnoException).code ?? '');
+	} finally {
+		for (const descriptor of opened) closeSync(descriptor);
+	}
+	return true;
+}

@@ -1,0 +1,115 @@
+// The operator's view of the channels: which there are, who is there, a way to tell them something, and to send them away.
+
+import type { Log } from '../observe/log.js';
+import type { Channel } from '../pubsub/channel.js';
+import type { ChannelName } from '../pubsub/channel-name.js';
+import { type AdminAnswer, type AdminRequest, type Endpoint, json, type Refused, text } from './listener.js';
+import { channelListing, type ListingParts } from './listing.js';
+import { readRequestBody } from './request-body.js';
+
+function refusal({ status, reason, headers = [] }: Refused): AdminAnswer {
+	return text(status, reason, Object.fromEntries(headers));
+}
+
+export type ChannelParts = ListingParts & {
+	readonly messageBytesMax: number;
+	/** Publishes a body as the public POST does, and gives the number of subscribers; undefined stands for one that is too long. */
+	readonly publish: (
+		name: ChannelName,
+		body: Buffer | undefined,
+		head: { contentEncoding: string | undefined; contentType: string | undefined; ifMatch: string | undefined },
+	) => number | Refused;
+	/** Sends everybody away when all that was published has gone out. */
+	readonly closeChannel: (channel: Channel) => Promise<void>;
+	readonly onPublishRefused: (cause: string) => void;
+	readonly log: Log;
+};
+
+export function channelEndpoints(parts: ChannelParts): Endpoint[] {
+	const { hub, readName, messageBytesMax, publish, closeChannel, onPublishRefused, log } = parts;
+	const isDebug = log.isLevelEnabled('debug');
+
+	/** Answers for the channel that the path names, if it names one. */
+	function forChannel(
+		serve: (name: ChannelName, request: AdminRequest) => AdminAnswer | Promise<AdminAnswer>,
+		onRefused = ignore,
+	) {
+		return (request: AdminRequest) => {
+			const name = readName(request.path.slice('/channels'.length));
+			if (typeof name === 'string') return serve(name, request);
+			onRefused(name.cause);
+			return refusal(name);
+		};
+	}
+
+	function show(name: ChannelName): AdminAnswer {
+		const channel = hub.find(name);
+		if (channel === undefined) return nobody;
+		return json(200, { channel: name, subscribers: channel.subscribers, backlog: channel.outbox?.deferredBytes ?? 0 });
+	}
+
+	async function post(name: ChannelName, { req }: AdminRequest): Promise<AdminAnswer> {
+		const body = await readRequestBody(req, messageBytesMax);
+		const subscribers = publishBody(name, body, req);
+		if (typeof subscribers === 'object') return refusal(subscribers);
+		return text(200, 'OK', { 'X-Subscribers': String(subscribers) });
+	}
+
+	async function close(name: ChannelName, { req }: AdminRequest): Promise<AdminAnswer> {
+		const body = await readRequestBody(req, messageBytesMax);
+		const channel = hub.find(name);
+		if (channel === undefined) return nobody;
+		const closed = publishBody(name, body, req);
+		if (typeof closed === 'object') return refusal(closed);
+		log.info({ event: 'delete', path: name, subscribers: closed }, 'the operator closed a channel');
+		await closeChannel(channel);
+		return json(200, { closed });
+	}
+
+	function publishBody(name: ChannelName, body: Buffer | undefined, { headers }: AdminRequest['req']): number | Refused {
+		const head = {
+			contentEncoding: headers['content-encoding'],
+			contentType: headers['content-type'],
+			ifMatch: headers['if-match'],
+		};
+		const result = publish(name, body, head);
+		if (typeof result === 'object') onPublishRefused(result.cause);
+		else if (isDebug) {
+			const fields = { event: 'publish', path: name, bytes: body?.byteLength, subscribers: result };
+			log.debug(fields, 'published by the operator');
+		}
+		return result;
+	}
+
+	const one = { path: '/channels/', example: '/channels/room/1' };
+	return [
+		{
+			methods: ['GET'],
+			path: '/channels',
+			example: '/channels?prefix=/room/&limit=100',
+			help: 'JSON: channels and how many are subscribed to each, page by page: &cursor=… of one page gives the next',
+			answer: channelListing(parts),
+		},
+		{
+			...one,
+			methods: ['GET'],
+			help: 'JSON: how many are subscribed to /room/1, and what waits to be sent; 404 if nobody is',
+			answer: forChannel(show),
+		},
+		{
+			...one,
+			methods: ['POST', 'PUT'],
+			help: 'publishes the body to /room/1, as a POST on the public side does',
+			answer: forChannel(post, onPublishRefused),
+		},
+		{
+			...one,
+			methods: ['DELETE'],
+			help: 'publishes the body, if there is one, and closes the websockets of /room/1 after it (1000); JSON: how many',
+			answer: forChannel(close, onPublishRefused),
+		},
+	];
+}
+
+const nobody = text(404, 'Nobody is subscribed to this channel.');
+const ignore = (_cause: string) => {};

@@ -1,0 +1,59 @@
+// The operator's way to stop the server, or to send its websockets elsewhere while it goes on.
+import type { IncomingMessage } from 'node:http';
+import type { Log } from '../observe/log.js';
+import { formatDuration, readDuration } from '../options/duration.js';
+import { type Endpoint, text } from './listener.js';
+
+export type DrainParts = {
+	readonly isStopping: () => boolean;
+	/** As a signal does. */
+	readonly stop: () => void;
+	/** Sends away who is there, evenly over that time, and tells how many. Takes the place of an earlier one. */
+	readonly shed: (overSeconds: number) => number;
+	readonly log: Log;
+};
+
+const overSecondsMax = 24 * 3_600;
+const remedy = `Ask for /drain?over=60s, up to over=${formatDuration(overSecondsMax)}, or for /drain alone to stop the server; without a body.`;
+
+export function drainEndpoint({ isStopping, stop, shed, log }: DrainParts): Endpoint {
+	return {
+		methods: ['POST'],
+		path: '/drain',
+		example: '/drain?over=60s',
+		help: 'closes the present websockets (1012) evenly over that time and goes on serving; /drain alone stops the server',
+		answer({ query, req }) {
+			if (query === '' && !saysMore(req)) {
+				if (isStopping()) return text(202, 'The server is stopping already.');
+				log.info({ event: 'stop' }, 'POST /drain: stopping, as after a signal');
+				stop();
+				return text(202, 'The server closes its websockets and stops, as after SIGTERM.');
+			}
+			const overSeconds = hasBody(req) ? undefined : readOver(query);
+			if (overSeconds === undefined) return text(400, remedy);
+			if (isStopping()) return text(409, 'The server is stopping, and closes its websockets in its own time.');
+			const websockets = shed(overSeconds);
+			log.info({ event: 'drain', over: overSeconds, subscribers: websockets }, 'the operator sends the present websockets away');
+			return text(
+				202,
+				`The present websockets (${websockets}) are closed over ${formatDuration(overSeconds)}; the server goes on.`,
+			);
+		},
+	};
+}
+
+/** Whether a time may have been meant that did not come through: by an empty query, or by a form's body. */
+function saysMore(req: IncomingMessage): boolean {
+	return req.url?.endsWith('?') === true || hasBody(req);
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+	return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
+/** In seconds; undefined if the query asks for anything else. */
+function readOver(query: string): number | undefined {
+	const [, value = ''] = /^over=([^&]*)$/.exec(query) ?? [];
+	const seconds = readDuration(value);
+	return seconds === undefined || seconds > overSecondsMax ? undefined : seconds;
+}

@@ -1,0 +1,212 @@
+// The operator's listener, on its own address: never reachable through the public one. Knows HTTP; what is there, others say.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { InFlight } from '../connections/drain.js';
+import { discardedBytesMax, discardMsMax } from '../http/discarding.js';
+import { listenError } from '../listening/addresses.js';
+import { faultLog, type Log, rateLimited } from '../observe/log.js';
+import { withVisibleControls } from '../observe/visible-controls.js';
+import { type OperatorAddress, visitorRefusal } from './visitors.js';
+
+export type AdminRequest = {
+	/** As it came, without the query: percent-encoding untouched. */
+	readonly path: string;
+	/** What stands after the question mark, as it came. */
+	readonly query: string;
+	readonly req: IncomingMessage;
+};
+
+/** An answer in one piece; plain text, if no type is given. */
+export type AdminAnswer = {
+	readonly status: number;
+	readonly body: string;
+	readonly type?: string;
+	readonly headers?: Record<string, string>;
+};
+
+/** Why a request is not served, in one line for a person; the cause is for the metrics. */
+export type Refused = {
+	readonly status: number;
+	readonly cause: string;
+	readonly reason: string;
+	readonly headers?: readonly (readonly [name: string, value: string])[];
+};
+
+export type Endpoint = {
+	/** GET stands for HEAD too. */
+	readonly methods: readonly string[];
+	/** One path; if it ends with a slash, all that begin with it. */
+	readonly path: string;
+	/** How the list of endpoints shows the path, if not as it is. */
+	readonly example?: string;
+	readonly help: string;
+	/** Whether it is for machines that may know us by any name. */
+	readonly allowsAnyHost?: boolean;
+	answer(request: AdminRequest): AdminAnswer | Promise<AdminAnswer>;
+};
+
+// As the public side: who sends a request slower than this is cut off (408, if there is anybody to read it).
+const requestMsMax = 10_000;
+const requestCheckMs = 1_000;
+// A client that does not wait for its answers can have a thousand requests in one read.
+const requestsPerTick = 256;
+// For answers that nobody reads. A channel of a million subscribers takes about a minute to close.
+const idleMsMax = 120_000;
+
+/** Serves these endpoints, and a list of them at `/`. Throws a StartError if the address cannot be had. */
+export async function startAdmin(
+	address: OperatorAddress,
+	endpoints: readonly Endpoint[],
+	inFlight: InFlight,
+	log: Log,
+): Promise<Server> {
+	const all: Endpoint[] = [...endpoints, { methods: ['GET'], path: '/', help: 'this list', answer: () => text(200, list) }];
+	const list = all.map(listed).join('\n');
+	const logRefused = rateLimited(1_000, (leftOut: number, fields: object) =>
+		log.info({ event: 'refused', ...fields, leftOut }, "the operator's listener refused what may be a web page"),
+	);
+	const logFault = faultLog(log);
+	const timeouts = { requestTimeout: requestMsMax, headersTimeout: requestMsMax, connectionsCheckingInterval: requestCheckMs };
+	const lastAnswers: LastAnswers = new WeakMap();
+	const logPipelining = rateLimited(1_000, (leftOut: number) =>
+		log.warn(
+			{ event: 'refused', reason: 'pipelining', leftOut },
+			"a connection to the operator's listener sent too many requests at once",
+		),
+	);
+	/** How many requests of each connection have come in this tick. */
+	const inTick = new Map<Duplex, number>();
+	const isTooMany = (socket: Duplex) => {
+		if (inTick.size === 0) setImmediate(() => inTick.clear());
+		const requests = (inTick.get(socket) ?? 0) + 1;
+		inTick.set(socket, requests);
+		return requests > requestsPerTick;
+	};
+	const server = createServer({ ...timeouts, requireHostHeader: false }, (req, res) => {
+		if (req.socket.destroyed) return;
+		if (isTooMany(req.socket)) {
+			logPipelining();
+			req.socket.destroy();
+			return;
+		}
+		lastAnswers.set(req.socket, res);
+		const [, path = '', query = ''] = /^([^?]*)\??(.*)$/s.exec(req.url ?? '') ?? [];
+		const here = all.filter((endpoint) => isAt(endpoint, path));
+		const allowsAnyHost = here.length > 0 && here.every((endpoint) => endpoint.allowsAnyHost);
+		const refusal = visitorRefusal(req, address, allowsAnyHost);
+		if (refusal !== undefined) {
+			logRefused({ path, origin: req.headers.origin, host: req.headers.host, code: 403 });
+			return send(res, text(403, refusal));
+		}
+		if (here.length === 0) return send(res, text(404, 'Nothing is here; / lists what there is.'));
+		const endpoint = here.find(({ methods }) => methods.includes(req.method === 'HEAD' ? 'GET' : (req.method ?? '')));
+		if (endpoint === undefined) return send(res, wrongMethod(here));
+		// So that stopping waits for the answer, too.
+		inFlight.begin();
+		res.once('close', () => inFlight.end());
+		// In a promise, because a scrape that throws must not end the process.
+		return void new Promise<AdminAnswer>((resolve) => resolve(endpoint.answer({ path, query, req })))
+			.then((answer) => send(res, answer))
+			.catch((error: unknown) => {
+				logFault(error, { path }, "A request to the operator's listener failed; the server goes on.");
+				if (res.headersSent) res.destroy();
+				else send(res, text(500, `The server failed to handle this request: ${error}`));
+			});
+	}).setTimeout(idleMsMax);
+	server.on('clientError', (error, socket) => refuseUnreadable(error, socket, lastAnswers.get(socket)));
+
+	await new Promise<void>((resolve, reject) => {
+		server.once('error', (error: NodeJS.ErrnoException) => reject(listenError('--mport', address, error.code)));
+		server.listen({ host: address.host, port: address.port, exclusive: true }, resolve);
+	});
+	// A connection that cannot be accepted must not end the process either.
+	server.removeAllListeners('error').on('error', (error) => logFault(error, {}, 'accepting failed'));
+	return server;
+}
+
+export function boundPort(server: Server): number {
+	return (server.address() as AddressInfo).port;
+}
+
+/** One line of text for a person. */
+export function text(status: number, line: string, headers: Record<string, string> = {}): AdminAnswer {
+	return { status, body: `${line}\n`, headers };
+}
+
+export function json(status: number, value: object): AdminAnswer {
+	return { status, body: `${withVisibleControls(JSON.stringify(value))}\n`, type: 'application/json' };
+}
+
+function isAt({ path }: Endpoint, requested: string): boolean {
+	return path === requested || (path.endsWith('/') && path !== '/' && requested.startsWith(path));
+}
+
+function listed({ methods, path, example = path, help }: Endpoint): string {
+	return `${methods.join(', ').padEnd(10)} ${example.padEnd(36)} ${help}`;
+}
+
+function wrongMethod(here: readonly Endpoint[]): AdminAnswer {
+	const methods = here.flatMap((endpoint) => endpoint.methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : method)));
+	return text(405, `The methods here are ${methods.join(', ')}.`, { Allow: methods.join(', ') });
+}
+
+/** Writes the answer in one piece; Node leaves the body out for a HEAD. */
+function send(res: ServerResponse, answer: AdminAnswer): void {
+	// As the public side: a reset must not overtake the answer.
+	if (!res.shouldKeepAlive && !res.req.complete) discardBody(res.req, () => write(res, answer));
+	else write(res, answer);
+}
+
+/** Discards what comes of a body, within a bound, before the answer that ends the connection. */
+function discardBody(req: IncomingMessage, onEnd: () => void): void {
+	let bytes = 0;
+	const end = () => {
+		clearTimeout(patience);
+		req.off('end', end).off('data', count);
+		onEnd();
+	};
+	const count = (piece: Buffer) => {
+		bytes += piece.length;
+		if (bytes > discardedBytesMax) end();
+	};
+	const patience = setTimeout(end, discardMsMax).unref();
+	req.on('end', end).on('data', count).resume();
+}
+
+function write(res: ServerResponse, { status, body, type = 'text/plain; charset=utf-8', headers = {} }: AdminAnswer): void {
+	res.writeHead(status, {
+		...headers,
+		'Content-Type': type,
+		'Content-Length': Buffer.byteLength(body),
+		'Cache-Control': 'no-store',
+		'X-Content-Type-Options': 'nosniff',
+	});
+	res.end(body);
+}
+
+const unreadable: Record<string, [status: string, line: string]> = {
+	HPE_INVALID_URL: ['400 Bad Request', 'The path may hold ASCII alone here: percent-encode the rest as UTF-8.'],
+	HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'The path and the headers may take 16 KiB together.'],
+	ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', `The request was not complete after ${requestMsMax / 1_000} seconds.`],
+};
+
+/** The answer to the last request that has begun on each connection. */
+type LastAnswers = WeakMap<Duplex, ServerResponse>;
+
+/** What Node's parser cannot read gets a line too, where it could not be taken for the answer to another request. */
+function refuseUnreadable(
+	{ code = '' }: NodeJS.ErrnoException,
+	socket: Duplex & { bytesWritten?: number },
+	lastAnswer: ServerResponse | undefined,
+): void {
+	if (lastAnswer?.req.complete && !lastAnswer.headersSent) {
+		// A whole request came before it, which may have published: its answer is the last one here.
+		lastAnswer.setHeader('Connection', 'close');
+		return;
+	}
+	const [status, line] = unreadable[code] ?? ['400 Bad Request', 'This is not a valid HTTP/1.1 request.'];
+	const head = `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n`;
+	if (socket.writable && socket.bytesWritten === 0) socket.write(`${head}Content-Length: ${line.length + 1}\r\n\r\n${line}\n`);
+	socket.destroy();
+}

@@ -1,0 +1,34 @@
+// The figures of now and the totals since the start, as JSON: for a glance, a script, or a monitor that knows kuiperbelt's keys.
+
+import type { Metrics } from '../observe/metrics.js';
+import type { Hub } from '../pubsub/hub.js';
+import { type Endpoint, json } from './listener.js';
+
+// Why we end a websocket that sent something; the other causes tell nothing of messages.
+const messageCauses = ['binary', 'receive_only', 'too_long', 'rate'];
+
+export function statsEndpoint(metrics: Metrics, hub: Hub): Endpoint {
+	const startedMs = performance.now();
+	return {
+		methods: ['GET'],
+		path: '/stats',
+		help: 'JSON: what is connected, totals since the start, backlog',
+		answer: () =>
+			json(200, {
+				connections: hub.subscribers,
+				total_connections: metrics.connections,
+				total_messages: sum(Object.values(metrics.messages)),
+				connect_errors: metrics.connectErrors,
+				message_errors: metrics.publishErrors + sum(messageCauses.map((cause) => metrics.disconnects.get(cause) ?? 0)),
+				channels: hub.channels,
+				deliveries: hub.deliveries,
+				dropped: metrics.unheard,
+				backlog: hub.deferredBytes,
+				uptime: Math.floor((performance.now() - startedMs) / 1_000),
+			}),
+	};
+}
+
+function sum(numbers: readonly number[]): number {
+	return numbers.reduce((total, number) => total + number, 0);
+}
