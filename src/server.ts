@@ -1,19 +1,17 @@
-// Puts the parts together: every route, and who knows whom.
+// One server: builds the parts, starts, and stops in phases. It has no rules of its own.
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
+import { channelCloser } from './connections/channel-closing.js';
 import { clientAddressBehind } from './connections/client-address.js';
-import { Farewells } from './connections/closing.js';
-import { disconnectCauses, dropLaggard, type Subscriber } from './connections/connection.js';
-import { channelCloser, closesPerTick, InFlight } from './connections/drain.js';
-import { admission } from './connections/limits.js';
+import { Closing, closesPerTick } from './connections/closing.js';
+import type { Connection } from './connections/connection.js';
+import { limitCauses, reachedLimit } from './connections/limits.js';
 import { expiryAfter, startAging } from './connections/max-age.js';
 import { spread } from './connections/spread.js';
-import { loadEngine, type Socket } from './engine.js';
-import { openDoor } from './http/exchange.js';
-import { optionsDoor, otherMethodDoor } from './http/methods.js';
-import { isOpaque, originPolicy } from './http/origin.js';
-import { type PageDocument, pageDoor } from './http/page.js';
-import { publishDoor } from './http/post.js';
+import { loadEngine } from './engine.js';
+import { InFlight } from './http/in-flight.js';
+import { formatOriginRule, isOpaque, originPolicy } from './http/origin.js';
+import type { PageDocument } from './http/page.js';
 import { publisher } from './http/publisher.js';
 import { refusalCauses } from './http/reply.js';
 import { AnswerTurns } from './http/turns.js';
@@ -22,24 +20,26 @@ import { connectionLimit, pausedWithoutDescriptors } from './listening/descripto
 import { listen } from './listening/listen.js';
 import { readOpenFilesMax } from './listening/open-files.js';
 import { checkTls } from './listening/tls.js';
-import { faultLog, type Log } from './observe/log.js';
+import { eventLog } from './observe/event-log.js';
+import { eventsTo } from './observe/events.js';
+import type { Log } from './observe/log.js';
 import { Metrics, metricsExposition } from './observe/metrics.js';
-import { floodLog, refusalListener } from './observe/refusals.js';
 import { channelEndpoints } from './operator/channels.js';
 import { drainEndpoint } from './operator/drain.js';
 import { healthEndpoints } from './operator/health.js';
-import { boundPort, startAdmin } from './operator/listener.js';
+import { boundPort, startOperatorListener } from './operator/listener.js';
 import { statsEndpoint } from './operator/stats.js';
 import type { Options } from './options/table.js';
 import { parseChannelName } from './pubsub/channel-name.js';
+import { closeCauses } from './pubsub/close.js';
 import { Hub } from './pubsub/hub.js';
 import { Places } from './pubsub/places.js';
-import type { FanOut, Judge } from './pubsub/sender.js';
-import { Stragglers } from './slow/catch-up.js';
+import { addRoutes } from './routes.js';
+import { CatchUp } from './slow/catch-up.js';
 import { MemoryBudget, memoryLookMs, readResidentBytes } from './slow/memory.js';
-import { Laggards, laggardLog, lookMs } from './slow/watch.js';
-import { webSocketDoor } from './websocket/frames.js';
-import { upgradeDoor } from './websocket/upgrade.js';
+import { lookMs, SlowWatch } from './slow/watch.js';
+import { pacingLimits } from './websocket/pacing-limits.js';
+import { channelClosed } from './websocket/rules.js';
 
 export type Server = {
 	/** Where it listens, with the real port. */
@@ -51,8 +51,7 @@ export type Server = {
 	/** Of uWebSockets.js. */
 	readonly engineVersion: string;
 	/**
-	 * Tells load balancers, stops listening, lets requests finish, closes every websocket with 1012, and drops what peers
-	 * leave open.
+	 * Tells load balancers, stops listening, lets requests finish, closes every websocket with 1012, and drops what peers leave open.
 	 */
 	stop(): Promise<void>;
 };
@@ -62,13 +61,14 @@ const opaqueOriginWarnings = {
 	'file://': '--origin file:// lets in every page that is opened from a file, whoever made it',
 };
 
-// Time for peers to close in their turn, or to read on if they lag. It ends idle keep-alive connections too.
+// For requests whose body is still coming when the server stops.
+const requestPatienceMs = 5_000;
+// Time for peers to close their side, or to read what was sent before. It ends idle keep-alive connections too.
 const dropAfterMs = 1_000;
-const dropLaggingAfterMs = 5_000;
+const dropUnreadAfterMs = 5_000;
+// Messages before the last close frames go out at their pace, for so long at the most.
 const pacedWaitMs = 5;
 const pacedWaitsMax = 200;
-// For bodies that are still coming when the server stops.
-const requestPatienceMs = 5_000;
 
 /** Starts a server. Throws a StartError, and leaves nothing open, if it cannot. */
 export async function startServer(options: Options, log: Log): Promise<Server> {
@@ -80,168 +80,135 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const tls = options.tlsCert && options.tlsKey ? { cert: options.tlsCert, key: options.tlsKey } : undefined;
 	if (tls) checkTls(tls);
 	const app = engine.createApp(tls);
-	const fanOut: FanOut = (topic, message) => {
-		app.publish(topic, message.bytes, message.isBinary);
-	};
-	const judge: Judge = (channel) => stragglers.judge(channel);
-	// Over TLS the engine (20.30 and 20.57) loses what it has read and not yet decrypted when a handler writes much to other sockets.
-	const hub = new Hub(fanOut, judge, options.maxBacklog, tls ? 0 : undefined);
-	const metrics = new Metrics(refusalCauses, disconnectCauses);
-	const sockets = new Places<Socket<Subscriber>>();
-	const stragglers = new Stragglers(hub, options.maxBacklog, (ws, backlogBytes) => laggards.note(ws, backlogBytes));
-	const farewells = new Farewells(hub, sockets, stragglers, closesPerTick);
-	const inFlight = new InFlight();
-	const clientAddress = clientAddressBehind(options.trustProxy);
-	const laggards = new Laggards<Socket<Subscriber>>(sockets, {
-		addressOf: (ws) => ws.getUserData().ip ?? clientAddress(ws.getRemoteAddress(), undefined),
-		backlogOf: (ws) => stragglers.backlogOf(ws),
-		freedBy: (ws) => stragglers.freedBy(ws),
-		stallMsMax: options.writeTimeout * 1_000,
-		onStalled: (ws) => dropLaggard(ws, 'slow'),
-		onStanding: (ws, backlogBytes) => stragglers.onStanding(ws, backlogBytes),
-	});
+
+	const metrics = new Metrics(refusalCauses, closeCauses);
+	const originSetting = options.origin.map(formatOriginRule).join(',');
+	const events = eventsTo(metrics, eventLog(log, limitCauses, originSetting));
+	const hub = new Hub(
+		(topic, message) => void app.publish(topic, message.bytes, message.isBinary),
+		(channel) => watch.judge(channel),
+		pacingLimits(options.maxBacklog, tls !== undefined),
+	);
+	const connections = new Places<Connection>();
+	const catchUp = new CatchUp(hub, options.maxBacklog);
+	const watch = new SlowWatch(connections, { catchUp, writeTimeoutMs: options.writeTimeout * 1_000 });
 	const memory = new MemoryBudget({
 		bytesMax: options.memoryBudget,
 		residentBytes: readResidentBytes,
-		websockets: () => hub.subscribers,
+		connections: () => connections.count,
 		free: (bytes) => {
-			for (const ws of laggards.largest(bytes)) dropLaggard(ws, 'memory');
+			for (const { peer } of watch.largest(bytes)) peer.drop('memory');
 		},
 		log,
 	});
-	const connectionsMax = connectionLimit(options.maxConnections, readOpenFilesMax(), log);
+	const closing = new Closing(hub, connections, catchUp);
+	const inFlight = new InFlight();
+	const maxConnections = connectionLimit(options.maxConnections, readOpenFilesMax(), log);
 	let state: 'starting' | 'ready' | 'stopping' = 'starting';
 	const isStopping = () => state === 'stopping';
-	const whyNotReady = () => {
-		if (state !== 'ready') return 'stopping';
-		return memory.isOver ? 'over --memory-budget' : undefined;
-	};
+	const publish = publisher({ ...options, hub });
 
-	const allowsPost = options.post === 'public';
-	const publish = publisher({ hub, metrics, allowsBinary: options.binary, messageBytesMax: options.maxMessage });
-
-	const parts = {
+	addRoutes(app, {
+		...options,
 		hub,
-		publish,
-		sockets,
-		laggards,
-		stragglers,
-		onSlow: laggardLog(log),
-		onFlood: floodLog(log),
-		onFault: faultLog(log),
+		connections,
+		catchUp,
+		watch,
+		closing,
+		events,
 		inFlight,
-		metrics,
-		log,
-		clientAddress,
-		isBehindProxies: options.trustProxy.length > 0,
-		checkOrigin: originPolicy(options.origin),
-		admit: admission(hub, {
-			connectionsMax,
-			channelsMax: options.maxChannels,
-			subscribersPerChannelMax: options.maxSubscribers,
-			isMemoryFull: () => memory.isFull,
-		}),
-		onRefused: refusalListener(options, log, metrics, clientAddress),
+		publish,
 		isStopping,
+		page: readPage(),
+		clientAddress: clientAddressBehind(options.trustProxy),
+		isBehindProxies: options.trustProxy.length > 0,
+		namesClients: log.isLevelEnabled('debug'),
+		checkOrigin: originPolicy(options.origin),
+		reachedLimit: reachedLimit(hub, connections, { ...options, maxConnections, isMemoryFull: () => memory.isFull }),
 		turns: new AnswerTurns(),
-		allowsBinary: options.binary,
-		allowsPublish: options.clientPublish === 'all',
-		echoesKeepalive: options.echoKeepalive,
-		farewells,
+		mayPublish: options.clientPublish === 'all',
+		allowsPost: options.post === 'public',
 		expiry: expiryAfter(options.maxAge),
-		messageBytesMax: options.maxMessage,
-		messagesPerSecondMax: options.maxRate,
-		pathCodePointsMax: options.maxPath,
-		backlogBytesMax: options.maxBacklog,
-		pingTimeoutSeconds: options.pingTimeout,
-	};
-	const pageSettings = { messageBytesMax: options.maxMessage, takesMessages: parts.allowsPublish, takesPosts: allowsPost };
-	const page = openDoor(pageDoor(readPage(), pageSettings, options.maxPath), parts);
-	const post = openDoor(publishDoor(parts), parts);
+	});
 
-	app.ws('/*', webSocketDoor(openDoor(upgradeDoor(parts), parts), parts));
-	app.get('/*', page);
-	app.head('/*', page);
-	if (allowsPost) {
-		app.post('/*', post);
-		app.put('/*', post);
-	}
-	app.options('/*', openDoor(optionsDoor(parts.checkOrigin, allowsPost), parts));
-	app.any('/*', openDoor(otherMethodDoor(allowsPost), parts));
-
-	const operator =
+	const operatorAddress =
 		options.mport === 'off' ? undefined : { ...(await bindable('--mport', options.mport)), name: options.mport.host };
 	const listening = pausedWithoutDescriptors(await listen(engine, app, options.addr, options.addrMode), log);
-	const endpoints = [
-		...healthEndpoints({
-			exposition: metricsExposition(metrics, hub, laggards, {
-				isReady: () => whyNotReady() === undefined,
-				connectionsMax,
-				memoryBudgetBytes: options.memoryBudget,
-			}),
-			whyNotReady,
-		}),
-		statsEndpoint(metrics, hub),
-		...channelEndpoints({
-			hub,
-			publish,
-			log,
-			// Every member of a channel is a websocket.
-			closeChannel: channelCloser(hub, (member) =>
-				stragglers.endAtOnce(member as Socket<Subscriber>, 1000, 'the channel was closed'),
-			),
-			messageBytesMax: options.maxMessage,
-			readName: (path) => parseChannelName(path, options.maxPath),
-			onPublishRefused: (cause) => metrics.requestRefused(cause, 'publish'),
-		}),
-		drainEndpoint({ isStopping, stop, shed, log }),
-	];
-	const admin =
-		operator &&
-		(await startAdmin(operator, endpoints, inFlight, log).catch((error) => {
-			listening.stop();
-			app.close();
-			throw error;
-		}));
-	const looking = setInterval(() => laggards.look(performance.now()), lookMs).unref();
+	const operator = operatorAddress && (await startOperatorListener(operatorAddress, endpoints(), inFlight, log).catch(abandon));
+	const looking = setInterval(() => watch.look(performance.now()), lookMs).unref();
 	const lookingAtMemory = setInterval(() => memory.look(), memoryLookMs).unref();
-	if (options.maxAge !== undefined) startAging(options.maxAge, () => farewells.toExpired());
+	if (options.maxAge !== undefined) startAging(options.maxAge, () => closing.expired());
 	state = 'ready';
 
 	return {
 		address: listening.address,
-		operatorAddress: operator && admin && { host: operator.host, port: boundPort(admin) },
-		connectionsMax,
+		operatorAddress: operatorAddress && operator && { host: operatorAddress.host, port: boundPort(operator) },
+		connectionsMax: maxConnections,
 		engineVersion: engine.version,
 		stop,
 	};
 
+	function endpoints() {
+		const exposition = metricsExposition(metrics, hub, {
+			isReady: () => whyNotReady() === undefined,
+			connectionsMax: maxConnections,
+			slow: () => watch.count,
+			memoryBudgetBytes: options.memoryBudget,
+		});
+		return [
+			...healthEndpoints({ exposition, whyNotReady }),
+			statsEndpoint(metrics, hub, connections),
+			...channelEndpoints({
+				hub,
+				publish,
+				events,
+				log,
+				maxMessage: options.maxMessage,
+				closeChannel: channelCloser(hub, (subscription) => catchUp.endAtOnce(subscription, channelClosed)),
+				readName: (path) => parseChannelName(path, options.maxPath),
+				onPublishRefused: (cause) => metrics.refused({ cause, aim: 'publish' }),
+			}),
+			drainEndpoint({ isStopping, stop, shed, log }),
+		];
+	}
+
+	function whyNotReady(): string | undefined {
+		if (state !== 'ready') return 'stopping';
+		return memory.isOver ? 'over --memory-budget' : undefined;
+	}
+
+	function abandon(error: unknown): never {
+		listening.stop();
+		app.close();
+		throw error;
+	}
+
 	async function stop(): Promise<void> {
 		if (state === 'stopping') return;
 		state = 'stopping';
-		// In this turn, if there is no delay: who is told that we stop must not get in any more.
+		// In this turn, if there is no delay: a client that is told that the server stops must not get in any more.
 		if (options.drainDelay > 0) await setTimeout(options.drainDelay * 1_000);
 		listening.stop();
 		await inFlight.idle(requestPatienceMs);
 		// So few do not hurt when they return all at once.
-		const overSeconds = hub.subscribers < closesPerTick ? 0 : options.drain;
-		await spread(farewells.toAll('stopping'), hub.subscribers, overSeconds * 1_000);
-		// What comes before the last close frames goes out at its pace, so that no reader is cut at the last moment.
-		for (let waits = 0; hub.subscribers > 0 && waits < pacedWaitsMax; waits++) await setTimeout(pacedWaitMs);
+		const overSeconds = connections.count < closesPerTick ? 0 : options.drain;
+		await spread(closing.all('stopping'), connections.count, overSeconds * 1_000);
+		// What comes before the last close frames goes out at its pace, so that no reader is dropped at the last moment.
+		for (let waits = 0; connections.count > 0 && waits < pacedWaitsMax; waits++) await setTimeout(pacedWaitMs);
 		hub.flush();
-		admin?.close();
-		admin?.closeAllConnections();
-		void setTimeout(farewells.hasBacklog ? dropLaggingAfterMs : dropAfterMs, undefined, { ref: false }).then(() => {
+		operator?.close();
+		operator?.closeAllConnections();
+		void setTimeout(closing.hasUnread ? dropUnreadAfterMs : dropAfterMs, undefined, { ref: false }).then(() => {
 			clearInterval(looking);
 			clearInterval(lookingAtMemory);
 			app.close();
 		});
 	}
 
-	/** Sends away who is here now, in place of an earlier farewell, and tells how many. */
+	/** Closes the connections that are open now, in place of an earlier call, and gives how many. */
 	function shed(overSeconds: number): number {
-		const present = hub.subscribers;
-		void spread(farewells.toAll('moved'), present, overSeconds * 1_000);
+		const present = connections.count;
+		void spread(closing.all('moved'), present, overSeconds * 1_000);
 		return present;
 	}
 }

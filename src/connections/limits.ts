@@ -1,64 +1,33 @@
-// Whether there is room for one more subscriber: asked when an upgrade is right in every other way.
-
-import type { HeaderLines, RefusalCause, Refused } from '../http/reply.js';
+// Whether there is room for one more subscriber.
 import type { ChannelName } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
+import type { Connections } from './connection.js';
 
-/** Why there may be no room. */
-export const limitCauses: readonly RefusalCause[] = ['channels', 'connections', 'memory', 'subscribers'];
+/** What may be at its limit. */
+export const limitCauses = ['channels', 'connections', 'memory', 'subscribers'] as const;
+export type LimitCause = (typeof limitCauses)[number];
 
 /** 0 stands for no limit, but not of connections, which file descriptors always limit. */
-export type AdmissionLimits = {
-	readonly connectionsMax: number;
-	readonly channelsMax: number;
-	readonly subscribersPerChannelMax: number;
+export type Limits = {
+	readonly maxConnections: number;
+	readonly maxChannels: number;
+	readonly maxSubscribers: number;
 	readonly isMemoryFull: () => boolean;
 };
 
-/** Why a websocket may not join a channel now, or undefined. */
-export type Admission = (name: ChannelName) => Refused | undefined;
+/** The limit that keeps a new connection from joining a channel now; undefined if there is room. */
+export type ReachedLimit = (name: ChannelName) => LimitCause | undefined;
 
-export function admission(
+export function reachedLimit(
 	hub: Hub,
-	{ connectionsMax, channelsMax, subscribersPerChannelMax, isMemoryFull }: AdmissionLimits,
-): Admission {
+	connections: Connections,
+	{ maxConnections, maxChannels, maxSubscribers, isMemoryFull }: Limits,
+): ReachedLimit {
 	return (name) => {
-		if (hub.subscribers >= connectionsMax) return noConnection;
-		if (isMemoryFull()) return noMemory;
+		if (connections.count >= maxConnections) return 'connections';
+		if (isMemoryFull()) return 'memory';
 		const channel = hub.find(name);
-		if (channel === undefined) return channelsMax > 0 && hub.channels >= channelsMax ? noChannel : undefined;
-		return subscribersPerChannelMax > 0 && channel.subscribers >= subscribersPerChannelMax ? noSubscriber : undefined;
+		if (channel === undefined) return maxChannels > 0 && hub.channels >= maxChannels ? 'channels' : undefined;
+		return maxSubscribers > 0 && channel.subscribers >= maxSubscribers ? 'subscribers' : undefined;
 	};
 }
-
-// Long enough that a crowd that is turned away costs little, short enough that a place that comes free is soon taken.
-const headers: HeaderLines = [['Retry-After', '5']];
-
-const noConnection: Refused = {
-	status: 503,
-	cause: 'connections',
-	reason: 'The server has as many websockets as it takes: try again in a few seconds (--max-connections).',
-	headers,
-	closesConnection: true,
-};
-const noChannel: Refused = {
-	status: 503,
-	cause: 'channels',
-	reason: 'The server has as many channels as it takes: try again in a few seconds (--max-channels).',
-	headers,
-	closesConnection: true,
-};
-const noSubscriber: Refused = {
-	status: 503,
-	cause: 'subscribers',
-	reason: 'The channel has as many subscribers as it takes: try again in a few seconds (--max-subscribers).',
-	headers,
-	closesConnection: true,
-};
-const noMemory: Refused = {
-	status: 503,
-	cause: 'memory',
-	reason: 'The server has no memory for more websockets: try again in a few seconds (--memory-budget).',
-	headers,
-	closesConnection: true,
-};

@@ -1,12 +1,12 @@
-// Sends websockets away at a certain age. No timer for each: all are looked at, again and again, some in each tick.
-import type { Farewell } from './spread.js';
+// Closes connections at a certain age. No timer for each: all are looked at, again and again, some in each tick.
+import type { Round } from './spread.js';
 
-// Who is due goes a hundredth of the age later at most. A hundred looks at a websocket cost less than its handshake.
+// A connection is closed a hundredth of the age late at most. A hundred looks at a connection cost less than its handshake.
 const looksPerAge = 100;
-// Ten percent more or less, that hundredth included, so that those who came together do not leave together.
+// Ten percent more or less, that hundredth included, so that connections that opened together do not close together.
 const [ageShareMin, ageShareMax] = [0.9, 1.09];
 
-/** Gives the time, as performance.now() tells it, when a websocket that opens now is to go; undefined for never. */
+/** Gives the time, by performance.now(), when a connection that opens now is to be closed; undefined for never. */
 export function expiryAfter(ageSeconds: number | undefined): () => number | undefined {
 	if (ageSeconds === undefined) return () => undefined;
 	return () => {
@@ -15,20 +15,20 @@ export function expiryAfter(ageSeconds: number | undefined): () => number | unde
 	};
 }
 
-/** Has a farewell begun, and seen through, a hundred times in each age. */
-export function startAging(ageSeconds: number, begin: () => Farewell): void {
-	let farewell: Farewell | undefined;
+/** Begins a round of closing, and sees it through, a hundred times in each age. */
+export function startAging(ageSeconds: number, begin: () => Round): void {
+	let round: Round | undefined;
 
 	function goOn(): void {
-		farewell?.send(Number.POSITIVE_INFINITY);
-		if (farewell?.isOver()) farewell = undefined;
+		round?.close(Number.POSITIVE_INFINITY);
+		if (round?.isOver()) round = undefined;
 		else setImmediate(goOn);
 	}
 
 	setInterval(
 		() => {
-			if (farewell !== undefined) return;
-			farewell = begin();
+			if (round !== undefined) return;
+			round = begin();
 			goOn();
 		},
 		(ageSeconds * 1_000) / looksPerAge,

@@ -1,5 +1,7 @@
 // What every HTTP door shares: the head read once, ambiguous framing turned away, refusals told of, a throw answered.
+import type { ClientAddress } from '../connections/client-address.js';
 import type { HttpRequest, HttpResponse } from '../engine.js';
+import type { Events, RequestAim } from '../observe/events.js';
 import { readBody } from './body.js';
 import { handshakeWithoutGet, isHandshake } from './handshake.js';
 import { type RefusalCause, type Refused, type Reply, textReply, writeReply } from './reply.js';
@@ -13,24 +15,11 @@ export type Door<Rest extends unknown[] = []> = (
 	...rest: Rest
 ) => Reply | Refused | undefined;
 
-/**
- * Hears of every refusal, for the metrics and the log; without a status, of a connection that was closed instead. The peer is its
- * address as the engine has it.
- */
-export type RefusalListener = (
-	refused: { readonly cause: RefusalCause; readonly status?: number },
-	head: RequestHead,
-	peer: ArrayBuffer,
-) => void;
-
-/** Hears of what a handler threw, for the log. */
-export type FaultListener = (error: unknown, fields: object, text: string) => void;
-
 export type DoorParts = {
-	readonly onRefused: RefusalListener;
+	readonly events: Events;
 	readonly isStopping: () => boolean;
 	readonly turns: AnswerTurns;
-	readonly onFault: FaultListener;
+	readonly clientAddress: ClientAddress;
 };
 
 /** Makes an engine handler of a door. The engine aborts the process if a handler throws, or returns without an answer to come. */
@@ -45,7 +34,7 @@ export function openDoor<Rest extends unknown[]>(door: Door<Rest>, parts: DoorPa
 			if (ambiguous === undefined)
 				return head.method !== 'get' && isHandshake(head) ? handshakeWithoutGet : door(res, head, ...rest);
 			const refused: Refused = { status: 400, cause: 'framing', reason: ambiguous };
-			parts.onRefused(refused, head, res.getRemoteAddress());
+			tellRefused(refused, head, res.getRemoteAddress(), parts);
 			// Not in this turn, in which the engine would run what it has read after this request as another one. While the answer is
 			// owed, it closes the connection instead.
 			writeLater(res, () => writeReply(res, textReply(400, ambiguous, []), false, true, true));
@@ -70,7 +59,7 @@ export function answer(
 		const result = serve();
 		if (result !== undefined) give(res, head, parts, result, hasArrived);
 	} catch (error) {
-		parts.onFault(error, { path: head.path }, 'A handler threw; its request is answered with 500, and the server goes on.');
+		parts.events.fault(error, { path: head.path }, 'A handler threw; its request is answered with 500, and the server goes on.');
 		try {
 			give(res, head, parts, fault, hasArrived);
 		} catch {
@@ -85,12 +74,28 @@ export function endsConnection({ connection }: RequestHead): boolean {
 	return connection !== undefined && connection !== 'keep-alive' && hasToken(connection, 'close');
 }
 
+/** Tells of a refusal; without a status, of a connection that was closed instead. `peer` is its address as the engine has it. */
+function tellRefused(
+	{ cause, status }: { readonly cause: RefusalCause; readonly status?: number },
+	head: RequestHead,
+	peer: ArrayBuffer,
+	{ events, clientAddress }: DoorParts,
+): void {
+	const { path, origin, forwardedFor } = head;
+	events.refused({ cause, status, aim: aimOf(head), path, origin, ip: () => clientAddress(peer, forwardedFor) });
+}
+
+function aimOf(head: RequestHead): RequestAim {
+	if (isHandshake(head)) return 'connect';
+	return head.method === 'post' || head.method === 'put' ? 'publish' : 'other';
+}
+
 function give(res: HttpResponse, head: RequestHead, parts: DoorParts, result: Reply | Refused, hasArrived: boolean): void {
 	let reply: Reply;
 	let isLast = endsConnection(head) || (hasArrived && parts.isStopping());
 	if ('cause' in result) {
 		const { status, reason, headers = [], closesConnection = false } = result;
-		parts.onRefused(result, head, res.getRemoteAddress());
+		tellRefused(result, head, res.getRemoteAddress(), parts);
 		reply = textReply(status, reason, headers);
 		isLast ||= closesConnection;
 	} else {
@@ -110,11 +115,12 @@ function give(res: HttpResponse, head: RequestHead, parts: DoorParts, result: Re
  * Gives an answer at once, if this tick has room for it, else in the next. A client whose next request has arrived by then is closed by
  * the engine, which bounds what one connection makes us do in a tick; and so is one that sends another before it has read this answer.
  */
-function giveInTurn(res: HttpResponse, head: RequestHead, { turns, onRefused }: DoorParts, reply: Reply, isLast: boolean): void {
+function giveInTurn(res: HttpResponse, head: RequestHead, parts: DoorParts, reply: Reply, isLast: boolean): void {
+	const { turns } = parts;
 	const isHead = head.method === 'head';
 	const onClosed = (cause: RefusalCause) => {
 		const peer = res.getRemoteAddress();
-		return () => onRefused({ cause }, head, peer);
+		return () => tellRefused({ cause }, head, peer, parts);
 	};
 	const turn = turns.turnOf(reply, isHead);
 	const write = () => {

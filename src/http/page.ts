@@ -16,7 +16,7 @@ export type PageSettings = { readonly messageBytesMax: number; readonly takesMes
 const settingsPlace = 'data-settings="{}"';
 
 /** Shows the page to a GET or HEAD. */
-export function pageDoor(page: PageDocument, settings: PageSettings, pathCodePointsMax: number): Door {
+export function pageDoor(page: PageDocument, settings: PageSettings, maxPath: number): Door {
 	const html = Buffer.from(
 		page.html.replace(settingsPlace, () => `data-settings="${JSON.stringify(settings).replaceAll('"', '&quot;')}"`),
 	);
@@ -39,7 +39,7 @@ export function pageDoor(page: PageDocument, settings: PageSettings, pathCodePoi
 			const refusal = handshakeRefusal(head);
 			if (refusal !== undefined) return refusal;
 		}
-		const name = parseChannelName(head.path, pathCodePointsMax);
+		const name = parseChannelName(head.path, maxPath);
 		if (typeof name === 'object') return name;
 		const { etag, whole, notModified } = variants[preferredCoding(head.acceptEncoding)];
 		return matchesEntityTag(head.ifNoneMatch, etag) ? notModified : whole;

@@ -1,10 +1,8 @@
 // POST and PUT: a body in, the same fan-out as a websocket message, the number of subscribers back.
-import type { ClientAddress } from '../connections/client-address.js';
-import type { InFlight } from '../connections/drain.js';
-import type { Log } from '../observe/log.js';
 import { type ChannelName, parseChannelName } from '../pubsub/channel-name.js';
 import { readBody } from './body.js';
 import { answer, type Door, type DoorParts, endsConnection } from './exchange.js';
+import type { InFlight } from './in-flight.js';
 import { type OriginPolicy, type OriginVerdict, originRefusal } from './origin.js';
 import type { Publisher } from './publisher.js';
 import { type HeaderLines, type Refused, textReply } from './reply.js';
@@ -13,17 +11,16 @@ import type { RequestHead } from './request-head.js';
 export type PublishParts = DoorParts & {
 	readonly publish: Publisher;
 	readonly checkOrigin: OriginPolicy;
-	readonly clientAddress: ClientAddress;
 	/** The requests whose body is still coming, so that stopping can wait for them. */
 	readonly inFlight: InFlight;
-	readonly messageBytesMax: number;
-	readonly log: Log;
-	readonly pathCodePointsMax: number;
+	/** Whether the log names every client. */
+	readonly namesClients: boolean;
+	readonly maxMessage: number;
+	readonly maxPath: number;
 };
 
 export function publishDoor(parts: PublishParts): Door {
-	const { publish, checkOrigin, clientAddress, inFlight, messageBytesMax, pathCodePointsMax, log } = parts;
-	const isDebug = log.isLevelEnabled('debug');
+	const { publish, checkOrigin, clientAddress, inFlight, events, namesClients, maxMessage, maxPath } = parts;
 
 	return (res, head) => {
 		const verdict = checkOrigin(head.origin, head.host);
@@ -34,17 +31,15 @@ export function publishDoor(parts: PublishParts): Door {
 		inFlight.begin();
 		readBody(
 			res,
-			{ announcedBytes, bytesMax: messageBytesMax, isLast },
+			{ announcedBytes, bytesMax: maxMessage, isLast },
 			(body) => {
 				inFlight.end();
 				answer(res, head, parts, body !== undefined || isLast, () => {
 					const result = publish(name, body, head);
 					if (typeof result === 'object') return withHeaders(result, verdict.headers);
-					if (isDebug) {
-						const ip = clientAddress(res.getRemoteAddress(), head.forwardedFor);
-						const bytes = body?.byteLength;
-						log.debug({ event: 'publish', path: name, ip, origin: head.origin, bytes, subscribers: result }, 'published by POST');
-					}
+					const ip = namesClients ? clientAddress(res.getRemoteAddress(), head.forwardedFor) : undefined;
+					const party = namesClients ? { ip, origin: head.origin } : undefined;
+					events.published('post', name, body?.byteLength ?? 0, result, party);
 					return textReply(200, 'OK', [['X-Subscribers', String(result)], ...verdict.headers]);
 				});
 			},
@@ -56,7 +51,7 @@ export function publishDoor(parts: PublishParts): Door {
 	/** The channel that a request may publish to, or why it may not. */
 	function channelToPublish(head: RequestHead, { isAllowed }: OriginVerdict): ChannelName | Refused {
 		if (!isAllowed) return originRefusal;
-		return parseChannelName(head.path, pathCodePointsMax);
+		return parseChannelName(head.path, maxPath);
 	}
 }
 

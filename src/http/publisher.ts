@@ -1,5 +1,4 @@
 // Publishes the body of a request, whichever listener it came to: one set of rules, one order of messages.
-import type { Metrics } from '../observe/metrics.js';
 import type { ChannelName } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
 import { textMessage, trustedMessage } from '../pubsub/message.js';
@@ -9,9 +8,8 @@ import type { RequestHead } from './request-head.js';
 
 export type PublisherParts = {
 	readonly hub: Hub;
-	readonly allowsBinary: boolean;
-	readonly messageBytesMax: number;
-	readonly metrics: Metrics;
+	readonly binary: boolean;
+	readonly maxMessage: number;
 };
 
 /**
@@ -24,26 +22,23 @@ export type Publisher = (
 	head: Pick<RequestHead, 'contentEncoding' | 'contentType' | 'ifMatch'>,
 ) => number | Refused;
 
-export function publisher({ hub, allowsBinary, messageBytesMax, metrics }: PublisherParts): Publisher {
+export function publisher({ hub, binary, maxMessage }: PublisherParts): Publisher {
 	const tooLarge: Refused = {
 		status: 413,
 		cause: 'size',
-		reason: `The message is longer than ${messageBytesMax} bytes (--max-message).`,
+		reason: `The message is longer than ${maxMessage} bytes (--max-message).`,
 	};
 
 	return (name, body, { contentEncoding, contentType, ifMatch }) => {
 		if (contentEncoding !== undefined && contentEncoding.toLowerCase() !== 'identity') return encoded;
 		if (body === undefined) return tooLarge;
-		const message = allowsBinary && isOctetStream(contentType) ? trustedMessage(body, true) : textMessage(body);
+		const message = binary && isOctetStream(contentType) ? trustedMessage(body, true) : textMessage(body);
 		if (message === undefined) return notUtf8;
 		const channel = hub.find(name);
 		if (ifMatch !== undefined && ifMatch !== '*') return noEntityTags;
 		if (ifMatch === '*' && channel === undefined) return nobodyListens;
 		const subscribers = channel?.subscribers ?? 0;
-		if (body.byteLength === 0) return subscribers;
-		metrics.messageReceived('post', body.byteLength);
-		if (channel === undefined) metrics.messageUnheard();
-		else hub.publish(channel, message);
+		if (channel !== undefined && body.byteLength > 0) hub.publish(channel, message);
 		return subscribers;
 	};
 }

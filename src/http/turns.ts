@@ -1,9 +1,8 @@
-// Bounds the work of one tick: how many answers and messages are handled before the other connections have their turn.
+// Bounds how many answers are given in one tick, and how much of them is kept for clients that do not read.
 import { Allowance } from '../connections/allowance.js';
+import { Tick } from '../connections/tick.js';
 import type { Reply } from './reply.js';
 
-// A count this small is not reset at the end of its tick, so that a quiet server schedules nothing.
-const uncounted = 64;
 // Some ten to twenty milliseconds' work. A client that does not wait for its answers can have tens of thousands of requests in one read.
 const answersPerTick = 1_500;
 // From about so many answers on, the engine's buffer of 16 KiB may have been filled. Then it writes each header line of an answer with a
@@ -18,42 +17,6 @@ const bytesPerAnswer = 2_048;
 // a client reads only for an answer with a body, and then it does not keep the body.
 const keptBytesPerSecond = 1_048_576;
 const headBytes = 512;
-// Some fifteen milliseconds' work; up to eighty at `debug`, where each is a line of the log.
-const messagesPerTick = 4_096;
-// When that many have come, each websocket may still send this many in the same tick.
-const ownMessagesPerTick = 128;
-
-/** Counts what is done in each tick, all connections together: the engine does not tell which requests come from one. */
-class Tick {
-	#amount = 0;
-	#isEndScheduled = false;
-	readonly #onEnd: () => void;
-
-	constructor(onEnd: () => void) {
-		this.#onEnd = onEnd;
-	}
-
-	get amount(): number {
-		return this.#amount;
-	}
-
-	/** Adds to the work of this tick, and gives the sum. */
-	add(amount: number): number {
-		this.#amount += amount;
-		if (this.#amount > uncounted && !this.#isEndScheduled) {
-			this.#isEndScheduled = true;
-			setImmediate(this.#end);
-		}
-		return this.#amount;
-	}
-
-	readonly #end = (): void => {
-		this.#isEndScheduled = false;
-		this.#amount = 0;
-		this.#onEnd();
-	};
-}
-
 /**
  * How an answer is given. `kept`: at once, and the engine keeps it if the client does not read. `as it reads`: at once, and the rest of
  * the body goes out as the client reads. `next tick`: in the next tick.
@@ -80,19 +43,4 @@ export class AnswerTurns {
 
 function bodyBytesOf({ body }: Reply, isHead: boolean): number {
 	return isHead || body === undefined ? 0 : body.length;
-}
-
-/** Messages from websockets; keepalives, pings and pongs count too. */
-export class MessageTurns {
-	/** How many messages each websocket has sent since the limit for all was reached in this tick. */
-	readonly #own = new Map<object, number>();
-	readonly #tick = new Tick(() => this.#own.clear());
-
-	/** Counts a message. False if this sender has sent too many in this tick. */
-	take(sender: object): boolean {
-		if (this.#tick.add(1) <= messagesPerTick) return true;
-		const own = (this.#own.get(sender) ?? 0) + 1;
-		this.#own.set(sender, own);
-		return own <= ownMessagesPerTick;
-	}
 }

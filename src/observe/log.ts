@@ -106,25 +106,3 @@ export function rateLimited<Args extends unknown[]>(
 		leftOut = 0;
 	};
 }
-
-/** The kinds of faults that are told apart; any more share one. */
-const faultKindsMax = 20;
-
-/**
- * Logs what a handler threw, with where: each kind at most once a second, for clients may be able to make it happen as often as they
- * like.
- */
-export function faultLog(log: Log): (error: unknown, fields: object, text: string) => void {
-	const writers = new Map<string, (error: unknown, fields: object, text: string) => void>();
-	const writer = () =>
-		rateLimited(1_000, (leftOut: number, err: unknown, fields: object, text: string) =>
-			log.error({ event: 'fault', err, ...fields, leftOut }, text),
-		);
-	return (error, fields, text) => {
-		const stack = error instanceof Error ? String(error.stack) : String(error);
-		const kind = writers.has(stack) || writers.size < faultKindsMax ? stack : '';
-		const write = writers.get(kind) ?? writer();
-		writers.set(kind, write);
-		write(error, fields, text);
-	};
-}

@@ -1,65 +1,61 @@
 // Plain counters on the hot path, summed into Prometheus' text format when somebody scrapes.
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Hub } from '../pubsub/hub.js';
+import type { Events, MessageSource, RefusedRequest } from './events.js';
 
-export type MessageSource = 'websocket' | 'post';
-/** What a refused request wanted: a websocket, to publish, or something else. */
-export type RequestAim = 'connect' | 'publish' | 'other';
-
-export class Metrics {
+/** The counters. As a listener, it counts the events that it is told of. */
+export class Metrics implements Partial<Events> {
 	connections = 0;
 	keepalives = 0;
 	unheard = 0;
 	receivedBytes = 0;
 	connectErrors = 0;
 	publishErrors = 0;
-	readonly messages: Record<MessageSource, number> = { websocket: 0, post: 0 };
+	readonly messages = { websocket: 0, post: 0 };
 	readonly refusals = new Map<string, number>();
 	readonly disconnects = new Map<string, number>();
 
 	/** The labels are given so that each is exposed before it has happened. */
-	constructor(refusalCauses: readonly string[], disconnectCauses: readonly string[]) {
+	constructor(refusalCauses: readonly string[], closeCauses: readonly string[]) {
 		for (const cause of refusalCauses) this.refusals.set(cause, 0);
-		for (const cause of disconnectCauses) this.disconnects.set(cause, 0);
+		for (const cause of closeCauses) this.disconnects.set(cause, 0);
 	}
 
-	connectionOpened(): void {
+	opened(): void {
 		this.connections++;
 	}
 
-	disconnected(cause: string): void {
+	closed(cause: string): void {
 		this.disconnects.set(cause, (this.disconnects.get(cause) ?? 0) + 1);
 	}
 
-	requestRefused(cause: string, aim: RequestAim): void {
+	refused({ cause, aim }: Pick<RefusedRequest, 'cause' | 'aim'>): void {
 		if (aim === 'connect') this.connectErrors++;
 		if (aim === 'publish') this.publishErrors++;
 		this.refusals.set(cause, (this.refusals.get(cause) ?? 0) + 1);
 	}
 
-	/** An empty websocket message. */
 	keepalive(): void {
 		this.keepalives++;
 	}
 
-	/** A message that was accepted, whether or not anybody is there to hear it. */
-	messageReceived(source: MessageSource, bytes: number): void {
-		this.messages[source]++;
+	published(source: MessageSource, _path: string, bytes: number, subscribers: number): void {
+		// An empty body is accepted, and publishes nothing.
+		if (bytes === 0) return;
+		this.messages[source === 'websocket' ? 'websocket' : 'post']++;
 		this.receivedBytes += bytes;
-	}
-
-	/** An accepted message that nobody was subscribed to. */
-	messageUnheard(): void {
-		this.unheard++;
+		if (subscribers === 0) this.unheard++;
 	}
 }
 
 export type Exposition = { readonly contentType: string; expose(): Promise<string> };
 
-/** What the process is set to, and whether it serves. */
-export type Standing = {
+/** What the process is set to, what it has now, and whether it serves. */
+export type ServerState = {
 	readonly isReady: () => boolean;
 	readonly connectionsMax: number;
+	/** How many subscribers have something unread. */
+	readonly slow: () => number;
 	/** 0 for none. */
 	readonly memoryBudgetBytes: number;
 };
@@ -68,8 +64,7 @@ export type Standing = {
 export function metricsExposition(
 	metrics: Metrics,
 	hub: Hub,
-	laggards: { readonly count: number },
-	{ isReady, connectionsMax, memoryBudgetBytes }: Standing,
+	{ isReady, connectionsMax, slow, memoryBudgetBytes }: ServerState,
 ): Exposition {
 	const registry = new Registry();
 	collectDefaultMetrics({ register: registry });
@@ -111,8 +106,8 @@ export function metricsExposition(
 	gauge('pathcast_connections_max', 'How many websockets there may be.', () => connectionsMax);
 	gauge('pathcast_memory_budget_bytes', '--memory-budget; 0 for none.', () => memoryBudgetBytes);
 	gauge('pathcast_subscribers', 'Subscribers at present.', () => hub.subscribers);
-	gauge('pathcast_lagging_subscribers', 'Subscribers with a backlog when last looked at.', () => laggards.count);
-	gauge('pathcast_backlog_bytes', 'Kept for subscribers who have fallen behind, each message once.', () => hub.backlogBytes);
+	gauge('pathcast_lagging_subscribers', 'Subscribers with a backlog when last looked at.', slow);
+	gauge('pathcast_backlog_bytes', 'Kept for subscribers who have fallen behind, each message once.', () => hub.keptBytes);
 	gauge('pathcast_channels', 'Channels with at least one subscriber at present.', () => hub.channels);
 	counter('pathcast_connections_opened_total', 'Websockets opened.', () => metrics.connections);
 	counter(

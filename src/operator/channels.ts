@@ -1,18 +1,19 @@
 // The operator's view of the channels: which there are, who is there, a way to tell them something, and to send them away.
 
+import type { Events } from '../observe/events.js';
 import type { Log } from '../observe/log.js';
 import type { Channel } from '../pubsub/channel.js';
 import type { ChannelName } from '../pubsub/channel-name.js';
-import { type AdminAnswer, type AdminRequest, type Endpoint, json, type Refused, text } from './listener.js';
+import { type Endpoint, json, type OperatorAnswer, type OperatorRequest, type Refused, text } from './listener.js';
 import { channelListing, type ListingParts } from './listing.js';
 import { readRequestBody } from './request-body.js';
 
-function refusal({ status, reason, headers = [] }: Refused): AdminAnswer {
+function refusal({ status, reason, headers = [] }: Refused): OperatorAnswer {
 	return text(status, reason, Object.fromEntries(headers));
 }
 
 export type ChannelParts = ListingParts & {
-	readonly messageBytesMax: number;
+	readonly maxMessage: number;
 	/** Publishes a body as the public POST does, and gives the number of subscribers; undefined stands for one that is too long. */
 	readonly publish: (
 		name: ChannelName,
@@ -21,20 +22,21 @@ export type ChannelParts = ListingParts & {
 	) => number | Refused;
 	/** Sends everybody away when all that was published has gone out. */
 	readonly closeChannel: (channel: Channel) => Promise<void>;
+	/** Told of what is published and refused here; the log has no line for the latter. */
+	readonly events: Pick<Events, 'published'>;
 	readonly onPublishRefused: (cause: string) => void;
 	readonly log: Log;
 };
 
 export function channelEndpoints(parts: ChannelParts): Endpoint[] {
-	const { hub, readName, messageBytesMax, publish, closeChannel, onPublishRefused, log } = parts;
-	const isDebug = log.isLevelEnabled('debug');
+	const { hub, readName, maxMessage, publish, closeChannel, events, onPublishRefused, log } = parts;
 
 	/** Answers for the channel that the path names, if it names one. */
 	function forChannel(
-		serve: (name: ChannelName, request: AdminRequest) => AdminAnswer | Promise<AdminAnswer>,
+		serve: (name: ChannelName, request: OperatorRequest) => OperatorAnswer | Promise<OperatorAnswer>,
 		onRefused = ignore,
 	) {
-		return (request: AdminRequest) => {
+		return (request: OperatorRequest) => {
 			const name = readName(request.path.slice('/channels'.length));
 			if (typeof name === 'string') return serve(name, request);
 			onRefused(name.cause);
@@ -42,21 +44,21 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 		};
 	}
 
-	function show(name: ChannelName): AdminAnswer {
+	function show(name: ChannelName): OperatorAnswer {
 		const channel = hub.find(name);
 		if (channel === undefined) return nobody;
 		return json(200, { channel: name, subscribers: channel.subscribers, backlog: channel.outbox?.deferredBytes ?? 0 });
 	}
 
-	async function post(name: ChannelName, { req }: AdminRequest): Promise<AdminAnswer> {
-		const body = await readRequestBody(req, messageBytesMax);
+	async function post(name: ChannelName, { req }: OperatorRequest): Promise<OperatorAnswer> {
+		const body = await readRequestBody(req, maxMessage);
 		const subscribers = publishBody(name, body, req);
 		if (typeof subscribers === 'object') return refusal(subscribers);
 		return text(200, 'OK', { 'X-Subscribers': String(subscribers) });
 	}
 
-	async function close(name: ChannelName, { req }: AdminRequest): Promise<AdminAnswer> {
-		const body = await readRequestBody(req, messageBytesMax);
+	async function close(name: ChannelName, { req }: OperatorRequest): Promise<OperatorAnswer> {
+		const body = await readRequestBody(req, maxMessage);
 		const channel = hub.find(name);
 		if (channel === undefined) return nobody;
 		const closed = publishBody(name, body, req);
@@ -66,7 +68,7 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 		return json(200, { closed });
 	}
 
-	function publishBody(name: ChannelName, body: Buffer | undefined, { headers }: AdminRequest['req']): number | Refused {
+	function publishBody(name: ChannelName, body: Buffer | undefined, { headers }: OperatorRequest['req']): number | Refused {
 		const head = {
 			contentEncoding: headers['content-encoding'],
 			contentType: headers['content-type'],
@@ -74,10 +76,7 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 		};
 		const result = publish(name, body, head);
 		if (typeof result === 'object') onPublishRefused(result.cause);
-		else if (isDebug) {
-			const fields = { event: 'publish', path: name, bytes: body?.byteLength, subscribers: result };
-			log.debug(fields, 'published by the operator');
-		}
+		else events.published('operator', name, body?.byteLength ?? 0, result, undefined);
 		return result;
 	}
 

@@ -2,14 +2,15 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { InFlight } from '../connections/drain.js';
 import { discardedBytesMax, discardMsMax } from '../http/discarding.js';
+import type { InFlight } from '../http/in-flight.js';
 import { listenError } from '../listening/addresses.js';
-import { faultLog, type Log, rateLimited } from '../observe/log.js';
+import { faultLog } from '../observe/event-log.js';
+import { type Log, rateLimited } from '../observe/log.js';
 import { withVisibleControls } from '../observe/visible-controls.js';
 import { type OperatorAddress, visitorRefusal } from './visitors.js';
 
-export type AdminRequest = {
+export type OperatorRequest = {
 	/** As it came, without the query: percent-encoding untouched. */
 	readonly path: string;
 	/** What stands after the question mark, as it came. */
@@ -18,7 +19,7 @@ export type AdminRequest = {
 };
 
 /** An answer in one piece; plain text, if no type is given. */
-export type AdminAnswer = {
+export type OperatorAnswer = {
 	readonly status: number;
 	readonly body: string;
 	readonly type?: string;
@@ -43,7 +44,7 @@ export type Endpoint = {
 	readonly help: string;
 	/** Whether it is for machines that may know us by any name. */
 	readonly allowsAnyHost?: boolean;
-	answer(request: AdminRequest): AdminAnswer | Promise<AdminAnswer>;
+	answer(request: OperatorRequest): OperatorAnswer | Promise<OperatorAnswer>;
 };
 
 // As the public side: who sends a request slower than this is cut off (408, if there is anybody to read it).
@@ -55,7 +56,7 @@ const requestsPerTick = 256;
 const idleMsMax = 120_000;
 
 /** Serves these endpoints, and a list of them at `/`. Throws a StartError if the address cannot be had. */
-export async function startAdmin(
+export async function startOperatorListener(
 	address: OperatorAddress,
 	endpoints: readonly Endpoint[],
 	inFlight: InFlight,
@@ -106,7 +107,7 @@ export async function startAdmin(
 		inFlight.begin();
 		res.once('close', () => inFlight.end());
 		// In a promise, because a scrape that throws must not end the process.
-		return void new Promise<AdminAnswer>((resolve) => resolve(endpoint.answer({ path, query, req })))
+		return void new Promise<OperatorAnswer>((resolve) => resolve(endpoint.answer({ path, query, req })))
 			.then((answer) => send(res, answer))
 			.catch((error: unknown) => {
 				logFault(error, { path }, "A request to the operator's listener failed; the server goes on.");
@@ -130,11 +131,11 @@ export function boundPort(server: Server): number {
 }
 
 /** One line of text for a person. */
-export function text(status: number, line: string, headers: Record<string, string> = {}): AdminAnswer {
+export function text(status: number, line: string, headers: Record<string, string> = {}): OperatorAnswer {
 	return { status, body: `${line}\n`, headers };
 }
 
-export function json(status: number, value: object): AdminAnswer {
+export function json(status: number, value: object): OperatorAnswer {
 	return { status, body: `${withVisibleControls(JSON.stringify(value))}\n`, type: 'application/json' };
 }
 
@@ -146,13 +147,13 @@ function listed({ methods, path, example = path, help }: Endpoint): string {
 	return `${methods.join(', ').padEnd(10)} ${example.padEnd(36)} ${help}`;
 }
 
-function wrongMethod(here: readonly Endpoint[]): AdminAnswer {
+function wrongMethod(here: readonly Endpoint[]): OperatorAnswer {
 	const methods = here.flatMap((endpoint) => endpoint.methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : method)));
 	return text(405, `The methods here are ${methods.join(', ')}.`, { Allow: methods.join(', ') });
 }
 
 /** Writes the answer in one piece; Node leaves the body out for a HEAD. */
-function send(res: ServerResponse, answer: AdminAnswer): void {
+function send(res: ServerResponse, answer: OperatorAnswer): void {
 	// As the public side: a reset must not overtake the answer.
 	if (!res.shouldKeepAlive && !res.req.complete) discardBody(res.req, () => write(res, answer));
 	else write(res, answer);
@@ -174,7 +175,7 @@ function discardBody(req: IncomingMessage, onEnd: () => void): void {
 	req.on('end', end).on('data', count).resume();
 }
 
-function write(res: ServerResponse, { status, body, type = 'text/plain; charset=utf-8', headers = {} }: AdminAnswer): void {
+function write(res: ServerResponse, { status, body, type = 'text/plain; charset=utf-8', headers = {} }: OperatorAnswer): void {
 	res.writeHead(status, {
 		...headers,
 		'Content-Type': type,

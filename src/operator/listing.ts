@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { ChannelName } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
-import { type AdminAnswer, type AdminRequest, json, type Refused, text } from './listener.js';
+import { json, type OperatorAnswer, type OperatorRequest, type Refused, text } from './listener.js';
 
 export type ListingParts = {
 	readonly hub: Hub;
@@ -19,7 +19,7 @@ const placesPerTick = 5_000;
 type Query = { readonly prefix: string; readonly limit: number; readonly place: number };
 
 /** `GET /channels?prefix=/room/&limit=100&cursor=…`: a page of channels, and the cursor of the next, or null. */
-export function channelListing({ hub, readName }: ListingParts): (request: AdminRequest) => Promise<AdminAnswer> {
+export function channelListing({ hub, readName }: ListingParts): (request: OperatorRequest) => Promise<OperatorAnswer> {
 	// Places mean nothing to the next process, so it must know our cursors from its own.
 	const origin = randomBytes(4).toString('hex');
 	const turn = oneATick();

@@ -7,7 +7,7 @@ import { type Endpoint, json } from './listener.js';
 // Why we end a websocket that sent something; the other causes tell nothing of messages.
 const messageCauses = ['binary', 'receive_only', 'too_long', 'rate'];
 
-export function statsEndpoint(metrics: Metrics, hub: Hub): Endpoint {
+export function statsEndpoint(metrics: Metrics, hub: Hub, connections: { readonly count: number }): Endpoint {
 	const startedMs = performance.now();
 	return {
 		methods: ['GET'],
@@ -15,7 +15,7 @@ export function statsEndpoint(metrics: Metrics, hub: Hub): Endpoint {
 		help: 'JSON: what is connected, totals since the start, backlog',
 		answer: () =>
 			json(200, {
-				connections: hub.subscribers,
+				connections: connections.count,
 				total_connections: metrics.connections,
 				total_messages: sum(Object.values(metrics.messages)),
 				connect_errors: metrics.connectErrors,

@@ -1,8 +1,8 @@
 // A channel, as the hub keeps it. Knows no network.
 import type { ChannelName } from './channel-name.js';
-import type { Member } from './members.js';
+import type { KeptMessages } from './kept-messages.js';
 import type { Message } from './message.js';
-import type { SharedBacklog } from './shared-backlog.js';
+import type { Subscription } from './subscription.js';
 
 /** A channel with at least one subscriber. Only the hub changes it. */
 export type Channel = {
@@ -11,15 +11,15 @@ export type Channel = {
 	readonly topic: string;
 	/** Where listings find it. */
 	place: number;
-	/** Its subscribers, from the newest to the oldest. */
-	newest: Member | undefined;
-	/** Whether it has lost its name, and sends what was published and nothing more. */
+	/** Its subscriptions, from the newest to the oldest. */
+	newest: Subscription | undefined;
+	/** Whether it has lost its name: it sends what was published before, and nothing more. */
 	isClosing: boolean;
 	subscribers: number;
-	/** Those of them that the fan-out reaches: not those who joined behind deferred messages, nor those who have fallen behind. */
-	admitted: number;
-	/** What those who have fallen behind are to be sent; undefined if there are none. */
-	backlog: SharedBacklog | undefined;
+	/** How many of them the fan-out reaches: see Subscription. */
+	reached: number;
+	/** What subscribers that are catching up are to be sent; undefined if there are none. */
+	kept: KeptMessages | undefined;
 	/** What it has to send; undefined until something is published here, as it is for most of very many channels. */
 	outbox: Outbox | undefined;
 };
@@ -31,11 +31,11 @@ export type Outbox = {
 	messagesInTick: number;
 	sentInTick: number;
 	bytesInTick: number;
-	/** Bytes sent since the backlogs of the channel's subscribers were last judged. */
+	/** Bytes sent since the channel's subscribers were last judged by what they have unread. */
 	unjudgedBytes: number;
 	/** Whether the last tick before that one in which something was published here was a burst, however long ago. */
 	isHot: boolean;
-	/** What has not gone out yet, and what has to happen between, in order. */
+	/** Messages that have not gone out yet, and actions between them, in order. */
 	deferred: (Message | (() => void))[];
 	deferredBytes: number;
 };
@@ -48,8 +48,8 @@ export function newChannel(name: ChannelName, topic: string): Channel {
 		newest: undefined,
 		isClosing: false,
 		subscribers: 0,
-		admitted: 0,
-		backlog: undefined,
+		reached: 0,
+		kept: undefined,
 		outbox: undefined,
 	};
 }

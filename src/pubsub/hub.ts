@@ -1,29 +1,28 @@
-// Channels from their first subscriber to their last. When their messages go out, and in which order, sender.ts decides.
-// Knows no network: the fan-out is handed to it.
+// Channels, from their first subscriber to their last, and the order of their messages. Knows no network: the fan-out is passed in.
 import { type Channel, newChannel } from './channel.js';
 import type { ChannelName } from './channel-name.js';
-import { addMember, type Member, removeMember } from './members.js';
+import { KeptMessages, type Position } from './kept-messages.js';
 import type { Message } from './message.js';
 import { NameMap } from './name-map.js';
+import { type FanOut, type Judge, Pacing, type PacingLimits } from './pacing.js';
+import type { Peer } from './peer.js';
 import { Places } from './places.js';
-import { type FanOut, type Judge, Sender } from './sender.js';
-import { SharedBacklog, type Waiter } from './shared-backlog.js';
+import { addSubscription, removeSubscription, type Subscription } from './subscription.js';
 
 export class Hub {
-	readonly #sender: Sender;
+	readonly #pacing: Pacing;
 	readonly #channels = new NameMap<Channel>();
 	readonly #listed = new Places<Channel>();
 	/** Channels that lost their names, and what to do when their last subscriber has left. */
 	readonly #closing = new Map<Channel, () => void>();
-	readonly #backlogBytesMax: number;
-	readonly #backlogs = new Set<SharedBacklog>();
+	readonly #unreadBytesMax: number;
+	readonly #kept = new Set<KeptMessages>();
 	#topics = 0;
 	#subscribers = 0;
 
-	/** See Sender: how far a subscriber may lag behind, and how many messages a channel publishes at once before it defers. */
-	constructor(fanOut: FanOut, judge: Judge, backlogBytesMax: number, directMax?: number) {
-		this.#backlogBytesMax = backlogBytesMax;
-		this.#sender = new Sender(fanOut, judge, backlogBytesMax, directMax);
+	constructor(fanOut: FanOut, judge: Judge, limits: PacingLimits) {
+		this.#unreadBytesMax = limits.unreadBytesMax;
+		this.#pacing = new Pacing(fanOut, judge, limits);
 	}
 
 	get channels(): number {
@@ -36,26 +35,26 @@ export class Hub {
 
 	/** Messages handed to subscribers: a message to three subscribers is three deliveries. */
 	get deliveries(): number {
-		return this.#sender.deliveries;
+		return this.#pacing.deliveries;
 	}
 
 	get deliveredBytes(): number {
-		return this.#sender.deliveredBytes;
+		return this.#pacing.deliveredBytes;
 	}
 
 	/** What has not gone out yet, over all channels. Each message counts 64 bytes beside its own. */
 	get deferredBytes(): number {
-		return this.#sender.deferredBytes;
+		return this.#pacing.deferredBytes;
 	}
 
-	/** What is kept for subscribers who have fallen behind, over all channels. Each message counts 64 bytes beside its own. */
-	get backlogBytes(): number {
+	/** What is kept for subscribers that are catching up, over all channels. Each message counts 64 bytes beside its own. */
+	get keptBytes(): number {
 		let bytes = 0;
-		for (const backlog of this.#backlogs) bytes += backlog.bytes;
+		for (const kept of this.#kept) bytes += kept.bytes;
 		return bytes;
 	}
 
-	/** The channel of that name, if anybody is subscribed to it. */
+	/** The channel of that name, if it has a subscriber. */
 	find(name: ChannelName): Channel | undefined {
 		return this.#channels.get(name);
 	}
@@ -66,33 +65,33 @@ export class Hub {
 	}
 
 	/**
-	 * Counts a subscriber in. `admit` lets the fan-out reach it, when all that was published before has gone out: it sees what
-	 * is published from now on, and nothing earlier. It tells whether the subscriber is still there to be admitted.
+	 * Subscribes a peer. The fan-out reaches it when everything that was published before has gone out: it gets what is published from
+	 * now on, and nothing earlier.
 	 */
-	join(name: ChannelName, member: Member, admit: (channel: Channel) => boolean): Channel {
+	join(name: ChannelName, peer: Peer): Subscription {
 		let channel = this.#channels.get(name);
 		if (channel === undefined) {
 			channel = newChannel(name, String(++this.#topics));
 			channel.place = this.#listed.add(channel);
 			this.#channels.add(name, channel);
 		}
-		const joined = channel;
-		joined.subscribers++;
-		addMember(joined, member);
+		const subscription = { peer, channel, isReached: false, position: undefined, newer: undefined, older: undefined };
+		channel.subscribers++;
+		addSubscription(channel, subscription);
 		this.#subscribers++;
-		this.inOrder(joined, () => {
-			if (admit(joined)) joined.admitted++;
-		});
-		return joined;
+		this.inOrder(channel, () => reach(subscription));
+		return subscription;
 	}
 
-	/** Counts a subscriber out. With the last one the channel is gone, and with it what nobody is left to hear. */
-	leave(channel: Channel, member: Member, wasAdmitted: boolean): void {
+	/** Ends a subscription. With the last one the channel is gone, and what it has not sent. */
+	leave(subscription: Subscription): void {
+		const { channel, position } = subscription;
 		this.#subscribers--;
-		removeMember(channel, member);
-		if (wasAdmitted) channel.admitted--;
+		removeSubscription(channel, subscription);
+		if (position !== undefined) this.#endCatchUp(subscription, position);
+		else if (subscription.isReached) channel.reached--;
 		if (--channel.subscribers > 0) return;
-		this.#sender.forget(channel);
+		this.#pacing.forget(channel);
 		const onEmpty = this.#closing.get(channel);
 		if (onEmpty === undefined) {
 			this.#free(channel);
@@ -108,8 +107,9 @@ export class Hub {
 	}
 
 	/**
-	 * Parts a channel from its name: who joins or publishes there from now on meets nobody of this one. Calls `onSent` when
-	 * what was published before has gone out, unless all have left by then; and `onEmpty` when the last has left.
+	 * Takes its name from a channel: a peer that joins, or a message that is published, under that name from now on has to do with
+	 * another channel. Calls `onSent` when everything that was published before has gone out, unless all subscribers have left by then;
+	 * and `onEmpty` when the last subscriber has left.
 	 */
 	close(channel: Channel, onSent: () => void, onEmpty: () => void): void {
 		// A publish right before this may have cut its last, slow reader.
@@ -123,55 +123,71 @@ export class Hub {
 		this.inOrder(channel, onSent);
 	}
 
-	/** Puts the message into the channel's order. `isEcho` is one whose only subscriber is its sender. */
-	publish(channel: Channel, message: Message, isEcho = false): void {
-		this.#sender.publish(channel, message, isEcho);
+	/** Puts a message into its channel's order: the order of the calls, as this server is the only one. See Pacing.deliver. */
+	publish(channel: Channel, message: Message, isGathered = false): void {
+		this.#pacing.deliver(channel, message, isGathered);
 	}
 
-	/** Does something to a channel's subscribers after all that is published so far, and before all that comes. */
+	/** Does something to a channel's subscribers after everything that is published so far, and before everything that comes. */
 	inOrder(channel: Channel, action: () => void): void {
-		this.#sender.inOrder(channel, action);
+		this.#pacing.inOrder(channel, action);
 	}
 
 	/**
-	 * Counts one among those who have fallen behind, whom the fan-out is not to reach from now on. What is sent from now on is
-	 * kept for it, and `nextFor` gives it message by message. `onTooFar` hears when that and what it has `unread` are more than
-	 * `backlogBytesMax`: nothing is kept for it any more.
+	 * Lets a subscriber catch up, which the fan-out must not reach from now on: what is sent is kept for it, and `nextFor` gives it message
+	 * by message. `onLost` hears when that and what the peer has unread exceed `unreadBytesMax`: nothing is kept for it any more.
 	 */
-	fallBehind(channel: Channel, unread: () => number, onTooFar: () => void): Waiter {
-		channel.admitted--;
-		if (channel.backlog === undefined) {
-			channel.backlog = new SharedBacklog(this.#backlogBytesMax);
-			this.#backlogs.add(channel.backlog);
+	startCatchUp(subscription: Subscription, onLost: () => void): void {
+		const { channel, peer } = subscription;
+		subscription.isReached = false;
+		channel.reached--;
+		if (channel.kept === undefined) {
+			channel.kept = new KeptMessages(this.#unreadBytesMax);
+			this.#kept.add(channel.kept);
 		}
-		return channel.backlog.enter(unread, onTooFar);
+		subscription.position = channel.kept.enter(() => peer.unreadBytes(), onLost);
 	}
 
-	/** The next message for one who has fallen behind, which counts as delivered. Undefined if there is none. */
-	nextFor(waiter: Waiter, channel: Channel): Message | undefined {
-		const message = channel.backlog?.next(waiter);
-		if (message !== undefined) this.#sender.countDelivery(message);
+	/** The next message for a subscriber that is catching up; it counts as delivered. Undefined if there is none. */
+	nextFor({ channel, position }: Subscription): Message | undefined {
+		const message = position && channel.kept?.next(position);
+		if (message !== undefined) this.#pacing.countDelivery(message);
 		return message;
 	}
 
-	/** What is sent from now on is not for one who has fallen behind. */
-	keepNoMore(waiter: Waiter, channel: Channel): void {
-		channel.backlog?.endFor(waiter);
+	/** What is sent from now on is not for this subscriber, which is catching up. */
+	keepNoMoreFor({ channel, position }: Subscription): void {
+		if (position !== undefined) channel.kept?.endFor(position);
 	}
 
-	/** Counts one again among those whom the fan-out reaches: from now on it does, or the one has closed and is to leave. */
-	catchUp(waiter: Waiter, channel: Channel): void {
-		const { backlog } = channel;
-		if (backlog === undefined) return;
-		channel.admitted++;
-		backlog.leave(waiter);
-		if (!backlog.isUnused) return;
-		this.#backlogs.delete(backlog);
-		channel.backlog = undefined;
+	/** Counts a subscriber as caught up, which the fan-out reaches from now on. */
+	caughtUp(subscription: Subscription): void {
+		const { channel, position } = subscription;
+		if (position === undefined) return;
+		subscription.isReached = true;
+		channel.reached++;
+		this.#endCatchUp(subscription, position);
 	}
 
-	/** Sends all that is deferred, whatever it does to slow readers. */
+	#endCatchUp(subscription: Subscription, position: Position): void {
+		const { channel } = subscription;
+		subscription.position = undefined;
+		const { kept } = channel;
+		kept?.leave(position);
+		if (kept === undefined || !kept.isUnused) return;
+		this.#kept.delete(kept);
+		channel.kept = undefined;
+	}
+
+	/** Sends all that is deferred, without a rest. */
 	flush(): void {
-		this.#sender.flush();
+		this.#pacing.flush();
 	}
+}
+
+function reach(subscription: Subscription): void {
+	const { channel, peer } = subscription;
+	if (!peer.attach(channel.topic)) return;
+	subscription.isReached = true;
+	channel.reached++;
 }

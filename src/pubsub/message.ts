@@ -1,10 +1,16 @@
-// Turns bytes that came in into a message, or says why they are none. Knows nothing of frames and HTTP.
+// Makes messages of bytes that came in. Knows nothing of frames and HTTP.
 import { isUtf8 } from 'node:buffer';
 
 declare const messageBrand: unique symbol;
 
-/** Non-empty bytes within the size limit; text is valid UTF-8. A view: valid until the handler that made it returns. */
+/** Bytes that may be published: text is valid UTF-8. A view, valid until the handler that made it returns. */
 export type Message = { readonly bytes: ArrayBuffer | Uint8Array; readonly isBinary: boolean; readonly [messageBrand]: true };
+
+/**
+ * What a waiting message counts beside its bytes, so that a flood of tiny messages is bounded and paced too. In memory a kept message
+ * takes some 200 bytes beside its own.
+ */
+export const messageOverheadBytes = 64;
 
 /** A text message from bytes that the engine has already checked for UTF-8, or a binary one, which needs no check. */
 export function trustedMessage(bytes: ArrayBuffer | Uint8Array, isBinary: boolean): Message {

@@ -12,6 +12,10 @@ export class Places<Item extends object> {
 	#firstFree = none;
 	#items = 0;
 
+	get count(): number {
+		return this.#items;
+	}
+
 	/** Gives the place that the item has until it is removed from it. */
 	add(item: Item): number {
 		this.#items++;

@@ -1,141 +1,120 @@
-// Subscribers who have fallen behind: out of the fan-out's reach, they are sent what they miss as they read, until they have caught up.
-
-import { dropLaggard, type Subscriber } from '../connections/connection.js';
-import type { Socket } from '../engine.js';
+// Slow subscribers that are catching up: the fan-out does not reach them; they are sent the kept messages as they read.
+import { closesPerTick } from '../connections/closing.js';
 import type { Channel } from '../pubsub/channel.js';
+import type { Close } from '../pubsub/close.js';
 import type { Hub } from '../pubsub/hub.js';
-import type { Waiter } from '../pubsub/shared-backlog.js';
+import type { Subscription } from '../pubsub/subscription.js';
 
-// For each who lags the engine keeps a copy of each message, in a buffer that doubles for all of them at once if they stopped
-// together. Less than this is mostly a reader's on its way.
-const backlogBytesWorthSharing = 65_536;
-// In one tick: to one of them, so that the others have their turn, and to all together, some milliseconds' work.
+// For each slow subscriber the engine keeps a copy of each message, in buffers that double all at once if many subscribers stop
+// together. A reader that is not slow has mostly less than this unread.
+const unreadBytesWorthKeeping = 65_536;
+// What one subscriber is sent in a tick, so that the others have their turn, and what all together are sent: some milliseconds' work.
 const shareBytes = 262_144;
 const tickBytes = 4_194_304;
 // What it costs to send a message beside its bytes: 16,000 tiny ones take some ten milliseconds too.
-const messageOverheadBytes = 256;
-// Closing takes some 10 µs each.
-const closesPerTick = 200;
+const sendOverheadBytes = 256;
 
-// A subscriber that has fallen behind is subscribed to this topic instead of its channel's. Without any topic it would lose the messages
-// that were published in the same tick, on uWebSockets.js 20.30 (20.57 sends them). The topics of channels are numbers.
-const behindTopic = 'behind';
-
-export class Stragglers {
+export class CatchUp {
 	readonly #hub: Hub;
-	readonly #backlogBytesMax: number;
-	readonly #onBehind: (ws: Socket<Subscriber>, backlogBytes: number) => void;
-	/** Those who have read all that the engine had for them, and those who are too far behind. */
-	readonly #ready = new Set<Socket<Subscriber>>();
-	readonly #tooFar: Socket<Subscriber>[] = [];
+	readonly #unreadBytesMax: number;
+	/** Subscribers that have read everything that the engine had for them. */
+	readonly #ready = new Set<Subscription>();
+	/** Subscribers for which nothing is kept any more. */
+	readonly #lost: Subscription[] = [];
+	/** Subscribers that are closed when they have caught up. */
+	readonly #ending = new Map<Subscription, Close>();
 	#isTickScheduled = false;
 
-	/** `onBehind` hears of each that has more unread than it may, and how much. */
-	constructor(hub: Hub, backlogBytesMax: number, onBehind: (ws: Socket<Subscriber>, backlogBytes: number) => void) {
+	constructor(hub: Hub, unreadBytesMax: number) {
 		this.#hub = hub;
-		this.#backlogBytesMax = backlogBytesMax;
-		this.#onBehind = onBehind;
+		this.#unreadBytesMax = unreadBytesMax;
 	}
 
-	/** How many bytes wait for one, whether it has fallen behind or not. */
-	backlogOf(ws: Socket<Subscriber>, { waiter, channel } = ws.getUserData()): number {
-		const engineBytes = ws.getBufferedAmount();
-		return waiter === undefined ? engineBytes : engineBytes + (channel?.backlog?.bytesFor(waiter) ?? 0);
+	/** How many bytes wait for a subscriber to read, in the engine and among the kept messages. */
+	unreadBytesOf({ peer, channel, position }: Subscription): number {
+		const keptBytes = position === undefined ? 0 : (channel.kept?.bytesFor(position) ?? 0);
+		return peer.unreadBytes() + keptBytes;
 	}
 
-	/** How many bytes its close gives back: its own, and its part of those that others wait for too. */
-	freedBy(ws: Socket<Subscriber>): number {
-		const { waiter, channel } = ws.getUserData();
-		const engineBytes = ws.getBufferedAmount();
-		return waiter === undefined ? engineBytes : engineBytes + (channel?.backlog?.partOf(waiter) ?? 0);
+	/** How many bytes closing it frees: its own, and its part of those that other subscribers wait for too. */
+	freedBy({ peer, channel, position }: Subscription): number {
+		const keptBytes = position === undefined ? 0 : (channel.kept?.partOf(position) ?? 0);
+		return peer.unreadBytes() + keptBytes;
 	}
 
-	/** Judges one whose backlog stands. */
-	onStanding(ws: Socket<Subscriber>, backlogBytes: number): void {
-		if (backlogBytes > this.#backlogBytesMax) dropLaggard(ws, 'slow');
-		else if (backlogBytes >= Math.min(backlogBytesWorthSharing, this.#backlogBytesMax / 4)) this.#takeOut(ws);
+	/** Whether it is closed when it has caught up. */
+	isEnding(subscription: Subscription): boolean {
+		return this.#ending.has(subscription);
 	}
 
-	/**
-	 * Takes out whoever of a channel has more unread than it may. If it has not read enough when the next message comes, it is
-	 * disconnected. The engine's own limit is off: over it, the engine drops a message and closes later, and until then a peer that
-	 * reads gets later messages: on 20.57 each that is slow, on 20.30 one that goes on sending.
-	 */
-	judge(channel: Channel): void {
-		for (let member = channel.newest; member !== undefined; member = member.nextMember) {
-			// Every member of a channel is a websocket.
-			const ws = member as Socket<Subscriber>;
-			const engineBytes = ws.getBufferedAmount();
-			if (engineBytes <= this.#backlogBytesMax) continue;
-			this.#onBehind(ws, engineBytes);
-			this.#takeOut(ws);
-		}
-	}
-
-	/** Hears of every websocket that has read something that the engine kept for it. */
-	onDrain(ws: Socket<Subscriber>): void {
-		if (ws.getUserData().waiter !== undefined && ws.getBufferedAmount() === 0) this.#makeReady(ws);
+	/** Lets a subscriber that does not read catch up, if keeping messages for it is worth that; drops it if it has too much unread. */
+	consider(subscription: Subscription, unreadBytes: number): void {
+		if (unreadBytes > this.#unreadBytesMax) subscription.peer.drop('slow');
+		else if (unreadBytes >= Math.min(unreadBytesWorthKeeping, this.#unreadBytesMax / 4)) this.start(subscription);
 	}
 
 	/**
-	 * Closes one after all that was published to it. If it has fallen behind, it has to read that first: to give the engine all of it
-	 * at once would hold up the loop when many are closed, and fill a buffer for each. Meanwhile it is fed, judged and counted as before.
+	 * Takes the subscribers of a channel that have too much unread out of the fan-out's reach, and tells of each. One that has not read
+	 * enough when the next message comes is dropped. The engine's own limit is off: over it, the engine drops a message and closes later,
+	 * and until then a peer that reads gets later messages: on 20.57 any slow one, on 20.30 one that goes on sending.
 	 */
-	endOnceRead(ws: Socket<Subscriber>, code: number, reason: string): void {
-		const subscriber = ws.getUserData();
-		const { waiter, channel } = subscriber;
-		if (waiter === undefined || channel === undefined || this.backlogOf(ws, subscriber) === ws.getBufferedAmount()) {
-			this.endAtOnce(ws, code, reason);
-		} else {
-			this.#hub.keepNoMore(waiter, channel);
-			subscriber.farewell = { code, reason };
+	judge(channel: Channel, onSlow: (subscription: Subscription, unreadBytes: number) => void): void {
+		for (let subscription = channel.newest; subscription !== undefined; subscription = subscription.older) {
+			const unreadBytes = subscription.peer.unreadBytes();
+			if (unreadBytes <= this.#unreadBytesMax) continue;
+			onSlow(subscription, unreadBytes);
+			this.start(subscription);
 		}
 	}
 
-	/** The same, but it has left when this returns, and what it has to read is the engine's. */
-	endAtOnce(ws: Socket<Subscriber>, code: number, reason: string): void {
-		const subscriber = ws.getUserData();
-		const { waiter, channel } = subscriber;
-		// What it misses is kept no longer, or so much that the engine would drop some of it.
-		if (waiter?.isTooFar || this.backlogOf(ws, subscriber) > this.#backlogBytesMax) {
-			dropLaggard(ws, 'slow');
-			return;
-		}
-		if (waiter !== undefined && channel !== undefined) this.#send(ws, waiter, channel, 'all');
-		ws.end(code, reason);
-	}
-
-	/** Forgets one that has closed; to be told before the hub. */
-	forget(subscriber: Subscriber): void {
-		const { waiter, channel } = subscriber;
-		if (waiter === undefined || channel === undefined) return;
-		subscriber.waiter = undefined;
-		this.#hub.catchUp(waiter, channel);
-	}
-
-	#takeOut(ws: Socket<Subscriber>): void {
-		const subscriber = ws.getUserData();
-		const { waiter, channel, isAdmitted } = subscriber;
-		if (waiter !== undefined || channel === undefined || !isAdmitted) return;
-		// In this order: see behindTopic.
-		ws.subscribe(behindTopic);
-		ws.unsubscribe(channel.topic);
-		const unread = () => ws.getBufferedAmount();
-		subscriber.waiter = this.#hub.fallBehind(channel, unread, () => {
-			this.#tooFar.push(ws);
+	/** Takes a subscriber out of the fan-out's reach, unless that has been done, or it is not reached yet. */
+	start(subscription: Subscription): void {
+		const { peer, channel, isReached } = subscription;
+		if (!isReached) return;
+		peer.detach(channel.topic);
+		this.#hub.startCatchUp(subscription, () => {
+			this.#lost.push(subscription);
 			this.#scheduleTick();
 		});
 	}
 
-	#takeBack(ws: Socket<Subscriber>, subscriber: Subscriber, channel: Channel): void {
-		ws.subscribe(channel.topic);
-		ws.unsubscribe(behindTopic);
-		this.forget(subscriber);
+	/** Hears of every subscriber whose peer has read something that the engine kept for it. */
+	onRead(subscription: Subscription): void {
+		if (subscription.position === undefined || subscription.peer.unreadBytes() > 0) return;
+		this.#ready.add(subscription);
+		this.#scheduleTick();
 	}
 
-	#makeReady(ws: Socket<Subscriber>): void {
-		this.#ready.add(ws);
-		this.#scheduleTick();
+	/**
+	 * Closes a subscriber after everything that was published to it. If it is catching up, it has to read that first: giving the engine
+	 * everything at once would hold up the loop when many are closed, and fill a buffer for each. Until then it is fed, judged and
+	 * counted as before.
+	 */
+	endOnceRead(subscription: Subscription, close: Close): void {
+		if (this.unreadBytesOf(subscription) === subscription.peer.unreadBytes()) {
+			this.endAtOnce(subscription, close);
+		} else {
+			this.#hub.keepNoMoreFor(subscription);
+			this.#ending.set(subscription, close);
+		}
+	}
+
+	/** The same, but the engine gets everything that the subscriber has to read, and the subscriber has left when this returns. */
+	endAtOnce(subscription: Subscription, close: Close): void {
+		const { peer, position } = subscription;
+		// What it has to read is kept no longer, or more than a subscriber may have unread.
+		if (position?.isLost || this.unreadBytesOf(subscription) > this.#unreadBytesMax) {
+			peer.drop('slow');
+			return;
+		}
+		if (position !== undefined) this.#send(subscription, 'all');
+		peer.end(close);
+	}
+
+	/** Forgets a subscriber that is about to leave its channel. */
+	forget(subscription: Subscription): void {
+		this.#ready.delete(subscription);
+		this.#ending.delete(subscription);
 	}
 
 	#scheduleTick(): void {
@@ -146,39 +125,45 @@ export class Stragglers {
 
 	readonly #tick = (): void => {
 		this.#isTickScheduled = false;
-		for (const ws of this.#tooFar.splice(0, closesPerTick)) if (ws.getUserData().place !== undefined) dropLaggard(ws, 'slow');
+		for (const { peer } of this.#lost.splice(0, closesPerTick)) peer.drop('slow');
 		let left = tickBytes;
-		for (const ws of [...this.#ready]) {
+		for (const subscription of [...this.#ready]) {
 			if (left <= 0) break;
-			// Whoever is to have more goes to the end.
-			this.#ready.delete(ws);
-			left -= this.#sendShare(ws);
+			// A subscriber that is to have more goes to the end.
+			this.#ready.delete(subscription);
+			left -= this.#sendShare(subscription);
 		}
-		if (this.#tooFar.length + this.#ready.size > 0) this.#scheduleTick();
+		if (this.#lost.length + this.#ready.size > 0) this.#scheduleTick();
 	};
 
-	/** Sends one its share of a tick, and gives what that cost, in bytes. */
-	#sendShare(ws: Socket<Subscriber>): number {
-		const subscriber = ws.getUserData();
-		const { waiter, channel, farewell } = subscriber;
-		if (waiter === undefined || channel === undefined) return 0;
-		const costBytes = this.#send(ws, waiter, channel, 'share');
-		if (ws.getBufferedAmount() > 0) return costBytes;
-		if (this.backlogOf(ws, subscriber) > 0) this.#ready.add(ws);
-		else if (farewell !== undefined) ws.end(farewell.code, farewell.reason);
-		else this.#takeBack(ws, subscriber, channel);
+	/** Sends a subscriber its share of a tick, and gives what that cost, in bytes. */
+	#sendShare(subscription: Subscription): number {
+		const { peer, channel, position } = subscription;
+		if (position === undefined) return 0;
+		const costBytes = this.#send(subscription, 'share');
+		if (peer.unreadBytes() > 0) return costBytes;
+		const close = this.#ending.get(subscription);
+		if (this.unreadBytesOf(subscription) > 0) {
+			this.#ready.add(subscription);
+		} else if (close !== undefined) {
+			peer.end(close);
+		} else {
+			peer.attach(channel.topic);
+			this.#hub.caughtUp(subscription);
+		}
 		return costBytes;
 	}
 
-	/** Sends all that is to come, or one's share: until the engine has to keep some of it, or that is much. Gives what that cost, in bytes. */
-	#send(ws: Socket<Subscriber>, waiter: Waiter, channel: Channel, amount: 'all' | 'share'): number {
+	/** Sends everything, or a share: until the engine has to keep some of it, or it is much. Gives what that cost, in bytes. */
+	#send(subscription: Subscription, amount: 'all' | 'share'): number {
+		const { peer } = subscription;
 		let costBytes = 0;
-		ws.cork(() => {
+		peer.gather(() => {
 			for (;;) {
-				const message = this.#hub.nextFor(waiter, channel);
+				const message = this.#hub.nextFor(subscription);
 				if (message === undefined) break;
-				const isOut = ws.send(message.bytes, message.isBinary) === 1;
-				costBytes += message.bytes.byteLength + messageOverheadBytes;
+				const isOut = peer.send(message);
+				costBytes += message.bytes.byteLength + sendOverheadBytes;
 				if (amount === 'share' && (!isOut || costBytes >= shareBytes)) break;
 			}
 		});

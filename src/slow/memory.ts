@@ -1,4 +1,4 @@
-// Holds the process to a budget of memory: says when it is over, who is to go, and whether nobody else may come.
+// Holds the process to a budget of memory: says when it is over, frees some, and says whether nobody else may connect.
 import type { Log } from '../observe/log.js';
 
 export type MemoryBudgetParts = {
@@ -6,8 +6,8 @@ export type MemoryBudgetParts = {
 	readonly bytesMax: number;
 	/** What the process holds in memory (RSS); undefined if that cannot be found out now. */
 	readonly residentBytes: () => number | undefined;
-	/** How many websockets there are. */
-	readonly websockets: () => number;
+	/** How many connections there are. */
+	readonly connections: () => number;
 	/** Tries to free so much. */
 	readonly free: (bytes: number) => void;
 	readonly log: Log;
@@ -20,8 +20,8 @@ export const memoryLookMs = 500;
 const noise = 0.01;
 
 /**
- * The system's allocator keeps much of what websockets give back, and has it for the next ones: what the process holds may stay
- * above the budget when a crowd has left. So there is room for as many websockets as there were when it last grew.
+ * The system's allocator keeps much of what connections give back, for the next ones: what the process holds may stay above the budget
+ * when a crowd has left. So there is room for as many connections as there were when the process last grew.
  */
 export class MemoryBudget {
 	readonly #parts: MemoryBudgetParts;
@@ -36,9 +36,9 @@ export class MemoryBudget {
 		this.look();
 	}
 
-	/** Whether the process holds more than the budget, with as many websockets as there is room for. */
+	/** Whether the process holds more than the budget, with at least as many connections as there is room for. */
 	get isOver(): boolean {
-		return this.#isOver && this.#parts.websockets() >= this.#room;
+		return this.#isOver && this.#parts.connections() >= this.#room;
 	}
 
 	/** Whether it still does after the last look had something freed. */
@@ -48,21 +48,22 @@ export class MemoryBudget {
 
 	/** Judges what the process holds now. */
 	look(): void {
-		const { bytesMax, websockets, free, log } = this.#parts;
+		const { bytesMax, connections, free, log } = this.#parts;
 		const residentBytes = bytesMax === 0 ? undefined : this.#parts.residentBytes();
 		if (residentBytes === undefined) return;
 		this.#wasOver = this.#isOver;
 		this.#isOver = residentBytes > bytesMax;
 		if (!this.#wasOver) {
-			this.#room = websockets();
+			this.#room = connections();
 			this.#peakBytes = residentBytes;
 		} else if (residentBytes > this.#peakBytes + noise * bytesMax) {
-			this.#room = Math.min(this.#room, websockets());
+			this.#room = Math.min(this.#room, connections());
 			this.#peakBytes = residentBytes;
 		}
 		if (this.#isOver !== this.#wasOver) {
 			const fields = { event: 'limits', bytes: residentBytes, subscribers: this.#room };
-			if (this.#isOver) log.warn(fields, 'memory is over --memory-budget: laggards are disconnected, then nobody is let in');
+			if (this.#isOver)
+				log.warn(fields, 'memory is over --memory-budget: slow subscribers are disconnected, then upgrades are refused');
 			else log.info(fields, 'memory is within --memory-budget again');
 		}
 		if (this.isOver) free(residentBytes - bytesMax);

@@ -1,153 +1,140 @@
-// Finds the subscribers that do not keep up, by looking at a few of them at a time, and those of them that have come to a stop.
-
-import { type Log, rateLimited } from '../observe/log.js';
+// Finds slow subscribers, by looking at a few connections at a time, and drops those that have stopped reading.
+import type { Connections } from '../connections/connection.js';
 import type { Channel } from '../pubsub/channel.js';
-import type { Places } from '../pubsub/places.js';
+import type { Subscription } from '../pubsub/subscription.js';
+import type { CatchUp } from './catch-up.js';
 
-export type Lag = {
-	/** What waits for it, when last looked at. */
-	backlogBytes: number;
-	/** When that was last seen to shrink, or first seen. */
+/** What is known of a subscriber that has something unread. */
+export type Slowness = {
+	/** How much, when last looked at. */
+	unreadBytes: number;
+	/** When that was last seen to shrink, or first seen, by the watch's clock. */
 	shrunkMs: number;
-	/** Whose it is, for the log. */
+	/** The client's address, for the log. */
 	readonly ip: string;
 };
 
-export type LaggardParts<Peer> = {
-	readonly addressOf: (peer: Peer) => string;
-	/** How many bytes wait for it. */
-	readonly backlogOf: (peer: Peer) => number;
-	/** How much memory its close gives back: others may wait for the same bytes. */
-	readonly freedBy: (peer: Peer) => number;
-	/** How long a backlog may take to shrink; 0 for ever. */
-	readonly stallMsMax: number;
-	/** Closes one that has taken longer. */
-	readonly onStalled: (peer: Peer) => void;
-	/** Hears at every look of every other one whose backlog is no less than at the look before. */
-	readonly onStanding: (peer: Peer, backlogBytes: number) => void;
+export type SlowWatchParts = {
+	readonly catchUp: Pick<CatchUp, 'unreadBytesOf' | 'freedBy' | 'consider' | 'judge'>;
+	/** How long a subscriber may read nothing of what waits for it; 0 for ever. */
+	readonly writeTimeoutMs: number;
 };
 
-// To be looked at every 100 ms: 10,000 of all in a second and 10,000 of those that lag, about two milliseconds' work.
+// To be looked at every 100 ms: 10,000 of all in a second and 10,000 of the slow ones, about two milliseconds' work.
 export const lookMs = 100;
 const looksMax = 1_000;
-// Places of some who have gone cost next to nothing.
+// Places without a connection cost next to nothing.
 const placesMax = 10 * looksMax;
-// Who has less, mostly a reader on its way, would go for nothing.
-const backlogBytesWorthFreeing = 65_536;
-// Closing takes some 10 µs each.
-const closesMax = 200;
-// What we ourselves were held up is not held against the subscribers.
+// Dropping a connection with less unread frees too little: most of these read, and are not slow.
+const unreadBytesWorthFreeing = 65_536;
+// Dropping takes some 10 µs each.
+const dropsMax = 200;
+// The time in which the loop itself was held up does not count against the subscribers.
 const heldUpMsMax = 10 * lookMs;
 
-export class Laggards<Peer extends object> {
-	readonly #peers: Places<Peer>;
-	readonly #parts: LaggardParts<Peer>;
-	readonly #lags = new Map<Peer, Lag>();
+export class SlowWatch {
+	readonly #connections: Connections;
+	readonly #parts: SlowWatchParts;
+	readonly #slow = new Map<Subscription, Slowness>();
 	#place = 0;
-	// A Map goes on with a round where it was, whatever comes and goes meanwhile.
-	#lagRound: Iterator<Peer>;
+	// An iterator of a Map goes on where it was, whatever comes and goes meanwhile.
+	#slowRound: Iterator<Subscription>;
 	#lookedMs: number | undefined;
 	#clockMs = 0;
-	#closes = 0;
+	#drops = 0;
 
-	/** `peers` are all that are open, and change as they come and go. */
-	constructor(peers: Places<Peer>, parts: LaggardParts<Peer>) {
-		this.#peers = peers;
+	constructor(connections: Connections, parts: SlowWatchParts) {
+		this.#connections = connections;
 		this.#parts = parts;
-		this.#lagRound = this.#lags.keys();
+		this.#slowRound = this.#slow.keys();
 	}
 
-	/** How many lagged when last looked at. */
+	/** How many subscribers had something unread when last looked at. */
 	get count(): number {
-		return this.#lags.size;
+		return this.#slow.size;
 	}
 
-	/** Looks at the next of those who lag, and the next of all. */
+	/** Looks at the next of the slow subscribers, and at the next of all. */
 	look(nowMs: number): void {
 		this.#clockMs += Math.min(nowMs - (this.#lookedMs ?? nowMs), heldUpMsMax);
 		this.#lookedMs = nowMs;
-		this.#closes = 0;
-		this.#lookAtLagging();
+		this.#drops = 0;
+		this.#lookAtSlow();
 		this.#lookAtAll();
 	}
 
-	/** Those with the largest backlogs, until their close frees so many bytes: whom to close when memory is short. */
-	largest(bytes: number): Peer[] {
-		const worth = [...this.#lags].filter(([, { backlogBytes }]) => backlogBytes >= backlogBytesWorthFreeing);
-		worth.sort(([, one], [, other]) => other.backlogBytes - one.backlogBytes);
-		const largest: Peer[] = [];
+	/** Judges the subscribers of a channel before its next share: see CatchUp.judge. */
+	judge(channel: Channel): void {
+		this.#parts.catchUp.judge(channel, (subscription, unreadBytes) => this.note(subscription, unreadBytes));
+	}
+
+	/** The subscribers with the most unread, until dropping them frees so many bytes. */
+	largest(bytes: number): Subscription[] {
+		const worth = [...this.#slow].filter(([, { unreadBytes }]) => unreadBytes >= unreadBytesWorthFreeing);
+		worth.sort(([, one], [, other]) => other.unreadBytes - one.unreadBytes);
+		const largest: Subscription[] = [];
 		let left = bytes;
-		for (const [peer] of worth.slice(0, closesMax)) {
+		for (const [subscription] of worth.slice(0, dropsMax)) {
 			if (left <= 0) break;
-			left -= this.#parts.freedBy(peer);
-			largest.push(peer);
+			left -= this.#parts.catchUp.freedBy(subscription);
+			largest.push(subscription);
 		}
 		return largest;
 	}
 
-	/** Notes what is known of one from elsewhere. */
-	note(peer: Peer, backlogBytes: number): Lag {
-		const lag = this.#lags.get(peer);
-		if (lag === undefined) {
-			const first = { backlogBytes, shrunkMs: this.#clockMs, ip: this.#parts.addressOf(peer) };
-			this.#lags.set(peer, first);
+	/** Notes what a subscriber is known to have unread. */
+	note(subscription: Subscription, unreadBytes: number): Slowness {
+		const slowness = this.#slow.get(subscription);
+		if (slowness === undefined) {
+			const first = { unreadBytes, shrunkMs: this.#clockMs, ip: subscription.peer.address() };
+			this.#slow.set(subscription, first);
 			return first;
 		}
-		if (backlogBytes < lag.backlogBytes) lag.shrunkMs = this.#clockMs;
-		lag.backlogBytes = backlogBytes;
-		return lag;
+		if (unreadBytes < slowness.unreadBytes) slowness.shrunkMs = this.#clockMs;
+		slowness.unreadBytes = unreadBytes;
+		return slowness;
 	}
 
-	/** Forgets one that has closed, and tells how far it lagged, if it did. */
-	forget(peer: Peer): Lag | undefined {
-		const lag = this.#lags.get(peer);
-		this.#lags.delete(peer);
-		return lag;
+	/** Forgets a subscriber that has closed, and gives what was known of it, if it was slow. */
+	forget(subscription: Subscription): Slowness | undefined {
+		const slowness = this.#slow.get(subscription);
+		this.#slow.delete(subscription);
+		return slowness;
 	}
 
-	#lookAtLagging(): void {
-		for (let looks = 0; looks < looksMax && this.#closes < closesMax; looks++) {
-			const { done, value: peer } = this.#lagRound.next();
+	#lookAtSlow(): void {
+		for (let looks = 0; looks < looksMax && this.#drops < dropsMax; looks++) {
+			const { done, value: subscription } = this.#slowRound.next();
 			if (done) {
-				this.#lagRound = this.#lags.keys();
-				if (looks === 0 && this.#lags.size > 0) continue;
+				this.#slowRound = this.#slow.keys();
+				if (looks === 0 && this.#slow.size > 0) continue;
 				return;
 			}
-			this.#lookAt(peer);
+			this.#lookAt(subscription);
 		}
 	}
 
 	#lookAtAll(): void {
 		let looks = 0;
-		const next = this.#peers.visit(this.#place, placesMax, (peer) => {
-			// Those who lag have their own turn.
-			if (!this.#lags.has(peer)) this.#lookAt(peer);
+		const next = this.#connections.visit(this.#place, placesMax, ({ subscription }) => {
+			// The slow ones have their own turn.
+			if (subscription !== undefined && !this.#slow.has(subscription)) this.#lookAt(subscription);
 			return ++looks === looksMax ? 'enough' : 'more';
 		});
 		this.#place = next ?? 0;
 	}
 
-	#lookAt(peer: Peer): void {
-		const { stallMsMax, backlogOf, onStalled, onStanding } = this.#parts;
-		const backlogBytes = backlogOf(peer);
-		if (backlogBytes === 0) {
-			this.#lags.delete(peer);
+	#lookAt(subscription: Subscription): void {
+		const { catchUp, writeTimeoutMs } = this.#parts;
+		const unreadBytes = catchUp.unreadBytesOf(subscription);
+		if (unreadBytes === 0) {
+			this.#slow.delete(subscription);
 			return;
 		}
-		const isStanding = backlogBytes >= (this.#lags.get(peer)?.backlogBytes ?? Number.POSITIVE_INFINITY);
-		const { shrunkMs } = this.note(peer, backlogBytes);
-		if (stallMsMax > 0 && this.#clockMs - shrunkMs >= stallMsMax) onStalled(peer);
-		else if (isStanding) onStanding(peer, backlogBytes);
-		if (!this.#lags.has(peer)) this.#closes++;
+		const readsNothing = unreadBytes >= (this.#slow.get(subscription)?.unreadBytes ?? Number.POSITIVE_INFINITY);
+		const { shrunkMs } = this.note(subscription, unreadBytes);
+		if (writeTimeoutMs > 0 && this.#clockMs - shrunkMs >= writeTimeoutMs) subscription.peer.drop('slow');
+		else if (readsNothing) catchUp.consider(subscription, unreadBytes);
+		if (!this.#slow.has(subscription)) this.#drops++;
 	}
-}
-
-/** Logs who was disconnected for lagging, and by what. */
-export function laggardLog(log: Log): (channel: Channel, lag: Lag, cause: string) => void {
-	return rateLimited(1_000, (leftOut: number, { name, subscribers }: Channel, { ip, backlogBytes }: Lag, cause: string) =>
-		log.info(
-			{ event: 'slow', path: name, ip, reason: cause, backlog: backlogBytes, subscribers, leftOut },
-			'a subscriber did not keep up and was disconnected',
-		),
-	);
 }

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { channelCloser } from '#src/connections/drain.js';
+import { channelCloser } from '#src/connections/channel-closing.js';
 import type { ChannelName } from '#src/pubsub/channel-name.js';
+import type { Close } from '#src/pubsub/close.js';
 import { Hub } from '#src/pubsub/hub.js';
-import type { Member } from '#src/pubsub/members.js';
+import { pacingLimits } from '#src/websocket/pacing-limits.js';
+import { channelClosed } from '#src/websocket/rules.js';
+import { fakePeer } from '../support/fake-peer.js';
 import { type Answer, post, RawConnection, request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { metric, startTestServer, type TestServer } from '../support/server.js';
@@ -239,24 +242,22 @@ test('however many channels are closed at once, a tick closes no more than 200 w
 	const hub = new Hub(
 		() => {},
 		() => {},
-		1_048_576,
+		pacingLimits(1_048_576, false),
 	);
 	let endsThisTick = 0;
 	let endsMax = 0;
 	const names = Array.from({ length: 50 }, (_, i) => `/room/${i}` as ChannelName);
 	for (const name of names) {
 		for (let i = 0; i < 30; i++) {
-			const member: Member = {
-				end(code, reason) {
-					assert.deepEqual([code, reason], [1000, 'bye']);
-					endsThisTick++;
-					hub.leave(channel, member, true);
-				},
+			const end = (close: Close) => {
+				assert.deepEqual(close, channelClosed);
+				endsThisTick++;
+				hub.leave(subscription);
 			};
-			const channel = hub.join(name, member, () => true);
+			const subscription = hub.join(name, fakePeer({ end }));
 		}
 	}
-	const closeChannel = channelCloser(hub, (member) => member.end(1000, 'bye'));
+	const closeChannel = channelCloser(hub, ({ peer }) => peer.end(channelClosed));
 	const watch = () => {
 		endsMax = Math.max(endsMax, endsThisTick);
 		endsThisTick = 0;
@@ -272,18 +273,18 @@ test('a tick closes fewer, if there is much to be sent before their close frames
 	const hub = new Hub(
 		() => {},
 		() => {},
-		1_048_576,
+		pacingLimits(1_048_576, false),
 	);
 	let endsThisTick = 0;
 	let endsMax = 0;
 	const name = '/room' as ChannelName;
-	for (let i = 0; i < 30; i++) hub.join(name, { end: () => assert.fail() }, () => true);
+	for (let i = 0; i < 30; i++) hub.join(name, fakePeer());
 	const channel = hub.find(name) ?? assert.fail();
-	const closeChannel = channelCloser(hub, (member) => {
+	const closeChannel = channelCloser(hub, (subscription) => {
 		endsThisTick++;
 		const endMs = performance.now() + 2;
 		while (performance.now() < endMs);
-		hub.leave(channel, member, true);
+		hub.leave(subscription);
 	});
 	const watch = () => {
 		endsMax = Math.max(endsMax, endsThisTick);

@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Farewells } from '#src/connections/closing.js';
-import type { Subscriber as WebSocketData } from '#src/connections/connection.js';
-import { closesPerTick } from '#src/connections/drain.js';
+import { Closing } from '#src/connections/closing.js';
+import type { Connection } from '#src/connections/connection.js';
 import { spread } from '#src/connections/spread.js';
-import type { Socket } from '#src/engine.js';
 import type { ChannelName } from '#src/pubsub/channel-name.js';
 import { Hub } from '#src/pubsub/hub.js';
-import type { Member } from '#src/pubsub/members.js';
 import { trustedMessage } from '#src/pubsub/message.js';
 import { Places } from '#src/pubsub/places.js';
-import { Stragglers } from '#src/slow/catch-up.js';
+import { CatchUp } from '#src/slow/catch-up.js';
+import { pacingLimits } from '#src/websocket/pacing-limits.js';
+import { fakeConnection } from '../support/fake-peer.js';
 import { type Answer, post, RawConnection, request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { metric, startTestServer, type TestServer } from '../support/server.js';
@@ -144,60 +143,47 @@ protocol('With `--max-age`, each websocket is closed with 1012 and a reason at t
 	assert.equal((await post(server.port, '/room/1', 'x')).headers.get('x-subscribers'), '1');
 });
 
-/** What the engine makes of a websocket: its own methods and our fields, in one object. */
-type FakeSocket = Member &
-	Pick<WebSocketData, 'farewell' | 'waiter' | 'place' | 'channel' | 'disconnectCause' | 'wave' | 'expiresMs'> & {
-		getUserData(): FakeSocket;
-		getBufferedAmount(): number;
-		leave(): void;
-	};
+type FakeConnection = Connection & { leave(): void };
 
-/** Websockets on three channels, and all that farewells need. The hub lets a channel send 25 of our messages at once. */
+/** Connections on three channels, and all that closing needs. The hub lets a channel send 25 of our messages at once. */
 function crowd(count: number, onEnd: () => void) {
 	const hub = new Hub(
 		() => {},
 		() => {},
-		64 * 100,
+		pacingLimits(64 * 100, false),
 	);
-	const places = new Places<Socket<WebSocketData>>();
-	const sockets = Array.from({ length: count }, (_, i) => {
-		const socket: FakeSocket = {
-			place: undefined,
-			channel: undefined,
-			disconnectCause: undefined,
-			wave: 0,
-			expiresMs: undefined,
-			waiter: undefined,
-			farewell: undefined,
-			getUserData: () => socket,
-			getBufferedAmount: () => 0,
-			end(code) {
-				assert.equal(code, 1012);
-				onEnd();
-				socket.leave();
-			},
+	const places = new Places<Connection>();
+	const connections = Array.from({ length: count }, (_, i) => {
+		const connection: FakeConnection = {
+			...fakeConnection({
+				end({ cause }) {
+					assert.match(cause, /^(stopping|moved)$/);
+					onEnd();
+					connection.leave();
+				},
+			}),
 			leave() {
-				places.remove(socket.place ?? assert.fail('it has gone already'));
-				socket.place = undefined;
-				hub.leave(socket.channel ?? assert.fail(), socket, true);
+				places.remove(connection.place ?? assert.fail('it has gone already'));
+				connection.place = undefined;
+				hub.leave(connection.subscription ?? assert.fail());
 			},
 		};
-		socket.place = places.add(socket as unknown as Socket<WebSocketData>);
-		socket.channel = hub.join(`/room/${i % 3}` as ChannelName, socket, () => true);
-		return socket;
+		connection.place = places.add(connection);
+		connection.subscription = hub.join(`/room/${i % 3}` as ChannelName, connection);
+		return connection;
 	});
 	const publish = (messages: number) => {
 		const channel = hub.find('/room/0' as ChannelName) ?? assert.fail();
 		for (let i = 0; i < messages; i++) hub.publish(channel, trustedMessage(Buffer.from('x'), false));
 	};
-	return { hub, sockets, publish, farewells: new Farewells(hub, places, new Stragglers(hub, 6_400, () => {}), closesPerTick) };
+	return { hub, connections, publish, closing: new Closing(hub, places, new CatchUp(hub, 6_400)) };
 }
 
 test('a tick closes no more than 200 websockets, whether their channel is quiet or has a burst to send first', async () => {
 	for (const burst of [0, 100]) {
 		let endsInTick = 0;
 		let endsMax = 0;
-		const { hub, publish, farewells } = crowd(1_500, () => void endsInTick++);
+		const { hub, publish, closing } = crowd(1_500, () => void endsInTick++);
 		publish(burst);
 		const watch = () => {
 			endsMax = Math.max(endsMax, endsInTick);
@@ -205,30 +191,30 @@ test('a tick closes no more than 200 websockets, whether their channel is quiet 
 			if (hub.subscribers > 0) setImmediate(watch);
 		};
 		watch();
-		await spread(farewells.toAll('stopping'), hub.subscribers, 0);
+		await spread(closing.all('stopping'), hub.subscribers, 0);
 		while (hub.subscribers > 0) await new Promise(setImmediate);
 		assert.equal(endsMax, 200);
 	}
 });
 
-test('who leaves while the burst before the close frame goes out is not closed once more', () => {
+test('a connection that closes while the burst before its close frame goes out is not closed once more', () => {
 	let ends = 0;
-	const { hub, sockets, publish, farewells } = crowd(9, () => void ends++);
+	const { hub, connections, publish, closing } = crowd(9, () => void ends++);
 	publish(100);
-	const farewell = farewells.toAll('stopping');
-	assert.deepEqual([farewell.send(7), ends, farewell.isOver()], [7, 4, false]);
-	sockets[0]?.leave();
-	assert.deepEqual([farewell.send(7), ends, farewell.isOver()], [2, 6, true]);
+	const round = closing.all('stopping');
+	assert.deepEqual([round.close(7), ends, round.isOver()], [7, 4, false]);
+	connections[0]?.leave();
+	assert.deepEqual([round.close(7), ends, round.isOver()], [2, 6, true]);
 	hub.flush();
 	assert.deepEqual([hub.subscribers, ends], [0, 8]);
 });
 
-test('a farewell ends when another begins, which sends away who is left', () => {
+test('a round of closing ends when another begins, which closes the connections that are left', () => {
 	let ends = 0;
-	const { hub, farewells } = crowd(9, () => void ends++);
-	const first = farewells.toAll('moved');
-	assert.deepEqual([first.send(3), ends], [3, 3]);
-	const second = farewells.toAll('moved');
-	assert.deepEqual([first.isOver(), first.send(3), ends], [true, 0, 3]);
-	assert.deepEqual([second.send(9), second.isOver(), hub.subscribers], [6, true, 0]);
+	const { hub, closing } = crowd(9, () => void ends++);
+	const first = closing.all('moved');
+	assert.deepEqual([first.close(3), ends], [3, 3]);
+	const second = closing.all('moved');
+	assert.deepEqual([first.isOver(), first.close(3), ends], [true, 0, 3]);
+	assert.deepEqual([second.close(9), second.isOver(), hub.subscribers], [6, true, 0]);
 });

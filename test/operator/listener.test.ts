@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pino } from 'pino';
-import { InFlight } from '#src/connections/drain.js';
-import { boundPort, type Endpoint, startAdmin, text } from '#src/operator/listener.js';
+import { InFlight } from '#src/http/in-flight.js';
+import { boundPort, type Endpoint, startOperatorListener, text } from '#src/operator/listener.js';
 import { handshakeHeaders, post, RawConnection, request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { startTestServer } from '../support/server.js';
@@ -195,7 +195,7 @@ test('an endpoint that throws or rejects is answered with 500, and logged with i
 		endpoint('/misspeaks', () => text(200, 'OK', { 'X-Split': 'a\r\nb' })),
 		endpoint('/works', () => text(200, 'OK')),
 	];
-	const admin = await startAdmin({ host: '127.0.0.1', port: 0, name: '' }, endpoints, new InFlight(), log);
+	const admin = await startOperatorListener({ host: '127.0.0.1', port: 0, name: '' }, endpoints, new InFlight(), log);
 	t.after(() => admin.close());
 	for (const path of ['/throws', '/rejects', '/misspeaks'])
 		assert.equal((await request(boundPort(admin), { path })).status, 500, path);

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { pino } from 'pino';
-import { InFlight } from '#src/connections/drain.js';
-import { boundPort, type Endpoint, startAdmin } from '#src/operator/listener.js';
+import { InFlight } from '#src/http/in-flight.js';
+import { boundPort, type Endpoint, startOperatorListener } from '#src/operator/listener.js';
 import { channelListing } from '#src/operator/listing.js';
 import { type ChannelName, parseChannelName } from '#src/pubsub/channel-name.js';
 import { Hub } from '#src/pubsub/hub.js';
-import type { Member } from '#src/pubsub/members.js';
+import { pacingLimits } from '#src/websocket/pacing-limits.js';
+import { fakePeer } from '../support/fake-peer.js';
 import { request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { seededRandom } from '../support/random.js';
@@ -106,12 +107,11 @@ protocol(
 		const hub = new Hub(
 			() => {},
 			() => {},
-			1_048_576,
+			pacingLimits(1_048_576, false),
 		);
 		const join = (name: string) => {
-			const member: Member = { end() {} };
-			const channel = hub.join(name as ChannelName, member, () => true);
-			return { leave: () => hub.leave(channel, member, true) };
+			const subscription = hub.join(name as ChannelName, fakePeer());
+			return { leave: () => hub.leave(subscription) };
 		};
 		const stays = (i: number) => i % 4 > 0;
 		const fleeting: { leave(): void }[] = [];
@@ -133,7 +133,7 @@ protocol(
 		const listing = channelListing({ hub, readName: (path) => parseChannelName(path, 256) });
 		const endpoint: Endpoint = { methods: ['GET'], path: '/channels', help: '', answer: listing };
 		const address = { host: '127.0.0.1', port: 0, name: '' };
-		const admin = await startAdmin(address, [endpoint], new InFlight(), pino({ enabled: false }));
+		const admin = await startOperatorListener(address, [endpoint], new InFlight(), pino({ enabled: false }));
 		t.after(() => admin.close());
 		const port = boundPort(admin);
 

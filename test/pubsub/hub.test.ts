@@ -3,19 +3,20 @@ import { test } from 'node:test';
 import { setImmediate as tickEnd } from 'node:timers/promises';
 import type { ChannelName } from '#src/pubsub/channel-name.js';
 import { Hub } from '#src/pubsub/hub.js';
-import type { Member } from '#src/pubsub/members.js';
 import { trustedMessage } from '#src/pubsub/message.js';
+import { pacingLimits } from '#src/websocket/pacing-limits.js';
+import { fakePeer } from '../support/fake-peer.js';
 
 const room = '/room' as ChannelName;
 const other = '/other' as ChannelName;
 
 /** A hub whose fan-out is written down, and a way to publish text as the engine would hand it over. */
-function recordedHub(backlogBytesMax = 1_048_576) {
+function recordedHub(unreadBytesMax = 1_048_576) {
 	const out: string[] = [];
 	const hub = new Hub(
 		(name, { bytes }) => out.push(`${name} ${Buffer.from(bytes as Uint8Array)}`),
 		() => {},
-		backlogBytesMax,
+		pacingLimits(unreadBytesMax, false),
 	);
 	const publish = (name: ChannelName, text: string) => {
 		const channel = hub.find(name);
@@ -28,14 +29,13 @@ function recordedHub(backlogBytesMax = 1_048_576) {
 	return { hub, out, publish };
 }
 
-const admit = () => true;
-const someone = (): Member => ({ end() {} });
+const someone = () => fakePeer();
 
 const numbered = (count: number, prefix: string) => Array.from({ length: count }, (_, i) => `${prefix} ${i}`);
 
 test('a quiet channel is published to at once, a burst from the 31st message on at the end of the tick, in order', async () => {
 	const { hub, out, publish } = recordedHub();
-	hub.join(room, someone(), admit);
+	hub.join(room, someone());
 	for (let i = 0; i < 200; i++) publish(room, String(i));
 	assert.deepEqual(out, numbered(30, '1'));
 	await tickEnd();
@@ -44,7 +44,7 @@ test('a quiet channel is published to at once, a burst from the 31st message on 
 
 test('a channel that had a burst in the last tick is deferred from its first message on, until a quiet tick', async () => {
 	const { hub, out, publish } = recordedHub();
-	hub.join(room, someone(), admit);
+	hub.join(room, someone());
 	for (let i = 0; i < 40; i++) publish(room, 'burst');
 	await tickEnd();
 	out.length = 0;
@@ -58,18 +58,18 @@ test('a channel that had a burst in the last tick is deferred from its first mes
 
 test('one channel in a burst defers no other', () => {
 	const { hub, out, publish } = recordedHub();
-	hub.join(room, someone(), admit);
-	hub.join(other, someone(), admit);
+	hub.join(room, someone());
+	hub.join(other, someone());
 	for (let i = 0; i < 100; i++) publish(room, 'burst');
 	publish(other, 'at once');
 	assert.equal(out.at(-1), '2 at once');
 });
 
-test('who joins during a burst is admitted behind it: it sees none of what came before, and all after it', async () => {
+test('a subscriber that joins during a burst is reached behind it: it gets none of what came before, and all after it', async () => {
 	const { hub, out, publish } = recordedHub();
-	hub.join(room, someone(), admit);
+	hub.join(room, someone());
 	for (let i = 0; i < 50; i++) publish(room, 'before');
-	hub.join(room, someone(), () => out.push('joined') > 0);
+	hub.join(room, fakePeer({ attach: () => out.push('joined') > 0 }));
 	for (let i = 0; i < 50; i++) publish(room, 'after');
 	assert.deepEqual([out.length, hub.find(room)?.subscribers], [30, 2], 'a join sends nothing ahead of its time');
 	await tickEnd();
@@ -79,14 +79,9 @@ test('who joins during a burst is admitted behind it: it sees none of what came 
 test('a join does not hurry a paced burst, and who leaves before its turn is not admitted', async (t) => {
 	t.mock.timers.enable({ apis: ['setTimeout'] });
 	const { hub, out, publish } = recordedHub(800);
-	hub.join(room, someone(), admit);
+	hub.join(room, someone());
 	for (let i = 0; i < 6; i++) publish(room, 'x'.repeat(50));
-	const gone = someone();
-	hub.leave(
-		hub.join(room, gone, () => false),
-		gone,
-		false,
-	);
+	hub.leave(hub.join(room, fakePeer({ attach: () => false })));
 	await tickEnd();
 	for (const expected of [2, 4, 6]) {
 		assert.equal(out.length, expected);
@@ -99,7 +94,7 @@ test('a join does not hurry a paced burst, and who leaves before its turn is not
 test('tiny messages are paced too', async (t) => {
 	t.mock.timers.enable({ apis: ['setTimeout'] });
 	const { hub, out, publish } = recordedHub(64 * 400);
-	hub.join(room, someone(), admit);
+	hub.join(room, someone());
 	for (let i = 0; i < 1_000; i++) publish(room, '');
 	await tickEnd();
 	assert.equal(out.length, 100);
@@ -107,7 +102,7 @@ test('tiny messages are paced too', async (t) => {
 
 test('so are many deliveries, tick by tick without a rest, in whole batches of the engine', async () => {
 	const { hub, out, publish } = recordedHub(1_024 * 1_048_576);
-	for (let i = 0; i < 4_000; i++) hub.join(room, someone(), admit);
+	for (let i = 0; i < 4_000; i++) hub.join(room, someone());
 	for (let i = 0; i < 150; i++) publish(room, String(i));
 	assert.equal(out.length, 30);
 	for (const expected of [64, 128, 150]) {
@@ -120,7 +115,7 @@ test('so are many deliveries, tick by tick without a rest, in whole batches of t
 
 test('no more than 400,000 of them are made in a tick, but for a single message to more', async () => {
 	const { hub, out, publish } = recordedHub(1_024 * 1_048_576);
-	for (let i = 0; i < 40_000; i++) hub.join(room, someone(), admit);
+	for (let i = 0; i < 40_000; i++) hub.join(room, someone());
 	for (let i = 0; i < 25; i++) publish(room, String(i));
 	assert.equal(out.length, 10);
 	await tickEnd();
@@ -133,7 +128,7 @@ test('no more than 400,000 of them are made in a tick, but for a single message 
 test('a burst of a lone subscriber goes out at once, until it has sent its share', async (t) => {
 	t.mock.timers.enable({ apis: ['setTimeout'] });
 	const { hub, out } = recordedHub(64 * 400);
-	const channel = hub.join(room, someone(), admit);
+	const { channel } = hub.join(room, someone());
 	for (let i = 0; i < 150; i++) hub.publish(channel, trustedMessage(Buffer.from(String(i)), false), true);
 	assert.equal(out.length, 98);
 	await tickEnd();
@@ -143,12 +138,11 @@ test('a burst of a lone subscriber goes out at once, until it has sent its share
 
 test('what nobody is left to hear is dropped, and no later subscriber of the same path gets it', async () => {
 	const { hub, out, publish } = recordedHub();
-	const first = someone();
-	const channel = hub.join(room, first, admit);
+	const first = hub.join(room, someone());
 	for (let i = 0; i < 50; i++) publish(room, 'before');
-	hub.leave(channel, first, true);
+	hub.leave(first);
 	assert.equal(hub.find(room), undefined);
-	hub.join(room, someone(), admit);
+	hub.join(room, someone());
 	await tickEnd();
 	assert.equal(out.length, 30);
 	publish(room, 'after');
@@ -158,7 +152,7 @@ test('what nobody is left to hear is dropped, and no later subscriber of the sam
 test('a burst of many bytes goes out in shares with rests between, in order and with all that comes after it', async (t) => {
 	t.mock.timers.enable({ apis: ['setTimeout'] });
 	const { hub, out, publish } = recordedHub(800);
-	hub.join(room, someone(), admit);
+	hub.join(room, someone());
 	for (let i = 0; i < 7; i++) publish(room, `${'x'.repeat(48)} ${i}`);
 	const sent = () => out.map((text) => text.slice(-1)).join('');
 	assert.equal(sent(), '01', 'a quarter of what a subscriber may lag behind');
@@ -166,7 +160,7 @@ test('a burst of many bytes goes out in shares with rests between, in order and 
 	await tickEnd();
 	assert.equal(sent(), '01', 'it rests');
 	publish(room, 'x 7');
-	hub.join(other, someone(), admit);
+	hub.join(other, someone());
 	publish(other, 'another channel does not');
 	assert.match(out.pop() ?? '', /another/);
 	t.mock.timers.tick(10);
@@ -183,7 +177,7 @@ test('a burst of many bytes goes out in shares with rests between, in order and 
 test('a burst beyond four times what a subscriber may lag behind is not kept in memory', async (t) => {
 	t.mock.timers.enable({ apis: ['setTimeout'] });
 	const { hub, out, publish } = recordedHub(100);
-	hub.join(room, someone(), admit);
+	hub.join(room, someone());
 	for (let i = 0; i < 30; i++) publish(room, 'x'.repeat(100));
 	assert.equal(out.length, 1);
 	await tickEnd();
@@ -195,16 +189,15 @@ test('a burst beyond four times what a subscriber may lag behind is not kept in 
 test('what has not gone out yet is counted in bytes, until it has or nobody is left to hear it', async (t) => {
 	t.mock.timers.enable({ apis: ['setTimeout'] });
 	const { hub, publish } = recordedHub(800);
-	const first = someone();
-	const channel = hub.join(room, first, admit);
-	hub.join(other, someone(), admit);
+	const first = hub.join(room, someone());
+	hub.join(other, someone());
 	for (let i = 0; i < 6; i++) publish(room, 'x'.repeat(36));
 	for (let i = 0; i < 3; i++) publish(other, 'x'.repeat(136));
-	assert.deepEqual([channel.outbox?.deferredBytes, hub.deferredBytes], [4 * 100, 4 * 100 + 2 * 200]);
+	assert.deepEqual([first.channel.outbox?.deferredBytes, hub.deferredBytes], [4 * 100, 4 * 100 + 2 * 200]);
 	await tickEnd();
 	t.mock.timers.tick(10);
-	assert.deepEqual([channel.outbox?.deferredBytes, hub.deferredBytes], [2 * 100, 2 * 100 + 200]);
-	hub.leave(channel, first, true);
+	assert.deepEqual([first.channel.outbox?.deferredBytes, hub.deferredBytes], [2 * 100, 2 * 100 + 200]);
+	hub.leave(first);
 	assert.equal(hub.deferredBytes, 200);
 	t.mock.timers.tick(10);
 	assert.equal(hub.deferredBytes, 0);
@@ -212,25 +205,24 @@ test('what has not gone out yet is counted in bytes, until it has or nobody is l
 
 test('deliveries are messages times subscribers at the time they go out', async () => {
 	const { hub, publish } = recordedHub();
-	const first = someone();
-	const channel = hub.join(room, first, admit);
+	const first = hub.join(room, someone());
 	for (let i = 0; i < 40; i++) publish(room, 'x');
 	assert.equal(hub.deliveries, 30);
-	hub.join(room, someone(), admit);
+	hub.join(room, someone());
 	await tickEnd();
 	assert.equal(hub.deliveries, 40, 'the deferred went to the one that was there');
 	publish(room, 'x');
 	await tickEnd();
 	assert.equal(hub.deliveries, 42);
-	hub.leave(channel, first, true);
+	hub.leave(first);
 	assert.deepEqual([hub.subscribers, hub.channels], [1, 1]);
 });
 
 test('a closing channel sends what was published, and no more; its name is free for another channel at once', async () => {
 	const { hub, out, publish } = recordedHub();
-	const [first, second, third] = [someone(), someone(), someone()];
-	const old = hub.join(room, first, admit);
-	hub.join(room, second, admit);
+	const first = hub.join(room, someone());
+	const second = hub.join(room, someone());
+	const old = first.channel;
 	for (let i = 0; i < 50; i++) publish(room, 'before');
 	hub.close(
 		old,
@@ -238,36 +230,36 @@ test('a closing channel sends what was published, and no more; its name is free 
 		() => out.push('empty'),
 	);
 	assert.deepEqual([hub.find(room), hub.channels, hub.subscribers], [undefined, 0, 2]);
-	const next = hub.join(room, third, admit);
+	const third = hub.join(room, someone());
+	const next = third.channel;
 	assert.notEqual(next, old);
 	assert.equal(hub.find(room), next);
 	publish(room, 'after');
 	await tickEnd();
 	assert.deepEqual(out, [...Array(30).fill('1 before'), '2 after', ...Array(20).fill('1 before'), 'sent']);
-	hub.leave(old, first, true);
+	hub.leave(first);
 	assert.equal(out.at(-1), 'sent');
-	hub.leave(old, second, true);
+	hub.leave(second);
 	assert.equal(out.at(-1), 'empty');
 	assert.deepEqual([hub.find(room), hub.channels, hub.subscribers], [next, 1, 1]);
-	hub.leave(next, third, true);
-	assert.equal(hub.join(room, third, admit).topic, '3');
+	hub.leave(third);
+	assert.equal(hub.join(room, someone()).channel.topic, '3');
 });
 
 test('a channel that is closed when nobody is left, or that all leave before it has sent all, is empty', async () => {
 	const { hub, out, publish } = recordedHub();
-	const first = someone();
-	const channel = hub.join(room, first, admit);
+	const first = hub.join(room, someone());
 	for (let i = 0; i < 50; i++) publish(room, 'before');
 	hub.close(
-		channel,
+		first.channel,
 		() => out.push('sent'),
 		() => out.push('empty'),
 	);
-	hub.leave(channel, first, true);
+	hub.leave(first);
 	await tickEnd();
 	assert.deepEqual(out, [...Array(30).fill('1 before'), 'empty']);
 	hub.close(
-		channel,
+		first.channel,
 		() => out.push('sent'),
 		() => out.push('empty again'),
 	);

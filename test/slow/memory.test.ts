@@ -11,7 +11,7 @@ test('over its budget it frees first, is full if that was not enough, and logs e
 	const memory = new MemoryBudget({
 		bytesMax: 100,
 		residentBytes: () => residentBytes,
-		websockets: () => 3,
+		connections: () => 3,
 		free: (bytes) => void freed.push(bytes),
 		log,
 	});
@@ -32,7 +32,7 @@ test('over its budget it frees first, is full if that was not enough, and logs e
 test('without a budget nothing is ever over it', () => {
 	const parts = {
 		residentBytes: () => assert.fail(),
-		websockets: () => 0,
+		connections: () => 0,
 		free: () => assert.fail(),
 		log: pino({ level: 'silent' }),
 	};
@@ -48,7 +48,7 @@ test('while memory that a crowd has given back is not returned, as many as the c
 	const memory = new MemoryBudget({
 		bytesMax: 1_000,
 		residentBytes: () => residentBytes,
-		websockets: () => websockets,
+		connections: () => websockets,
 		free: (bytes) => void freed.push(bytes),
 		log: pino({ level: 'silent' }),
 	});

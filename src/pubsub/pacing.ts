@@ -1,37 +1,35 @@
-// The messages of each channel in one order, and when they go out: at once, at the end of the tick, or in shares of several ticks.
-// Knows no names and no network: the fan-out is handed to it.
+// When the messages of a channel go out, in their order: at once, at the end of the tick, or in shares of several ticks.
+// Knows no names and no network: the fan-out and the limits are passed in.
 import { type Channel, newOutbox, type Outbox } from './channel.js';
-import { copyOf, type Message, trustedMessage } from './message.js';
+import { copyOf, type Message, messageOverheadBytes, trustedMessage } from './message.js';
 
-/** Hands a message to every present subscriber of the channel: one call, whatever their number. */
+/** Hands a message to every subscriber that is attached to the topic: one call, whatever their number. */
 export type FanOut = (topic: string, message: Message) => void;
 
-/** Looks at the backlog of each subscriber of a channel, and takes those that are over the limit out of the fan-out's reach. */
+/** Looks at what each subscriber of a channel has unread, and takes those over the limit out of the fan-out's reach. */
 export type Judge = (channel: Channel) => void;
 
-// At the 32nd message queued for one subscriber in one tick the engine flushes at once, and inside a handler that is one
-// system call per message: a factor of 6 to 12 under bursts on uWebSockets.js 20.30, 4 to 9 on 20.57. Outside, one call takes
-// many messages. Thirty stay below it; deferring every message would cost small channels a third, limits of 1 to 4 a half.
-const directPerTickMax = 30;
+/** What the fan-out and its readers can bear. */
+export type PacingLimits = {
+	/** How many messages a channel sends at once in one tick, before it defers: 0 to defer all. */
+	readonly directPerTickMax: number;
+	/** How many messages to a subscriber the fan-out writes with one system call at the most. */
+	readonly batchMessages: number;
+	/** How many deliveries a channel makes in one tick, so that no channel delays the others for longer. */
+	readonly deliveriesPerTickMax: number;
+	/** How many bytes a subscriber may have unread. */
+	readonly unreadBytesMax: number;
+	/** How long a channel rests after its share, so that readers in other processes get to run. */
+	readonly restMs: number;
+};
 
-// What a message costs beside its bytes, so that a flood of tiny ones is paced too.
-const messageOverheadBytes = 64;
-// About a twentieth of a second's work for the engine, so that no channel holds up the others for longer. Up to twice as much, if that
-// makes whole batches of the engine's: shares of 20 messages to 10,000 subscribers cost twice as much as shares of 32.
-const deliveriesPerTickMax = 200_000;
-const engineBatchMessages = 32;
-
-// After its share a channel rests, so that readers in other processes get to run: without it, the 16 x 16 x 64 KiB burst cut
-// readers in 9 runs of 10, with 10 ms in 1 of 10. By default a channel then sends each subscriber 100 MB/s at the most.
-const restMs = 10;
-
-export class Sender {
+export class Pacing {
 	readonly #fanOut: FanOut;
 	readonly #judge: Judge;
-	readonly #directPerTickMax: number;
-	/** What one channel may send in one tick, so that a reader gets to read before its backlog is judged. */
+	readonly #limits: PacingLimits;
+	/** What one channel may send in one tick, so that a reader gets to read before it is judged. */
 	readonly #shareBytes: number;
-	/** Beyond this a channel's burst goes out all the same: it would fill our memory instead of its readers' backlog. */
+	/** Beyond this a channel's burst goes out without a rest: it would fill the server's memory. */
 	readonly #deferredBytesMax: number;
 	/** Channels with deferred messages: those that send at the end of this tick, and those that rest. */
 	#deferring = new Set<Channel>();
@@ -42,17 +40,13 @@ export class Sender {
 	#deliveredBytes = 0;
 	#deferredBytes = 0;
 
-	/**
-	 * `backlogBytesMax` is how far a subscriber may lag behind. It is judged before each share of a quarter of that, so that nobody
-	 * has more unread than that and a share. `directMax` is how many messages a tick a channel publishes at once, before it defers:
-	 * 0 for all deferred.
-	 */
-	constructor(fanOut: FanOut, judge: Judge, backlogBytesMax: number, directMax = directPerTickMax) {
+	/** A subscriber is judged before each share of a quarter of `unreadBytesMax`, so it has at most that and a share unread. */
+	constructor(fanOut: FanOut, judge: Judge, limits: PacingLimits) {
 		this.#fanOut = fanOut;
 		this.#judge = judge;
-		this.#directPerTickMax = directMax;
-		this.#shareBytes = backlogBytesMax / 4;
-		this.#deferredBytesMax = backlogBytesMax * 4;
+		this.#limits = limits;
+		this.#shareBytes = limits.unreadBytesMax / 4;
+		this.#deferredBytesMax = limits.unreadBytesMax * 4;
 	}
 
 	/** Messages handed to subscribers: a message to three subscribers is three deliveries. */
@@ -70,23 +64,23 @@ export class Sender {
 	}
 
 	/**
-	 * Puts the message into the channel's order. It goes out at once, or at the end of this tick, or, if much does, of the next ones.
-	 * `isEcho` is a message whose only subscriber is its sender: while the engine reads a socket it gathers what goes to it, so that
-	 * nothing is gained by deferring.
+	 * Sends a message at once, or at the end of this tick, or, if the channel sends much, in the next ticks. `isGathered` says that the
+	 * fan-out gathers this message with others by itself, so that nothing is gained by deferring it.
 	 */
-	publish(channel: Channel, message: Message, isEcho: boolean): void {
+	deliver(channel: Channel, message: Message, isGathered: boolean): void {
 		channel.outbox ??= newOutbox();
 		const { outbox } = channel;
 		this.#beginTick(outbox);
 		outbox.messagesInTick++;
-		const isGathered = isEcho && this.#directPerTickMax > 0;
-		const isBurst = !isGathered && (outbox.isHot || outbox.messagesInTick > this.#directPerTickMax);
-		if (isBurst || this.#hasSentItsShare(outbox, channel.admitted) || outbox.deferred.length > 0)
+		const { directPerTickMax } = this.#limits;
+		const isDirect = isGathered && directPerTickMax > 0;
+		const isBurst = !isDirect && (outbox.isHot || outbox.messagesInTick > directPerTickMax);
+		if (isBurst || this.#hasSentItsShare(outbox, channel.reached) || outbox.deferred.length > 0)
 			this.#defer(channel, outbox, message);
-		else this.#deliver(channel, outbox, message);
+		else this.#send(channel, outbox, message);
 	}
 
-	/** Counts a delivery to one whom the fan-out does not reach. */
+	/** Counts a delivery to a subscriber that the fan-out does not reach. */
 	countDelivery({ bytes }: Message): void {
 		this.#deliveries++;
 		this.#deliveredBytes += bytes.byteLength;
@@ -98,14 +92,14 @@ export class Sender {
 		else outbox.deferred.push(action);
 	}
 
-	/** Drops what nobody is left to hear. */
+	/** Drops what no subscriber is left to receive. */
 	forget({ outbox }: Channel): void {
 		if (outbox === undefined) return;
 		outbox.deferred = [];
 		this.#countDeferred(outbox, -outbox.deferredBytes);
 	}
 
-	/** Sends all that is deferred, whatever it does to slow readers. */
+	/** Sends all that is deferred, without a rest. */
 	flush(): void {
 		for (const channel of [...this.#deferring, ...this.#resting]) {
 			if (channel.outbox !== undefined) this.#sendDeferred(channel, channel.outbox, false);
@@ -115,7 +109,7 @@ export class Sender {
 	#beginTick(outbox: Outbox): void {
 		if (outbox.tick === this.#tick) return;
 		// A tick that only sends what was deferred tells nothing.
-		if (outbox.messagesInTick > 0) outbox.isHot = outbox.messagesInTick > this.#directPerTickMax;
+		if (outbox.messagesInTick > 0) outbox.isHot = outbox.messagesInTick > this.#limits.directPerTickMax;
 		outbox.tick = this.#tick;
 		outbox.messagesInTick = 0;
 		outbox.bytesInTick = 0;
@@ -150,12 +144,12 @@ export class Sender {
 		this.#sendDeferred(channel, outbox, true);
 		if (outbox.deferred.length === 0) return;
 		if (outbox.bytesInTick < this.#shareBytes) {
-			// Its readers are not the limit, only the others' patience.
+			// Its readers have room: the channel only lets other channels have their turn.
 			this.#deferring.add(channel);
 			this.#scheduleTickEnd();
 			return;
 		}
-		if (this.#resting.size === 0) setTimeout(this.#endRest, restMs);
+		if (this.#resting.size === 0) setTimeout(this.#endRest, this.#limits.restMs);
 		this.#resting.add(channel);
 	}
 
@@ -170,10 +164,13 @@ export class Sender {
 		this.#deferredBytes += bytes;
 	}
 
+	// Up to twice as many deliveries, if that makes whole batches: shares of 20 messages to 10,000 subscribers cost twice as much as
+	// shares of 32.
 	#hasSentItsShare({ bytesInTick, sentInTick }: Outbox, subscribers: number): boolean {
+		const { deliveriesPerTickMax, batchMessages } = this.#limits;
 		const deliveries = sentInTick * subscribers;
 		if (bytesInTick >= this.#shareBytes || deliveries >= 2 * deliveriesPerTickMax) return true;
-		return deliveries >= deliveriesPerTickMax && sentInTick % engineBatchMessages === 0;
+		return deliveries >= deliveriesPerTickMax && sentInTick % batchMessages === 0;
 	}
 
 	/** Sends what is deferred: the channel's share of this tick if it is paced, else all of it. */
@@ -185,19 +182,19 @@ export class Sender {
 			// The last subscriber may go while we send.
 			if (channel.subscribers === 0) return;
 			const mayWait = isPaced && outbox.deferredBytes <= this.#deferredBytesMax;
-			if (mayWait && this.#hasSentItsShare(outbox, channel.admitted)) break;
+			if (mayWait && this.#hasSentItsShare(outbox, channel.reached)) break;
 			sent++;
 			if (typeof next === 'function') {
 				next();
 			} else {
 				this.#countDeferred(outbox, -(next.bytes.byteLength + messageOverheadBytes));
-				this.#deliver(channel, outbox, next);
+				this.#send(channel, outbox, next);
 			}
 		}
 		outbox.deferred = outbox.deferred.slice(sent);
 	}
 
-	#deliver(channel: Channel, outbox: Outbox, message: Message): void {
+	#send(channel: Channel, outbox: Outbox, message: Message): void {
 		const bytes = message.bytes.byteLength + messageOverheadBytes;
 		outbox.unjudgedBytes += bytes;
 		if (outbox.unjudgedBytes > this.#shareBytes) {
@@ -206,9 +203,9 @@ export class Sender {
 		}
 		outbox.bytesInTick += bytes;
 		outbox.sentInTick++;
-		this.#deliveries += channel.admitted;
-		this.#deliveredBytes += channel.admitted * message.bytes.byteLength;
-		channel.backlog?.add(message);
+		this.#deliveries += channel.reached;
+		this.#deliveredBytes += channel.reached * message.bytes.byteLength;
+		channel.kept?.add(message);
 		this.#fanOut(channel.topic, message);
 	}
 }

@@ -1,0 +1,35 @@
+// Counts the work of one tick.
+
+// A count this small is not reset at the end of its tick, so that a quiet server schedules nothing.
+const uncounted = 64;
+
+/** Counts what is done in each tick, all connections together: the engine does not tell which requests come from one. */
+export class Tick {
+	#amount = 0;
+	#isEndScheduled = false;
+	readonly #onEnd: () => void;
+
+	constructor(onEnd: () => void) {
+		this.#onEnd = onEnd;
+	}
+
+	get amount(): number {
+		return this.#amount;
+	}
+
+	/** Adds to the work of this tick, and gives the sum. */
+	add(amount: number): number {
+		this.#amount += amount;
+		if (this.#amount > uncounted && !this.#isEndScheduled) {
+			this.#isEndScheduled = true;
+			setImmediate(this.#end);
+		}
+		return this.#amount;
+	}
+
+	readonly #end = (): void => {
+		this.#isEndScheduled = false;
+		this.#amount = 0;
+		this.#onEnd();
+	};
+}

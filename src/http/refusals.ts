@@ -1,0 +1,25 @@
+// Refusals of upgrades for want of room, and while the server stops.
+import type { LimitCause } from '../connections/limits.js';
+import type { HeaderLines, Refused } from './reply.js';
+
+// Long enough that a crowd of refused clients costs little, short enough that a free place is soon taken.
+const retryAfterLimit: HeaderLines = [['Retry-After', '5']];
+
+export const limitRefusals: Record<LimitCause, Refused> = {
+	connections: refusalOf('connections', 'The server has as many websockets as it takes', '--max-connections'),
+	channels: refusalOf('channels', 'The server has as many channels as it takes', '--max-channels'),
+	subscribers: refusalOf('subscribers', 'The channel has as many subscribers as it takes', '--max-subscribers'),
+	memory: refusalOf('memory', 'The server has no memory for more websockets', '--memory-budget'),
+};
+
+function refusalOf(cause: LimitCause, what: string, flag: string): Refused {
+	const reason = `${what}: try again in a few seconds (${flag}).`;
+	return { status: 503, cause, reason, headers: retryAfterLimit, closesConnection: true };
+}
+
+export const stopping: Refused = {
+	status: 503,
+	cause: 'stopping',
+	reason: 'The server is stopping: connect again in a moment.',
+	headers: [['Retry-After', '1']],
+};

@@ -1,0 +1,67 @@
+// What the log says of the server's events. What clients can provoke is written once a second at the most.
+import type { Events } from './events.js';
+import { type Log, rateLimited } from './log.js';
+
+/** `limitCauses` are refusals for want of room; `originSetting` is what the log says of a refused origin's cause. */
+export function eventLog(log: Log, limitCauses: readonly string[], originSetting: string): Partial<Events> {
+	/** One line a second at the most, with how many were left out since the one before. */
+	const limited = (level: 'info' | 'warn', text: string) =>
+		rateLimited(1_000, (leftOut: number, fields: object) => log[level]({ ...fields, leftOut }, text));
+	const logOrigin = limited('info', 'an origin that --origin does not allow');
+	const logLimit = limited('warn', 'no room for an upgrade: a limit is reached');
+	const logClosed = limited('warn', 'a connection was closed that sent too many requests at once, or did not read its answers');
+	const logFlood = limited('warn', 'a websocket was closed that sent too much at once');
+	const logSlow = limited('info', 'a subscriber did not keep up and was disconnected');
+	const isDebug = log.isLevelEnabled('debug');
+
+	const events: Partial<Events> = {
+		refused({ cause, status, path, origin, ip }) {
+			const isLimit = limitCauses.includes(cause);
+			const isClosed = status === undefined;
+			// The others are the client's own fault; these may be the configuration's.
+			if (cause !== 'origin' && !isLimit && !isClosed && !isDebug) return;
+			const fields = { event: 'refused', path, ip: ip(), origin, code: status, reason: cause };
+			if (cause === 'origin') logOrigin({ ...fields, setting: originSetting });
+			else if (isLimit) logLimit(fields);
+			else if (isClosed) logClosed(fields);
+			else log.debug(fields, 'refused');
+		},
+		slow: ({ name, subscribers }, ip, unreadBytes, cause) =>
+			logSlow({ event: 'slow', path: name, ip, reason: cause, backlog: unreadBytes, subscribers }),
+		flooded: (path, ip) => logFlood({ event: 'refused', path, ip, reason: 'flood' }),
+		fault: faultLog(log),
+	};
+	if (!isDebug) return events;
+	return {
+		...events,
+		opened: ({ name, subscribers }, party) => log.debug({ event: 'open', ...party, path: name, subscribers }, 'subscribed'),
+		closed: (_cause, { name, subscribers }, party, code, reason) =>
+			log.debug(
+				{ event: 'close', ...party, path: name, subscribers, code, reason: Buffer.from(reason).toString() },
+				'unsubscribed',
+			),
+		published: (source, path, bytes, subscribers, party) =>
+			log.debug({ event: 'publish', ...party, path, bytes, subscribers }, publishedBy[source]),
+	};
+}
+
+const publishedBy = { websocket: 'published by websocket', post: 'published by POST', operator: 'published by the operator' };
+
+/** How many kinds of faults are told apart; any more share one. */
+const faultKindsMax = 20;
+
+/** Logs what a handler threw, and where: each kind at most once a second, for clients may be able to make it happen again and again. */
+export function faultLog(log: Log): Events['fault'] {
+	const writers = new Map<string, Events['fault']>();
+	const writer = () =>
+		rateLimited(1_000, (leftOut: number, err: unknown, fields: object, text: string) =>
+			log.error({ event: 'fault', err, ...fields, leftOut }, text),
+		);
+	return (error, fields, text) => {
+		const stack = error instanceof Error ? String(error.stack) : String(error);
+		const kind = writers.has(stack) || writers.size < faultKindsMax ? stack : '';
+		const write = writers.get(kind) ?? writer();
+		writers.set(kind, write);
+		write(error, fields, text);
+	};
+}

@@ -1,0 +1,61 @@
+// Every event of the server, once: whoever makes one tells it here; the log and the metrics listen.
+import type { Channel } from '../pubsub/channel.js';
+import type { CloseCause, DropCause } from '../pubsub/close.js';
+
+/** How a message came in: `post` stands for POST and PUT on the public side. */
+export type MessageSource = 'websocket' | 'post' | 'operator';
+
+/** A client, as far as the log names it: at `debug` only, for it costs something to find out. */
+export type Party = { readonly conn?: number; readonly ip: string | undefined; readonly origin?: string | undefined };
+
+/** What a refused request wanted: a websocket, to publish, or something else. */
+export type RequestAim = 'connect' | 'publish' | 'other';
+
+/** A request that was refused, or whose connection was closed instead of an answer: then it has no status. */
+export type RefusedRequest = {
+	readonly cause: string;
+	readonly status: number | undefined;
+	readonly aim: RequestAim;
+	readonly path: string;
+	readonly origin: string | undefined;
+	/** Not called where the address is not needed. */
+	readonly ip: () => string;
+};
+
+export type Events = {
+	/** A connection was opened and subscribed. */
+	opened(channel: Channel, party: Party | undefined): void;
+	/** A connection was closed, by either side, with the code and reason of its close frame. */
+	closed(cause: CloseCause, channel: Channel, party: Party | undefined, code: number, reason: ArrayBuffer): void;
+	/** A message was accepted: how many bytes, for how many subscribers. */
+	published(source: MessageSource, path: string, bytes: number, subscribers: number, party: Party | undefined): void;
+	/** An empty websocket message came, and was dropped. */
+	keepalive(): void;
+	refused(request: RefusedRequest): void;
+	/** A subscriber was dropped because it did not keep up. */
+	slow(channel: Channel, ip: string, unreadBytes: number, cause: DropCause): void;
+	/** A websocket was closed because it sent too much at once. */
+	flooded(path: string, ip: string): void;
+	/** A handler threw. */
+	fault(error: unknown, fields: object, text: string): void;
+};
+
+const names: readonly (keyof Events)[] = ['opened', 'closed', 'published', 'keepalive', 'refused', 'slow', 'flooded', 'fault'];
+
+/** Tells each event to those of the listeners that listen to it, in their order. */
+export function eventsTo(...listeners: readonly Partial<Events>[]): Events {
+	return Object.fromEntries(
+		names.map((name) => [name, told(listeners.flatMap((listener) => listener[name]?.bind(listener) ?? []))]),
+	) as Events;
+}
+
+type Listen = (...args: never[]) => void;
+
+function told(listeners: readonly Listen[]): Listen {
+	const [first, second] = listeners;
+	// Most have one listener: on the hot path this is one call.
+	if (second === undefined) return first ?? (() => {});
+	return (...args) => {
+		for (const listen of listeners) listen(...args);
+	};
+}

@@ -1,0 +1,23 @@
+// The port between channels and open peers of any kind.
+import type { Close, DropCause } from './close.js';
+import type { Message } from './message.js';
+
+/** One open peer. Today each is a websocket. */
+export interface Peer {
+	/** Lets the fan-out of a topic reach the peer. False if the peer is closed. */
+	attach(topic: string): boolean;
+	/** Ends that. What was published before still reaches the peer. */
+	detach(topic: string): void;
+	/** Sends one message to this peer alone. False if some of it waits for the peer to read. */
+	send(message: Message): boolean;
+	/** Lets everything that `write` sends go out together. */
+	gather(write: () => void): void;
+	/** The client's address, for the log. Only while the peer is open. */
+	address(): string;
+	/** How many bytes wait in this process for the peer to read. */
+	unreadBytes(): number;
+	/** Closes the peer after everything that was sent to it. Its subscription has left when this returns. */
+	end(close: Close): void;
+	/** Closes the peer at once. Does nothing if it is closed. Its subscription has left when this returns. */
+	drop(cause: DropCause): void;
+}

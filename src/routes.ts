@@ -1,0 +1,34 @@
+// Which door answers which method.
+import type { App } from './engine.js';
+import { type DoorParts, openDoor } from './http/exchange.js';
+import { optionsDoor, otherMethodDoor } from './http/methods.js';
+import { type PageDocument, pageDoor } from './http/page.js';
+import { type PublishParts, publishDoor } from './http/post.js';
+import { type FrameParts, webSocketBehavior } from './websocket/frames.js';
+import { type UpgradeParts, upgradeDoor } from './websocket/upgrade.js';
+
+export type RouteParts = DoorParts &
+	UpgradeParts &
+	FrameParts &
+	PublishParts & {
+		readonly page: PageDocument;
+		/** Whether messages are published by POST and PUT here, and not by the operator's listener alone. */
+		readonly allowsPost: boolean;
+	};
+
+export function addRoutes(app: App, parts: RouteParts): void {
+	const { page, checkOrigin, mayPublish, allowsPost, maxMessage, maxPath } = parts;
+	const settings = { messageBytesMax: maxMessage, takesMessages: mayPublish, takesPosts: allowsPost };
+	const get = openDoor(pageDoor(page, settings, maxPath), parts);
+	const post = openDoor(publishDoor(parts), parts);
+
+	app.ws('/*', webSocketBehavior(openDoor(upgradeDoor(parts), parts), parts));
+	app.get('/*', get);
+	app.head('/*', get);
+	if (allowsPost) {
+		app.post('/*', post);
+		app.put('/*', post);
+	}
+	app.options('/*', openDoor(optionsDoor(checkOrigin, allowsPost), parts));
+	app.any('/*', openDoor(otherMethodDoor(allowsPost), parts));
+}

@@ -1,0 +1,122 @@
+// A websocket as a connection: what the rest of the server may do with it, in the engine's terms.
+import type { Allowance } from '../connections/allowance.js';
+import type { Connection, Grant } from '../connections/connection.js';
+import type { Socket } from '../engine.js';
+import type { Party } from '../observe/events.js';
+import type { ChannelName } from '../pubsub/channel-name.js';
+import type { Close, CloseCause, DropCause } from '../pubsub/close.js';
+import type { Message } from '../pubsub/message.js';
+import type { Subscription } from '../pubsub/subscription.js';
+
+/** What hangs on each websocket. The engine copies the fields of this object onto the socket. */
+export type UserData = { readonly connection: WebSocketConnection };
+export type WebSocket = Socket<UserData>;
+
+/** The status code that a close frame has for each cause (RFC 6455, section 7.4.1). */
+const closeCodes: Record<Close['cause'], number> = {
+	binary: 1003,
+	receive_only: 1008,
+	too_long: 1009,
+	rate: 1008,
+	flood: 1008,
+	fault: 1011,
+	operator: 1000,
+	moved: 1012,
+	age: 1012,
+	stopping: 1012,
+};
+
+// A subscriber that is catching up is subscribed to this topic instead of its channel's. Without any topic it would lose the messages
+// that were published in the same tick, on uWebSockets.js 20.30 (20.57 sends them). The topics of channels are numbers.
+const catchingUpTopic = 'catching up';
+
+/** What a websocket may still send, with `--max-rate`. Pongs that answer our pings must not cost it a message. */
+export type Allowances = { readonly messages: Allowance; readonly pongs: Allowance };
+
+/** What the handshake tells of a websocket. */
+export type Handshaken = {
+	readonly id: number;
+	readonly name: ChannelName;
+	readonly grant: Grant;
+	readonly round: number;
+	readonly allowances: Allowances | undefined;
+	/** What the handshake tells of the client, where the log needs it. */
+	readonly party: Party | undefined;
+};
+
+export class WebSocketConnection implements Connection {
+	readonly id: number;
+	/** The path of its handshake. */
+	readonly name: ChannelName;
+	readonly grant: Grant;
+	readonly round: number;
+	readonly allowances: Allowances | undefined;
+	readonly party: Party | undefined;
+	place: number | undefined;
+	subscription: Subscription | undefined;
+	closeCause: CloseCause | undefined;
+	/** Undefined before it opens, and after it has closed: the engine throws then. */
+	#ws: WebSocket | undefined;
+	readonly #addressOf: (ws: WebSocket) => string;
+
+	constructor({ id, name, grant, round, allowances, party }: Handshaken, addressOf: (ws: WebSocket) => string) {
+		this.id = id;
+		this.name = name;
+		this.grant = grant;
+		this.round = round;
+		this.allowances = allowances;
+		this.party = party;
+		this.place = undefined;
+		this.subscription = undefined;
+		this.closeCause = undefined;
+		this.#ws = undefined;
+		this.#addressOf = addressOf;
+	}
+
+	opened(ws: WebSocket): void {
+		this.#ws = ws;
+	}
+
+	closed(): void {
+		this.#ws = undefined;
+	}
+
+	attach(topic: string): boolean {
+		if (this.#ws === undefined) return false;
+		const isAttached = this.#ws.subscribe(topic);
+		if (this.subscription?.position !== undefined) this.#ws.unsubscribe(catchingUpTopic);
+		return isAttached;
+	}
+
+	detach(topic: string): void {
+		// In this order: see catchingUpTopic.
+		this.#ws?.subscribe(catchingUpTopic);
+		this.#ws?.unsubscribe(topic);
+	}
+
+	send({ bytes, isBinary }: Message): boolean {
+		return this.#ws?.send(bytes, isBinary) === 1;
+	}
+
+	gather(write: () => void): void {
+		this.#ws?.cork(write);
+	}
+
+	unreadBytes(): number {
+		return this.#ws?.getBufferedAmount() ?? 0;
+	}
+
+	address(): string {
+		return this.party?.ip ?? (this.#ws === undefined ? '' : this.#addressOf(this.#ws));
+	}
+
+	end({ cause, reason }: Close): void {
+		this.closeCause ??= cause;
+		this.#ws?.end(closeCodes[cause], reason);
+	}
+
+	drop(cause: DropCause): void {
+		this.closeCause ??= cause;
+		this.#ws?.close();
+	}
+}
