@@ -35,20 +35,25 @@ const build = fileURLToPath(new URL('.', import.meta.url));
 const sources = fileURLToPath(new URL('../', import.meta.url));
 const bun = join(sources, 'node_modules/@oven/bun-linux-x64/bin/bun');
 
-const pathcast: Peer = {
-	name: 'pathcast',
-	dialect: 'websocket',
-	processes: 1,
-	canPost: true,
-	command: ({ port, tls }) => ({
-		file: process.execPath,
-		args: [
-			join(sources, '../dist/cli.js'),
-			...['--addr', `127.0.0.1:${port}`, '--mport', '0'],
-			...(tls ? ['--tls-cert', tls.cert, '--tls-key', tls.key] : []),
-		],
-	}),
-};
+/** pathcast as it is built in a checkout. */
+export function pathcastIn(checkout: string, name: string): Peer {
+	return {
+		name,
+		dialect: 'websocket',
+		processes: 1,
+		canPost: true,
+		command: ({ port, tls }) => ({
+			file: process.execPath,
+			args: [
+				join(checkout, 'dist/cli.js'),
+				...['--addr', `127.0.0.1:${port}`, '--mport', '0'],
+				...(tls ? ['--tls-cert', tls.cert, '--tls-key', tls.key] : []),
+			],
+		}),
+	};
+}
+
+const pathcast = pathcastIn(join(sources, '..'), 'pathcast');
 
 function bareEngine(when: 'handler' | 'deferred', checks: 'plain' | 'checked'): Peer {
 	return {

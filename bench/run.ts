@@ -1,13 +1,13 @@
 // npm run bench: measures the peers in interleaved rounds, each on a freshly started server, and says who wins what.
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
 import { chart } from './charts.js';
 import { enginesHere, namesOf, whyNoOlder } from './engines.js';
 import type { Job, Target } from './load/job.js';
-import { type Peer, peers, type TlsFiles, whyMissing } from './peers.js';
+import { type Peer, pathcastIn, peers, type TlsFiles, whyMissing } from './peers.js';
 import { killAll, listeners, type Pinning, pinning, type RunningServer, runBeside, runJob, startServer } from './processes.js';
 import {
 	comparisons,
@@ -29,6 +29,7 @@ type Options = {
 	readonly peers?: readonly Peer[];
 	readonly rounds?: number;
 	readonly seconds?: number;
+	readonly before?: Peer;
 	readonly target: readonly URL[];
 	readonly out?: string;
 	readonly list: boolean;
@@ -63,7 +64,7 @@ async function main(options: Options): Promise<void> {
 	const pin = pinning();
 	const engines = enginesHere();
 	const withoutOlder = whyNoOlder(engines);
-	const asked = options.peers ?? peers;
+	const asked = [...(options.peers ?? peers), ...(options.before === undefined ? [] : [options.before])];
 	const leftOut = asked.filter(({ isOnOlderEngine }) => isOnOlderEngine && withoutOlder !== undefined);
 	const measured = asked.filter((peer) => !leftOut.includes(peer));
 	const targets = options.target.map(contenderAt);
@@ -235,6 +236,7 @@ function readCommand(argv: readonly string[]): Options {
 			'how long each run is measured (default 1.5; three times that where the 99th percentile decides)',
 			positive,
 		)
+		.option('--before <folder>', 'pathcast as it is built in another checkout, such as of the commit before', parseCheckout)
 		.option('--target <url>', 'one more server, by ws:// or wss:// URL; may be repeated', parseTarget, [])
 		.option('--out <folder>', 'where to put JSON and charts (default bench/results, with --quick bench/build/quick)')
 		.option('--list', 'list the scenarios and end', false)
@@ -261,6 +263,11 @@ function positive(text: string): number {
 	const value = Number(text);
 	if (!(value > 0)) throw new InvalidArgumentError('It must be a number above 0.');
 	return value;
+}
+
+function parseCheckout(folder: string): Peer {
+	if (!existsSync(join(folder, 'dist/cli.js'))) throw new InvalidArgumentError('There is no dist/cli.js in it: build it first.');
+	return pathcastIn(resolve(folder), 'pathcast before');
 }
 
 function parseTarget(text: string, earlier: readonly URL[]): URL[] {

@@ -4,9 +4,9 @@ import { setTimeout } from 'node:timers/promises';
 import { channelCloser } from './connections/channel-closing.js';
 import { clientAddressBehind } from './connections/client-address.js';
 import { Closing, closesPerTick } from './connections/closing.js';
-import type { Connection } from './connections/connection.js';
 import { limitCauses, reachedLimit } from './connections/limits.js';
 import { expiryAfter, startAging } from './connections/max-age.js';
+import { Connections } from './connections/registry.js';
 import { spread } from './connections/spread.js';
 import { loadEngine } from './engine.js';
 import { InFlight } from './http/in-flight.js';
@@ -33,7 +33,6 @@ import type { Options } from './options/table.js';
 import { parseChannelName } from './pubsub/channel-name.js';
 import { closeCauses } from './pubsub/close.js';
 import { Hub } from './pubsub/hub.js';
-import { Places } from './pubsub/places.js';
 import { addRoutes } from './routes.js';
 import { CatchUp } from './slow/catch-up.js';
 import { MemoryBudget, memoryLookMs, readResidentBytes } from './slow/memory.js';
@@ -89,7 +88,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		(channel) => watch.judge(channel),
 		pacingLimits(options.maxBacklog, tls !== undefined),
 	);
-	const connections = new Places<Connection>();
+	const connections = new Connections();
 	const catchUp = new CatchUp(hub, options.maxBacklog);
 	const watch = new SlowWatch(connections, { catchUp, writeTimeoutMs: options.writeTimeout * 1_000 });
 	const memory = new MemoryBudget({
@@ -114,7 +113,6 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		connections,
 		catchUp,
 		watch,
-		closing,
 		events,
 		inFlight,
 		publish,

@@ -1,7 +1,6 @@
 // One open connection of any kind: who it is, what it may do, and a way to close it.
 import type { CloseCause } from '../pubsub/close.js';
 import type { Peer } from '../pubsub/peer.js';
-import type { Places } from '../pubsub/places.js';
 import type { Subscription } from '../pubsub/subscription.js';
 
 /** What a connection may do, and until when. */
@@ -12,11 +11,9 @@ export type Grant = {
 };
 
 export interface Connection extends Peer {
-	/** Unique in this process. */
+	/** Unique in this process: one more than that of the connection that was let in before. */
 	readonly id: number;
 	readonly grant: Grant;
-	/** How many rounds of closing had begun when it opened: see Closing. */
-	readonly round: number;
 	/** Its place among the open connections; undefined before it opens, and after it has closed. */
 	place: number | undefined;
 	/** Its one subscription, once it is open. */
@@ -24,6 +21,3 @@ export interface Connection extends Peer {
 	/** Why the server closes it, once the server does. */
 	closeCause: CloseCause | undefined;
 }
-
-/** All that are open. */
-export type Connections = Places<Connection>;

@@ -1,7 +1,7 @@
 // Whether there is room for one more subscriber.
 import type { ChannelName } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
-import type { Connections } from './connection.js';
+import type { Connections } from './registry.js';
 
 /** What may be at its limit. */
 export const limitCauses = ['channels', 'connections', 'memory', 'subscribers'] as const;

@@ -1,5 +1,5 @@
 // Finds slow subscribers, by looking at a few connections at a time, and drops those that have stopped reading.
-import type { Connections } from '../connections/connection.js';
+import type { Connections } from '../connections/registry.js';
 import type { Channel } from '../pubsub/channel.js';
 import type { Subscription } from '../pubsub/subscription.js';
 import type { CatchUp } from './catch-up.js';

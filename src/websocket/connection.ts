@@ -33,44 +33,39 @@ const catchingUpTopic = 'catching up';
 /** What a websocket may still send, with `--max-rate`. Pongs that answer our pings must not cost it a message. */
 export type Allowances = { readonly messages: Allowance; readonly pongs: Allowance };
 
-/** What the handshake tells of a websocket. */
-export type Handshaken = {
-	readonly id: number;
-	readonly name: ChannelName;
+/** What holds for a websocket while it is open. Most websockets share one, as every field costs each of them memory. */
+export type Terms = {
 	readonly grant: Grant;
-	readonly round: number;
 	readonly allowances: Allowances | undefined;
 	/** What the handshake tells of the client, where the log needs it. */
 	readonly party: Party | undefined;
+	/** The client's address, as its socket has it. */
+	readonly addressOf: (ws: WebSocket) => string;
 };
 
 export class WebSocketConnection implements Connection {
 	readonly id: number;
 	/** The path of its handshake. */
 	readonly name: ChannelName;
-	readonly grant: Grant;
-	readonly round: number;
-	readonly allowances: Allowances | undefined;
-	readonly party: Party | undefined;
+	readonly terms: Terms;
 	place: number | undefined;
 	subscription: Subscription | undefined;
 	closeCause: CloseCause | undefined;
 	/** Undefined before it opens, and after it has closed: the engine throws then. */
 	#ws: WebSocket | undefined;
-	readonly #addressOf: (ws: WebSocket) => string;
 
-	constructor({ id, name, grant, round, allowances, party }: Handshaken, addressOf: (ws: WebSocket) => string) {
+	constructor(id: number, name: ChannelName, terms: Terms) {
 		this.id = id;
 		this.name = name;
-		this.grant = grant;
-		this.round = round;
-		this.allowances = allowances;
-		this.party = party;
+		this.terms = terms;
 		this.place = undefined;
 		this.subscription = undefined;
 		this.closeCause = undefined;
 		this.#ws = undefined;
-		this.#addressOf = addressOf;
+	}
+
+	get grant(): Grant {
+		return this.terms.grant;
 	}
 
 	opened(ws: WebSocket): void {
@@ -107,7 +102,8 @@ export class WebSocketConnection implements Connection {
 	}
 
 	address(): string {
-		return this.party?.ip ?? (this.#ws === undefined ? '' : this.#addressOf(this.#ws));
+		const { party, addressOf } = this.terms;
+		return party?.ip ?? (this.#ws === undefined ? '' : addressOf(this.#ws));
 	}
 
 	end({ cause, reason }: Close): void {

@@ -1,5 +1,5 @@
 // What the engine calls for a websocket: open -> subscribe -> publish -> close.
-import type { Connections } from '../connections/connection.js';
+import type { Connections } from '../connections/registry.js';
 import type { SocketBehavior } from '../engine.js';
 import type { Events } from '../observe/events.js';
 import type { Channel } from '../pubsub/channel.js';
@@ -41,7 +41,7 @@ export function webSocketBehavior(
 		connection.opened(ws);
 		connection.place = connections.add(connection);
 		connection.subscription = hub.join(connection.name, connection);
-		events.opened(connection.subscription.channel, connection.party);
+		events.opened(connection.subscription.channel, connection.terms.party);
 	}
 
 	function received(connection: WebSocketConnection, ws: WebSocket, bytes: ArrayBuffer, isBinary: boolean): void {
@@ -52,20 +52,20 @@ export function webSocketBehavior(
 			if (echoKeepalive) ws.send('', isBinary);
 			return;
 		}
-		const close = messageClose(bytes.byteLength, isBinary, connection.grant.mayPublish);
+		const close = messageClose(bytes.byteLength, isBinary, connection.terms.grant.mayPublish);
 		if (close !== undefined) {
 			closeInOrder(connection, subscription, close);
 			return;
 		}
 		const { channel } = subscription;
-		events.published('websocket', channel.name, bytes.byteLength, channel.subscribers, connection.party);
+		events.published('websocket', channel.name, bytes.byteLength, channel.subscribers, connection.terms.party);
 		// While the engine reads a socket it gathers what goes to this socket, so a message to its sender alone need not be deferred.
 		hub.publish(channel, trustedMessage(bytes, isBinary), channel.subscribers === 1);
 	}
 
 	/** The subscription of a connection that has sent something; undefined if the connection is closing, or is closed for that. */
 	function subscriptionOfSender(connection: WebSocketConnection, isPong = false): Subscription | undefined {
-		const { subscription, allowances, closeCause } = connection;
+		const { subscription, terms, closeCause } = connection;
 		// Its close frame may wait for what was published before.
 		if (subscription === undefined || subscription.channel.isClosing || closeCause !== undefined) return undefined;
 		if (!turns.take(connection)) {
@@ -75,6 +75,7 @@ export function webSocketBehavior(
 			return undefined;
 		}
 		if (dropIfSlow(connection, subscription)) return undefined;
+		const { allowances } = terms;
 		if (allowances === undefined) return subscription;
 		const allowance = isPong ? allowances.pongs : allowances.messages;
 		if (allowance.take(performance.now())) return subscription;
@@ -100,7 +101,7 @@ export function webSocketBehavior(
 	}
 
 	function closed(connection: WebSocketConnection, _ws: WebSocket, code: number, reason: ArrayBuffer): void {
-		const { place, subscription, party } = connection;
+		const { place, subscription, terms } = connection;
 		connection.closed();
 		if (place !== undefined) connections.remove(place);
 		connection.place = undefined;
@@ -112,7 +113,7 @@ export function webSocketBehavior(
 		const cause = connection.closeCause ?? causeOf(code, channel);
 		if ((cause === 'slow' || cause === 'memory') && slowness !== undefined)
 			events.slow(channel, slowness.ip, slowness.unreadBytes, cause);
-		events.closed(cause, channel, party, code, reason);
+		events.closed(cause, channel, terms.party, code, reason);
 	}
 
 	/** Wraps a handler of the engine's, so that a throw closes its websocket instead of ending the process. */

@@ -1,16 +1,16 @@
 // A websocket's handshake -> which connections are let in, and what is known of them from then on.
 import { Allowance } from '../connections/allowance.js';
 import type { ClientAddress } from '../connections/client-address.js';
-import type { Closing } from '../connections/closing.js';
-import type { Grant } from '../connections/connection.js';
 import type { ReachedLimit } from '../connections/limits.js';
-import type { UpgradeContext } from '../engine.js';
+import type { Connections } from '../connections/registry.js';
+import type { HttpResponse, UpgradeContext } from '../engine.js';
 import type { Door } from '../http/exchange.js';
 import { firstProtocol, handshakeRefusal } from '../http/handshake.js';
 import { type OriginPolicy, originRefusal } from '../http/origin.js';
 import { limitRefusals, stopping } from '../http/refusals.js';
+import type { RequestHead } from '../http/request-head.js';
 import { parseChannelName } from '../pubsub/channel-name.js';
-import { type WebSocket, WebSocketConnection } from './connection.js';
+import { type Terms, type WebSocket, WebSocketConnection } from './connection.js';
 
 export type UpgradeParts = {
 	readonly checkOrigin: OriginPolicy;
@@ -20,7 +20,7 @@ export type UpgradeParts = {
 	readonly isBehindProxies: boolean;
 	/** Whether the log names every client. */
 	readonly namesClients: boolean;
-	readonly closing: Closing;
+	readonly connections: Connections;
 	readonly isStopping: () => boolean;
 	/** When a connection that opens now is to be closed. */
 	readonly expiry: () => number | undefined;
@@ -31,12 +31,12 @@ export type UpgradeParts = {
 
 /** Lets a valid handshake with a valid path in, if its origin is allowed and there is room. */
 export function upgradeDoor(parts: UpgradeParts): Door<[UpgradeContext]> {
-	const { checkOrigin, reachedLimit, clientAddress, isBehindProxies, namesClients, closing, isStopping } = parts;
+	const { checkOrigin, reachedLimit, clientAddress, isBehindProxies, namesClients, connections, isStopping } = parts;
 	const { expiry, mayPublish, maxRate, maxPath } = parts;
 	const addressOf = (ws: WebSocket) => clientAddress(ws.getRemoteAddress(), undefined);
 	const allowance = () => new Allowance(maxRate, performance.now());
-	const forEver: Grant = { mayPublish, expiresMs: undefined };
-	let connections = 0;
+	const common: Terms = { grant: { mayPublish, expiresMs: undefined }, allowances: undefined, party: undefined, addressOf };
+	const isCommon = !namesClients && !isBehindProxies && maxRate === 0;
 	return (res, head, context) => {
 		const handshake = handshakeRefusal(head);
 		if (handshake !== undefined) return handshake;
@@ -46,22 +46,22 @@ export function upgradeDoor(parts: UpgradeParts): Door<[UpgradeContext]> {
 		if (isStopping()) return stopping;
 		const limit = reachedLimit(name);
 		if (limit !== undefined) return limitRefusals[limit];
-		const id = ++connections;
-		const ip = namesClients || isBehindProxies ? clientAddress(res.getRemoteAddress(), head.forwardedFor) : undefined;
-		const expiresMs = expiry();
-		const connection = new WebSocketConnection(
-			{
-				id,
-				name,
-				grant: expiresMs === undefined ? forEver : { mayPublish, expiresMs },
-				round: closing.round,
-				allowances: maxRate > 0 ? { messages: allowance(), pongs: allowance() } : undefined,
-				party: ip === undefined ? undefined : { conn: id, ip, origin: head.origin },
-			},
-			addressOf,
-		);
+		const id = connections.newId();
+		const connection = new WebSocketConnection(id, name, termsOf(id, head, res));
 		// No extensions: compression stays off.
 		res.upgrade({ connection }, head.webSocketKey ?? '', firstProtocol(head) ?? '', '', context);
 		return undefined;
 	};
+
+	function termsOf(id: number, { origin, forwardedFor }: RequestHead, res: HttpResponse): Terms {
+		const expiresMs = expiry();
+		if (isCommon && expiresMs === undefined) return common;
+		const ip = namesClients || isBehindProxies ? clientAddress(res.getRemoteAddress(), forwardedFor) : undefined;
+		return {
+			grant: { mayPublish, expiresMs },
+			allowances: maxRate > 0 ? { messages: allowance(), pongs: allowance() } : undefined,
+			party: ip === undefined ? undefined : { conn: id, ip, origin },
+			addressOf,
+		};
+	}
 }

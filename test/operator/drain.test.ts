@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Closing } from '#src/connections/closing.js';
 import type { Connection } from '#src/connections/connection.js';
+import { Connections } from '#src/connections/registry.js';
 import { spread } from '#src/connections/spread.js';
 import type { ChannelName } from '#src/pubsub/channel-name.js';
 import { Hub } from '#src/pubsub/hub.js';
 import { trustedMessage } from '#src/pubsub/message.js';
-import { Places } from '#src/pubsub/places.js';
 import { CatchUp } from '#src/slow/catch-up.js';
 import { pacingLimits } from '#src/websocket/pacing-limits.js';
 import { fakeConnection } from '../support/fake-peer.js';
@@ -152,10 +152,11 @@ function crowd(count: number, onEnd: () => void) {
 		() => {},
 		pacingLimits(64 * 100, false),
 	);
-	const places = new Places<Connection>();
+	const places = new Connections();
 	const connections = Array.from({ length: count }, (_, i) => {
 		const connection: FakeConnection = {
 			...fakeConnection({
+				id: places.newId(),
 				end({ cause }) {
 					assert.match(cause, /^(stopping|moved)$/);
 					onEnd();

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Connection } from '#src/connections/connection.js';
+import { Connections } from '#src/connections/registry.js';
 import type { Channel } from '#src/pubsub/channel.js';
-import { Places } from '#src/pubsub/places.js';
 import type { Subscription } from '#src/pubsub/subscription.js';
 import { SlowWatch } from '#src/slow/watch.js';
 import { fakeConnection } from '../support/fake-peer.js';
@@ -26,7 +26,7 @@ class Reader {
 
 /** Readers that are watched, with those that were found to read nothing, or nothing for too long: these are dropped. */
 function watched(count: number, writeTimeoutMs: number) {
-	const connections = new Places<Connection>();
+	const connections = new Connections();
 	const stalled: Reader[] = [];
 	const standing: (readonly [Reader, number])[] = [];
 	const drop = (reader: Reader) => {

@@ -17,13 +17,12 @@ export function fakePeer(own: Partial<Peer> = {}): Peer {
 	};
 }
 
-/** The same as a connection, which has opened before any round of closing. */
+/** The same as a connection. */
 export function fakeConnection(own: Partial<Connection> = {}): Connection {
 	return {
 		...fakePeer(),
 		id: 1,
 		grant: { mayPublish: true, expiresMs: undefined },
-		round: 0,
 		place: undefined,
 		subscription: undefined,
 		closeCause: undefined,
