@@ -12,7 +12,7 @@ import { loadEngine } from './engine.js';
 import { InFlight } from './http/in-flight.js';
 import { formatOriginRule, isOpaque, originPolicy } from './http/origin.js';
 import type { PageDocument } from './http/page.js';
-import { publisher } from './http/publisher.js';
+import { publisher } from './http/post.js';
 import { refusalCauses } from './http/reply.js';
 import { AnswerTurns } from './http/turns.js';
 import { type Address, bindable, type TcpAddress } from './listening/addresses.js';

@@ -5,7 +5,7 @@ import { parseChannelName } from '../pubsub/channel-name.js';
 import { preferredCoding } from './content-coding.js';
 import type { Door } from './exchange.js';
 import { handshakeRefusal, isHandshake } from './handshake.js';
-import type { HeaderLines, Reply } from './reply.js';
+import { type HeaderLines, isRefused, type Reply } from './reply.js';
 
 /** The page as the build made it. */
 export type PageDocument = { readonly html: string; readonly contentSecurityPolicy: string };
@@ -40,7 +40,7 @@ export function pageDoor(page: PageDocument, settings: PageSettings, maxPath: nu
 			if (refusal !== undefined) return refusal;
 		}
 		const name = parseChannelName(head.path, maxPath);
-		if (typeof name === 'object') return name;
+		if (isRefused(name)) return name;
 		const { etag, whole, notModified } = variants[preferredCoding(head.acceptEncoding)];
 		return matchesEntityTag(head.ifNoneMatch, etag) ? notModified : whole;
 	};

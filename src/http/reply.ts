@@ -44,6 +44,11 @@ export type Refused = {
 	readonly closesConnection?: boolean;
 };
 
+/** Whether a result is a refusal, and not what was asked for: a name, or a number. */
+export function isRefused<Result>(result: Result): result is Extract<Result, Refused> {
+	return typeof result === 'object';
+}
+
 const statusLines = {
 	200: '200 OK',
 	204: '204 No Content',

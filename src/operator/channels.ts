@@ -1,10 +1,11 @@
 // The operator's view of the channels: which there are, who is there, a way to tell them something, and to send them away.
 
+import { isRefused, type Refused } from '../http/reply.js';
 import type { Events } from '../observe/events.js';
 import type { Log } from '../observe/log.js';
 import type { Channel } from '../pubsub/channel.js';
 import type { ChannelName } from '../pubsub/channel-name.js';
-import { type Endpoint, json, type OperatorAnswer, type OperatorRequest, type Refused, text } from './listener.js';
+import { type Endpoint, json, type OperatorAnswer, type OperatorRequest, text } from './listener.js';
 import { channelListing, type ListingParts } from './listing.js';
 import { readRequestBody } from './request-body.js';
 
@@ -38,7 +39,7 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 	) {
 		return (request: OperatorRequest) => {
 			const name = readName(request.path.slice('/channels'.length));
-			if (typeof name === 'string') return serve(name, request);
+			if (!isRefused(name)) return serve(name, request);
 			onRefused(name.cause);
 			return refusal(name);
 		};
@@ -53,7 +54,7 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 	async function post(name: ChannelName, { req }: OperatorRequest): Promise<OperatorAnswer> {
 		const body = await readRequestBody(req, maxMessage);
 		const subscribers = publishBody(name, body, req);
-		if (typeof subscribers === 'object') return refusal(subscribers);
+		if (isRefused(subscribers)) return refusal(subscribers);
 		return text(200, 'OK', { 'X-Subscribers': String(subscribers) });
 	}
 
@@ -62,7 +63,7 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 		const channel = hub.find(name);
 		if (channel === undefined) return nobody;
 		const closed = publishBody(name, body, req);
-		if (typeof closed === 'object') return refusal(closed);
+		if (isRefused(closed)) return refusal(closed);
 		log.info({ event: 'delete', path: name, subscribers: closed }, 'the operator closed a channel');
 		await closeChannel(channel);
 		return json(200, { closed });
@@ -75,7 +76,7 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 			ifMatch: headers['if-match'],
 		};
 		const result = publish(name, body, head);
-		if (typeof result === 'object') onPublishRefused(result.cause);
+		if (isRefused(result)) onPublishRefused(result.cause);
 		else events.published('operator', name, body?.byteLength ?? 0, result, undefined);
 		return result;
 	}

@@ -26,14 +26,6 @@ export type OperatorAnswer = {
 	readonly headers?: Record<string, string>;
 };
 
-/** Why a request is not served, in one line for a person; the cause is for the metrics. */
-export type Refused = {
-	readonly status: number;
-	readonly cause: string;
-	readonly reason: string;
-	readonly headers?: readonly (readonly [name: string, value: string])[];
-};
-
 export type Endpoint = {
 	/** GET stands for HEAD too. */
 	readonly methods: readonly string[];

@@ -1,8 +1,9 @@
 // Lists the channels page by page, a little in each tick, so that a million of them hold up nobody.
 import { randomBytes } from 'node:crypto';
+import { isRefused, type Refused } from '../http/reply.js';
 import type { ChannelName } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
-import { json, type OperatorAnswer, type OperatorRequest, type Refused, text } from './listener.js';
+import { json, type OperatorAnswer, type OperatorRequest, text } from './listener.js';
 
 export type ListingParts = {
 	readonly hub: Hub;
@@ -49,7 +50,7 @@ export function channelListing({ hub, readName }: ListingParts): (request: Opera
 		const place = placeOf(given.get('cursor'));
 		if (place === undefined) return 'The cursor is not one that this process gave: leave it out to begin again.';
 		const prefix = readName(given.get('prefix') ?? '/');
-		if (typeof prefix === 'object') return prefix.reason.replace(/^The path/, 'The prefix');
+		if (isRefused(prefix)) return prefix.reason.replace(/^The path/, 'The prefix');
 		if (!prefix.startsWith('/')) return 'The prefix is not the beginning of a path: begin with a slash, or leave it out.';
 		return { prefix, limit: Number(limit), place };
 	}

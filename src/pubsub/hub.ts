@@ -16,12 +16,15 @@ export class Hub {
 	/** Channels that lost their names, and what to do when their last subscriber has left. */
 	readonly #closing = new Map<Channel, () => void>();
 	readonly #unreadBytesMax: number;
+	/** How long a channel rests between two shares. */
+	readonly restMs: number;
 	readonly #kept = new Set<KeptMessages>();
 	#topics = 0;
 	#subscribers = 0;
 
 	constructor(fanOut: FanOut, judge: Judge, limits: PacingLimits) {
 		this.#unreadBytesMax = limits.unreadBytesMax;
+		this.restMs = limits.restMs;
 		this.#pacing = new Pacing(fanOut, judge, limits);
 	}
 

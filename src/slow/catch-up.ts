@@ -5,9 +5,8 @@ import type { Close } from '../pubsub/close.js';
 import type { Hub } from '../pubsub/hub.js';
 import type { Subscription } from '../pubsub/subscription.js';
 
-// For each slow subscriber the engine keeps a copy of each message, in buffers that double all at once if many subscribers stop
-// together. A reader that is not slow has mostly less than this unread.
-const unreadBytesWorthKeeping = 65_536;
+/** A subscriber that reads has mostly less than this unread, so with less, dropping it or keeping messages for it gains nothing. */
+export const readerBytes = 65_536;
 // What one subscriber is sent in a tick, so that the others have their turn, and what all together are sent: some milliseconds' work.
 const shareBytes = 262_144;
 const tickBytes = 4_194_304;
@@ -47,10 +46,13 @@ export class CatchUp {
 		return this.#ending.has(subscription);
 	}
 
-	/** Lets a subscriber that does not read catch up, if keeping messages for it is worth that; drops it if it has too much unread. */
+	/**
+	 * Lets a subscriber that does not read catch up, or drops it if it has too much unread. Until then the engine keeps a copy of each
+	 * message for each subscriber, in buffers that double all at once if many subscribers stop together.
+	 */
 	consider(subscription: Subscription, unreadBytes: number): void {
 		if (unreadBytes > this.#unreadBytesMax) subscription.peer.drop('slow');
-		else if (unreadBytes >= Math.min(unreadBytesWorthKeeping, this.#unreadBytesMax / 4)) this.start(subscription);
+		else if (unreadBytes >= Math.min(readerBytes, this.#unreadBytesMax / 4)) this.start(subscription);
 	}
 
 	/**

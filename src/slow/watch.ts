@@ -1,8 +1,9 @@
 // Finds slow subscribers, by looking at a few connections at a time, and drops those that have stopped reading.
+import { closesPerTick } from '../connections/closing.js';
 import type { Connections } from '../connections/registry.js';
 import type { Channel } from '../pubsub/channel.js';
 import type { Subscription } from '../pubsub/subscription.js';
-import type { CatchUp } from './catch-up.js';
+import { type CatchUp, readerBytes } from './catch-up.js';
 
 /** What is known of a subscriber that has something unread. */
 export type Slowness = {
@@ -25,10 +26,6 @@ export const lookMs = 100;
 const looksMax = 1_000;
 // Places without a connection cost next to nothing.
 const placesMax = 10 * looksMax;
-// Dropping a connection with less unread frees too little: most of these read, and are not slow.
-const unreadBytesWorthFreeing = 65_536;
-// Dropping takes some 10 µs each.
-const dropsMax = 200;
 // The time in which the loop itself was held up does not count against the subscribers.
 const heldUpMsMax = 10 * lookMs;
 
@@ -70,11 +67,11 @@ export class SlowWatch {
 
 	/** The subscribers with the most unread, until dropping them frees so many bytes. */
 	largest(bytes: number): Subscription[] {
-		const worth = [...this.#slow].filter(([, { unreadBytes }]) => unreadBytes >= unreadBytesWorthFreeing);
+		const worth = [...this.#slow].filter(([, { unreadBytes }]) => unreadBytes >= readerBytes);
 		worth.sort(([, one], [, other]) => other.unreadBytes - one.unreadBytes);
 		const largest: Subscription[] = [];
 		let left = bytes;
-		for (const [subscription] of worth.slice(0, dropsMax)) {
+		for (const [subscription] of worth.slice(0, closesPerTick)) {
 			if (left <= 0) break;
 			left -= this.#parts.catchUp.freedBy(subscription);
 			largest.push(subscription);
@@ -103,7 +100,7 @@ export class SlowWatch {
 	}
 
 	#lookAtSlow(): void {
-		for (let looks = 0; looks < looksMax && this.#drops < dropsMax; looks++) {
+		for (let looks = 0; looks < looksMax && this.#drops < closesPerTick; looks++) {
 			const { done, value: subscription } = this.#slowRound.next();
 			if (done) {
 				this.#slowRound = this.#slow.keys();

@@ -10,7 +10,7 @@ const directPerTickMax = 30;
 const deliveriesPerTickMax = 200_000;
 // Without a rest, a burst of 16 x 16 x 64 KiB cut readers in 9 runs of 10, with 10 ms in 1 of 10. By default a channel then sends each
 // subscriber 100 MB/s at the most.
-export const restMs = 10;
+const restMs = 10;
 
 export function pacingLimits(maxBacklog: number, isTls: boolean): PacingLimits {
 	return {

@@ -8,6 +8,7 @@ import type { Door } from '../http/exchange.js';
 import { firstProtocol, handshakeRefusal } from '../http/handshake.js';
 import { type OriginPolicy, originRefusal } from '../http/origin.js';
 import { limitRefusals, stopping } from '../http/refusals.js';
+import { isRefused } from '../http/reply.js';
 import type { RequestHead } from '../http/request-head.js';
 import { parseChannelName } from '../pubsub/channel-name.js';
 import { type Terms, type WebSocket, WebSocketConnection } from './connection.js';
@@ -41,7 +42,7 @@ export function upgradeDoor(parts: UpgradeParts): Door<[UpgradeContext]> {
 		const handshake = handshakeRefusal(head);
 		if (handshake !== undefined) return handshake;
 		const name = parseChannelName(head.path, maxPath);
-		if (typeof name === 'object') return name;
+		if (isRefused(name)) return name;
 		if (!checkOrigin(head.origin, head.host).isAllowed) return originRefusal;
 		if (isStopping()) return stopping;
 		const limit = reachedLimit(name);
