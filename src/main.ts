@@ -13,7 +13,7 @@ async function main(): Promise<void> {
 	const options = readOptions(process.argv.slice(2), process.env, `${version} (${engineText()}, Node ${process.version})`);
 	if ('text' in options) {
 		process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
-			// Whoever reads the beginning only, such as head, has what it wants.
+			// A reader such as head wants the beginning only, and closes the pipe.
 			if (code === 'EPIPE') return;
 			complain(`standard output cannot be written (${code}).`);
 			process.exitCode = 1;
@@ -30,7 +30,7 @@ async function main(): Promise<void> {
 	});
 	process.on('exit', finish);
 	const server = await startServer(options, log);
-	// First, because who reads that it has started may send a signal at once.
+	// Before the start line, because a supervisor may send a signal as soon as it reads that line.
 	handleSignals(server, log, reopen, options.log !== undefined);
 	logStart(log, version, options, server);
 }
@@ -90,7 +90,7 @@ function complain(line: string): void {
 	process.stderr.write(`pathcast: ${line}\n`);
 }
 
-// Standard error may be on the full disk that it is to tell of, or its reader gone: nobody is left to be told.
+// Standard error may be on the full disk that it is to tell of, or its reader may be gone. Nothing can be done then.
 process.stderr.on('error', () => {});
 
 main().catch((error: unknown) => {

@@ -1,4 +1,4 @@
-// How much of something may happen: a bucket that holds one second's worth and fills evenly.
+// A token bucket: it holds one second's worth, and fills evenly.
 
 export class Allowance {
 	readonly #perSecond: number;

@@ -1,4 +1,4 @@
-// Who a request comes from: the peer, or whom trusted proxies in front say it was.
+// The address of a request's client: the peer's, or the one that trusted proxies in front name.
 import { BlockList, isIP, SocketAddress } from 'node:net';
 
 export type Network = { readonly address: string; readonly prefixBits: number; readonly family: 'ipv4' | 'ipv6' };
@@ -15,7 +15,7 @@ export function clientAddressBehind(proxies: readonly Network[]): ClientAddress 
 
 	return (peer, forwardedFor) => {
 		let client = addressText(peer);
-		// Each proxy appends whom it got the request from, so from the right every entry is as true as the one after it.
+		// Each proxy appends the address that it got the request from. So an entry can be trusted if the proxy after it is trusted.
 		const entries = forwardedFor?.split(',').map((entry) => entry.trim()) ?? [];
 		while (isTrusted(client)) {
 			const entry = entries.pop();

@@ -1,4 +1,4 @@
-// What every HTTP door shares: the head read once, ambiguous framing turned away, refusals told of, a throw answered.
+// One request and its answer, for every HTTP door: reads the head once, refuses ambiguous framing, tells of refusals, answers a throw.
 import type { ClientAddress } from '../connections/client-address.js';
 import type { HttpRequest, HttpResponse } from '../engine.js';
 import type { Events, RequestAim } from '../observe/events.js';
@@ -8,7 +8,7 @@ import { type RefusalCause, type Refused, type Reply, textReply, writeReply } fr
 import { ambiguity, hasBody, hasToken, type RequestHead, readHead } from './request-head.js';
 import type { AnswerTurns } from './turns.js';
 
-/** Serves a request: gives the answer, or the reason why not, or nothing if it answers by itself later. */
+/** Serves a request: gives the answer, or the refusal, or nothing if it answers later by itself. */
 export type Door<Rest extends unknown[] = []> = (
 	res: HttpResponse,
 	head: RequestHead,
@@ -44,9 +44,9 @@ export function openDoor<Rest extends unknown[]>(door: Door<Rest>, parts: DoorPa
 }
 
 /**
- * Runs what answers a request: answers its refusal, and a throw with 500, if an answer is still owed. The connection ends with the answer
- * if the client wants it so (RFC 9112, section 9.6), and while the server stops; where the body is still coming, the client's wish is
- * granted when it has come.
+ * Runs `serve` and writes what it gives: an answer, or a refusal. A throw is answered with 500, unless an answer was written. The
+ * connection is closed after the answer if the client asks for that (RFC 9112, section 9.6), and while the server stops. If the body is
+ * still coming, the connection is closed when all of it has come.
  */
 export function answer(
 	res: HttpResponse,
@@ -70,7 +70,7 @@ export function answer(
 
 /** Whether the client wants the connection closed after the answer. */
 export function endsConnection({ connection }: RequestHead): boolean {
-	// Most clients send no Connection, or keep-alive: these two are quick to tell.
+	// Most clients send no Connection field, or keep-alive: the quick checks come first.
 	return connection !== undefined && connection !== 'keep-alive' && hasToken(connection, 'close');
 }
 

@@ -2,7 +2,7 @@
 import type { Refused } from './reply.js';
 import { hasBody, hasToken, type RequestHead } from './request-head.js';
 
-/** Whether a request means to be a websocket handshake, however incomplete. */
+/** Whether a request is meant as a websocket handshake, even if it is incomplete. */
 export function isHandshake(head: RequestHead): boolean {
 	return head.hasWebSocketField || hasToken(head.upgrade, 'websocket');
 }

@@ -2,8 +2,8 @@
 import type { HeaderLines, Refused } from './reply.js';
 
 /**
- * `same_origin` and `same_hostname` compare with the request's Host. `null` and `file://` stand for an Origin of just that. Else one
- * origin, its default port left out, or with `*.` all whose host ends with that after one label or more.
+ * One rule. `same_origin` and `same_hostname` compare with the request's Host. `null` and `file://` allow exactly that Origin. Any other
+ * rule is one origin, without its default port; with `*.` it allows every host below that one.
  */
 export type OriginRule = 'same_origin' | 'same_hostname' | OpaqueOrigin | OriginPattern;
 export type OriginPattern = { readonly scheme: string; readonly host: string; readonly isSuffix?: true };
@@ -12,7 +12,7 @@ export type OpaqueOrigin = 'null' | 'file://';
 
 export type OriginVerdict = {
 	readonly isAllowed: boolean;
-	/** What the answer says to the browser; nothing without rules. */
+	/** The CORS headers of the answer; none without rules. */
 	readonly headers: HeaderLines;
 	/** Whether `headers` let the page at that origin read the answer. */
 	readonly hasCors: boolean;
@@ -39,7 +39,7 @@ export function parseOrigin(text: string): { scheme: string; host: string } | un
 export function originPolicy(rules: readonly OriginRule[]): OriginPolicy {
 	if (rules.length === 0) return () => withoutCors;
 	return (origin, host) => {
-		// Application servers and curl send none; browsers always do where it matters.
+		// Application servers and curl send no Origin; browsers send one with every request that could publish or subscribe.
 		if (origin === undefined) return withoutOrigin;
 		if (isOpaque(origin)) return rules.includes(origin) ? allowed(origin, []) : notAllowed;
 		const parsed = parseOrigin(origin);

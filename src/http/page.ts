@@ -10,7 +10,7 @@ import { type HeaderLines, isRefused, type Reply } from './reply.js';
 /** The page as the build made it. */
 export type PageDocument = { readonly html: string; readonly contentSecurityPolicy: string };
 
-/** What the page is told of this server: Settings in page/settings.ts. */
+/** What the server tells the page about itself: Settings in page/settings.ts. */
 export type PageSettings = { readonly messageBytesMax: number; readonly takesMessages: boolean; readonly takesPosts: boolean };
 
 const settingsPlace = 'data-settings="{}"';
@@ -35,7 +35,7 @@ export function pageDoor(page: PageDocument, settings: PageSettings, maxPath: nu
 
 	return (_res, head) => {
 		if (isHandshake(head)) {
-			// The engine leads a GET here only if its key has not 24 characters, so this finds what is wrong with it.
+			// The engine routes a handshake here only if its key does not have 24 characters, so there is something to refuse.
 			const refusal = handshakeRefusal(head);
 			if (refusal !== undefined) return refusal;
 		}

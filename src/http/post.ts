@@ -108,7 +108,7 @@ const encoded: Refused = {
 	status: 415,
 	cause: 'body',
 	reason: 'The body is compressed or otherwise encoded (Content-Encoding): send it as it is.',
-	// RFC 9110, section 15.5.16: what would do instead.
+	// RFC 9110, section 15.5.16: the codings that would be accepted.
 	headers: [['Accept-Encoding', 'identity']],
 };
 const nobodyListens: Refused = {

@@ -1,4 +1,4 @@
-// What answers a request, and how it is written.
+// Answers to requests, and how they are written.
 import type { HttpResponse } from '../engine.js';
 
 export type HeaderLines = readonly (readonly [name: string, value: string])[];
@@ -34,7 +34,7 @@ export type Reply = {
 	readonly body?: string | Uint8Array;
 };
 
-/** A request that is not served: the status, one line for a person, and what the status demands beside it. */
+/** A refusal: the status, one line for a person, and the header fields that the status requires. */
 export type Refused = {
 	readonly status: RefusedStatus;
 	readonly cause: RefusalCause;
@@ -74,9 +74,9 @@ export function textReply(status: Status, line: string, headers: HeaderLines): R
 }
 
 /**
- * Writes an answer; to a HEAD, without the body (RFC 9110, section 9.3.2). `isLast` says so in `Connection: close` and closes the
- * connection, once requests that have arrived together with this one are answered too; an answer without a body cannot, in this
- * engine. Gives whether it is written: what may not be kept for a client that does not read goes out as it reads.
+ * Writes an answer; to a HEAD, without the body (RFC 9110, section 9.3.2). `isLast` adds `Connection: close` and closes the connection
+ * when requests that arrived together with this one are answered too; the engine cannot do that for an answer without a body. Unless
+ * `isKept`, the engine keeps no part of the body for a client that does not read: the rest goes out as the client reads. False then.
  */
 export function writeReply(
 	res: HttpResponse,

@@ -78,8 +78,8 @@ export function readHead(req: HttpRequest): RequestHead {
 }
 
 /**
- * Why the end of this request's body is ambiguous, or whom it is for; undefined if neither is (RFC 9112, sections 3.2
- * and 6.3). A proxy in front may have read it otherwise, so nothing after it on the connection may run as a request.
+ * Why the end of this request's body, or its host, is ambiguous; undefined if neither is (RFC 9112, sections 3.2 and 6.3). A proxy in
+ * front may have understood the request differently, so nothing after it on the connection may run as a request.
  */
 export function ambiguity(head: RequestHead): string | undefined {
 	if (head.contentLength !== undefined && !/^[0-9]+$/.test(head.contentLength)) {
@@ -101,6 +101,6 @@ export function hasBody({ contentLength, transferEncoding }: RequestHead): boole
 export function hasToken(field: string | undefined, token: string): boolean {
 	if (field === undefined) return false;
 	const items = field.toLowerCase();
-	// Mostly it is the only one.
+	// Most fields have one token.
 	return items === token || items.split(',').some((item) => item.trim() === token);
 }

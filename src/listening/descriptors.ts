@@ -7,12 +7,12 @@ import type { Listener } from './listen.js';
 // For requests, their answers of 503 included, the operator's listener, logs, and what Node itself holds (about 25).
 const reserveMin = 64;
 const reserveMax = 1_000;
-// Who asks for no number expects more than this; every system in use today can be told to give it.
+// An operator who sets no number expects at least this many; every system in use today can allow it.
 const connectionsExpected = 10_000;
 
 /**
- * How many websockets there may be: as many as are asked for, 0 for all that the file descriptors allow, but never more
- * than these. Beyond them nothing could be accepted, not even to say so. Warns if it is less than somebody may expect.
+ * How many websockets there may be: as many as are asked for, and never more than the file descriptors allow; 0 asks for all of these.
+ * Beyond them no connection could be accepted, not even to refuse it. Warns if the number is lower than an operator may expect.
  */
 export function connectionLimit(asked: number, openFilesMax: number, log: Log): number {
 	const reserve = Math.min(reserveMax, Math.max(reserveMin, Math.floor(openFilesMax / 4)));
@@ -27,15 +27,15 @@ export function connectionLimit(asked: number, openFilesMax: number, log: Log): 
 	return asked === 0 ? allowed : Math.min(asked, allowed);
 }
 
-// While accepting fails the engine tries again without a rest, which takes all of a core: for this long at the most.
+// While accepting fails, the engine tries again at once, which takes all of a core: for this long at the most.
 const checkMs = 200;
-// Fewer would be gone at once.
+// With fewer free descriptors, they would be used up at once.
 const freeToResume = 16;
 const logMs = 10_000;
 
 /**
- * Pauses the listener while the process has no file descriptors left, whoever holds them; its peers are refused by the system
- * meanwhile. Gives a way to stop the listener, and this.
+ * Pauses the listener while the process has no file descriptor left, whatever uses them; the system refuses new connections meanwhile.
+ * Gives a way to stop the listener and the pausing.
  */
 export function pausedWithoutDescriptors(listener: Listener, log: Log): Pick<Listener, 'address' | 'stop'> {
 	let isPaused = false;
@@ -50,7 +50,7 @@ export function pausedWithoutDescriptors(listener: Listener, log: Log): Pick<Lis
 		if (!isPaused && !areFree(1)) {
 			isPaused = true;
 			listener.pause();
-			// Without a listener and connections nothing else may keep the process from ending by itself.
+			// Without a listener and connections, this timer must not keep the process alive.
 			timer.ref();
 			logPaused();
 		} else if (isPaused && areFree(freeToResume)) {

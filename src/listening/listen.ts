@@ -6,7 +6,7 @@ import { checkSocketPath, ownSocketFile } from './unix-socket.js';
 export type Listener = {
 	/** Where it listens, with the real port. */
 	readonly address: Address;
-	/** Turns new connections away, those included that wait to be accepted. */
+	/** Refuses new connections, also those that wait to be accepted. */
 	pause(): void;
 	/** Listens at the same address again. False if that cannot be had now. */
 	resume(): boolean;
@@ -22,7 +22,7 @@ export async function listen(engine: Engine, app: App, addr: Address, addrMode: 
 		if (!socket) throw listenError('--addr', addr, await whyNotListening(addr));
 		let file = ownSocketFile(addr.path, addrMode);
 		const resume = () => {
-			// To others a paused listener's file looks like one that a killed server left behind: they may have replaced it.
+			// Another server may have replaced the file: a paused listener's file looks like one that a killed server left behind.
 			const again = !file.isReplaced() && engine.listenOnPath(app, addr.path);
 			if (again) file = ownSocketFile(addr.path, addrMode);
 			return again;

@@ -1,4 +1,4 @@
-// The certificate and key, looked at before the engine gets them: it says only "App construction failed".
+// Checks the certificate and key before the engine gets them: its only error is "App construction failed".
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';

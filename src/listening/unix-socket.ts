@@ -11,7 +11,7 @@ export async function checkSocketPath(path: string): Promise<void> {
 		throw new StartError(`--addr: ${path} exists and is no socket; nothing was deleted. Remove it, or choose another path.`);
 	const code = await connectError(path);
 	if (code === undefined) throw new StartError(`--addr: a server listens at ${path}; stop it, or choose another path.`);
-	// A refused connection is what is left of a server that was killed.
+	// A socket file that refuses connections was left behind by a server that was killed.
 	if (code !== 'ECONNREFUSED')
 		throw new StartError(`--addr: ${path} cannot be examined (${code}); remove it, or choose another path.`);
 }

@@ -1,8 +1,8 @@
-// What the log says of the server's events. What clients can provoke is written once a second at the most.
+// What the log says of the server's events. Lines that clients can provoke are written once a second at the most.
 import type { Events } from './events.js';
 import { type Log, rateLimited } from './log.js';
 
-/** `limitCauses` are refusals for want of room; `originSetting` is what the log says of a refused origin's cause. */
+/** `limitCauses` are the refusals that a limit of the server causes; `originSetting` is --origin, as the log shows it. */
 export function eventLog(log: Log, limitCauses: readonly string[], originSetting: string): Partial<Events> {
 	/** One line a second at the most, with how many were left out since the one before. */
 	const limited = (level: 'info' | 'warn', text: string) =>

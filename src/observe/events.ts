@@ -1,11 +1,11 @@
-// Every event of the server, once: whoever makes one tells it here; the log and the metrics listen.
+// Every event of the server, told once; the log and the metrics listen.
 import type { Channel } from '../pubsub/channel.js';
 import type { CloseCause, DropCause } from '../pubsub/close.js';
 
 /** How a message came in: `post` stands for POST and PUT on the public side. */
 export type MessageSource = 'websocket' | 'post' | 'operator';
 
-/** A client, as far as the log names it: at `debug` only, for it costs something to find out. */
+/** What the log says of a client. It costs something to find out, so most events have it at `debug` only. */
 export type Party = { readonly conn?: number; readonly ip: string | undefined; readonly origin?: string | undefined };
 
 /** What a refused request wanted: a websocket, to publish, or something else. */
@@ -42,7 +42,7 @@ export type Events = {
 
 const names: readonly (keyof Events)[] = ['opened', 'closed', 'published', 'keepalive', 'refused', 'slow', 'flooded', 'fault'];
 
-/** Tells each event to those of the listeners that listen to it, in their order. */
+/** Tells each event to the listeners that have a method of its name, in their order. */
 export function eventsTo(...listeners: readonly Partial<Events>[]): Events {
 	return Object.fromEntries(
 		names.map((name) => [name, told(listeners.flatMap((listener) => listener[name]?.bind(listener) ?? []))]),
@@ -53,7 +53,7 @@ type Listen = (...args: never[]) => void;
 
 function told(listeners: readonly Listen[]): Listen {
 	const [first, second] = listeners;
-	// Most have one listener: on the hot path this is one call.
+	// Most events have one listener: on the hot path this is one call.
 	if (second === undefined) return first ?? (() => {});
 	return (...args) => {
 		for (const listen of listeners) listen(...args);

@@ -15,13 +15,13 @@ export type LogOptions = {
 	/** An absolute path; standard output, if undefined. */
 	readonly file: string | undefined;
 	readonly isTerminal: boolean;
-	/** Told when lines cannot be written, and are lost beyond the last ones. */
+	/** Hears that lines cannot be written. Only the newest are kept. */
 	readonly onUnwritable: (code: string) => void;
 };
 
 // While a disk is full the newest lines wait in memory, up to here; the server goes on.
 const waitingBytesMax = 1_048_576;
-// Until a reader that was behind is tried again, if no line does so before. The last lines are tried ten times, as long as that apart.
+// How long to wait before writing again to a full pipe, if no new line does so before. At the end of the process, ten times.
 const retryMs = 100;
 const lastTries = 10;
 
@@ -29,7 +29,7 @@ export type OpenLog = {
 	readonly log: Log;
 	/** For after its file was renamed. Gives why the file cannot be opened, if so; the log then goes on in the one that is open. */
 	readonly reopen: () => string | undefined;
-	/** For the end of the process: gives a reader that is behind up to a second for what waits. */
+	/** For the end of the process: gives a slow reader up to a second for the lines that wait. */
 	readonly finish: () => void;
 };
 
@@ -38,7 +38,7 @@ export function createLog({ level, format, file, isTerminal, onUnwritable }: Log
 	const unopenable = file === undefined ? undefined : whyNotOpened(file);
 	if (unopenable !== undefined) throw new StartError(`${unopenable}, or choose another file.`);
 	let triesLeft = 0;
-	// The library itself would wait for a reader of standard output that rests, and hold up everybody.
+	// The library would block the server while a reader of standard output does not read.
 	const retryEAGAIN = () => triesLeft-- > 0;
 	const destination = pino.destination({ dest: file ?? 1, append: true, sync: true, maxLength: waitingBytesMax, retryEAGAIN });
 	let failure = '';
@@ -60,7 +60,7 @@ export function createLog({ level, format, file, isTerminal, onUnwritable }: Log
 
 	function reopen(): string | undefined {
 		if (file === undefined) return undefined;
-		// Asked first: the library throws, and would then close the old file twice.
+		// Checked first: the library throws, and would then close the old file twice.
 		const reason = whyNotOpened(file);
 		if (reason === undefined) destination.reopen();
 		return reason;

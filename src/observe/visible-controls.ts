@@ -1,6 +1,6 @@
 // Characters that a terminal obeys instead of showing, written as JSON escapes. JSON itself escapes those below U+0020 alone.
 
-// DEL and C1 (U+009B begins a command, as ESC [ does), line and paragraph separators, and what turns the direction of text.
+// DEL and C1 (U+009B begins a command, as ESC [ does), line and paragraph separators, and characters that change the direction of text.
 const controls = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /** The same text, to be read by a person in a terminal; the same JSON, if it is JSON. */

@@ -1,4 +1,4 @@
-// The operator's view of the channels: which there are, who is there, a way to tell them something, and to send them away.
+// The operator's endpoints for channels: list them, count their subscribers, publish to them, and close them.
 
 import { isRefused, type Refused } from '../http/reply.js';
 import type { Events } from '../observe/events.js';
@@ -15,15 +15,15 @@ function refusal({ status, reason, headers = [] }: Refused): OperatorAnswer {
 
 export type ChannelParts = ListingParts & {
 	readonly maxMessage: number;
-	/** Publishes a body as the public POST does, and gives the number of subscribers; undefined stands for one that is too long. */
+	/** Publishes a body as the public POST does, and gives the number of subscribers. An undefined body was too long. */
 	readonly publish: (
 		name: ChannelName,
 		body: Buffer | undefined,
 		head: { contentEncoding: string | undefined; contentType: string | undefined; ifMatch: string | undefined },
 	) => number | Refused;
-	/** Sends everybody away when all that was published has gone out. */
+	/** Closes every subscriber after everything that was published before. Resolves when all have left. */
 	readonly closeChannel: (channel: Channel) => Promise<void>;
-	/** Told of what is published and refused here; the log has no line for the latter. */
+	/** Hears of messages that are published here. Refusals have no line in the log. */
 	readonly events: Pick<Events, 'published'>;
 	readonly onPublishRefused: (cause: string) => void;
 	readonly log: Log;

@@ -1,4 +1,4 @@
-// The operator's way to stop the server, or to send its websockets elsewhere while it goes on.
+// The operator's endpoint that stops the server, or closes its present websockets while it goes on serving.
 import type { IncomingMessage } from 'node:http';
 import type { Log } from '../observe/log.js';
 import { formatDuration, readDuration } from '../options/duration.js';
@@ -8,7 +8,7 @@ export type DrainParts = {
 	readonly isStopping: () => boolean;
 	/** As a signal does. */
 	readonly stop: () => void;
-	/** Sends away who is there, evenly over that time, and tells how many. Takes the place of an earlier one. */
+	/** Closes the connections that are open now, evenly over that time, and gives how many. It takes the place of an earlier call. */
 	readonly shed: (overSeconds: number) => number;
 	readonly log: Log;
 };
@@ -42,7 +42,7 @@ export function drainEndpoint({ isStopping, stop, shed, log }: DrainParts): Endp
 	};
 }
 
-/** Whether a time may have been meant that did not come through: by an empty query, or by a form's body. */
+/** Whether the request may have meant a time that was lost on the way: it has an empty query, or a body. */
 function saysMore(req: IncomingMessage): boolean {
 	return req.url?.endsWith('?') === true || hasBody(req);
 }

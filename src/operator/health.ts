@@ -1,4 +1,4 @@
-// What machines ask the operator's listener: is it alive, does it accept, and how much.
+// Endpoints for machines: metrics, health and readiness.
 
 import type { Exposition } from '../observe/metrics.js';
 import { type Endpoint, text } from './listener.js';

@@ -1,4 +1,4 @@
-// The operator's listener, on its own address: never reachable through the public one. Knows HTTP; what is there, others say.
+// The operator's listener, on its own address: never reachable through the public one. Serves HTTP; the endpoints are passed in.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -31,20 +31,20 @@ export type Endpoint = {
 	readonly methods: readonly string[];
 	/** One path; if it ends with a slash, all that begin with it. */
 	readonly path: string;
-	/** How the list of endpoints shows the path, if not as it is. */
+	/** The path as the list of endpoints shows it, if that differs. */
 	readonly example?: string;
 	readonly help: string;
-	/** Whether it is for machines that may know us by any name. */
+	/** Whether any Host is allowed: monitoring may know this server by names that we cannot know. */
 	readonly allowsAnyHost?: boolean;
 	answer(request: OperatorRequest): OperatorAnswer | Promise<OperatorAnswer>;
 };
 
-// As the public side: who sends a request slower than this is cut off (408, if there is anybody to read it).
+// As on the public side: a client that sends a request more slowly than this is cut off, with 408 where that can be written.
 const requestMsMax = 10_000;
 const requestCheckMs = 1_000;
 // A client that does not wait for its answers can have a thousand requests in one read.
 const requestsPerTick = 256;
-// For answers that nobody reads. A channel of a million subscribers takes about a minute to close.
+// How long an answer may stay unread. A channel of a million subscribers takes about a minute to close.
 const idleMsMax = 120_000;
 
 /** Serves these endpoints, and a list of them at `/`. Throws a StartError if the address cannot be had. */
@@ -98,7 +98,7 @@ export async function startOperatorListener(
 		// So that stopping waits for the answer, too.
 		inFlight.begin();
 		res.once('close', () => inFlight.end());
-		// In a promise, because a scrape that throws must not end the process.
+		// In a promise, because an endpoint that throws must not end the process.
 		return void new Promise<OperatorAnswer>((resolve) => resolve(endpoint.answer({ path, query, req })))
 			.then((answer) => send(res, answer))
 			.catch((error: unknown) => {
@@ -151,7 +151,7 @@ function send(res: ServerResponse, answer: OperatorAnswer): void {
 	else write(res, answer);
 }
 
-/** Discards what comes of a body, within a bound, before the answer that ends the connection. */
+/** Discards the rest of a body, within a bound, before the answer that closes the connection. */
 function discardBody(req: IncomingMessage, onEnd: () => void): void {
 	let bytes = 0;
 	const end = () => {
@@ -187,7 +187,7 @@ const unreadable: Record<string, [status: string, line: string]> = {
 /** The answer to the last request that has begun on each connection. */
 type LastAnswers = WeakMap<Duplex, ServerResponse>;
 
-/** What Node's parser cannot read gets a line too, where it could not be taken for the answer to another request. */
+/** Answers a request that Node's parser cannot read with one line, where that cannot be taken for the answer to another request. */
 function refuseUnreadable(
 	{ code = '' }: NodeJS.ErrnoException,
 	socket: Duplex & { bytesWritten?: number },

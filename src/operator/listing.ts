@@ -1,4 +1,4 @@
-// Lists the channels page by page, a little in each tick, so that a million of them hold up nobody.
+// Lists the channels page by page, a few in each tick, so that a million channels never block the loop.
 import { randomBytes } from 'node:crypto';
 import { isRefused, type Refused } from '../http/reply.js';
 import type { ChannelName } from '../pubsub/channel-name.js';
@@ -21,7 +21,7 @@ type Query = { readonly prefix: string; readonly limit: number; readonly place: 
 
 /** `GET /channels?prefix=/room/&limit=100&cursor=…`: a page of channels, and the cursor of the next, or null. */
 export function channelListing({ hub, readName }: ListingParts): (request: OperatorRequest) => Promise<OperatorAnswer> {
-	// Places mean nothing to the next process, so it must know our cursors from its own.
+	// A cursor is valid in this process only, so it names the process.
 	const origin = randomBytes(4).toString('hex');
 	const turn = oneATick();
 
@@ -75,7 +75,7 @@ function parameters(query: string): Map<string, string> | string {
 	return given;
 }
 
-/** Lets whoever waits for it go on one by one, each in a tick of its own, so that many listings cost a tick no more than one. */
+/** Gives its callers their turns one by one, each in its own tick, so that many listings cost a tick no more than one. */
 function oneATick(): () => Promise<void> {
 	let last = Promise.resolve();
 	return () => {

@@ -1,4 +1,4 @@
-// Reads the body of a request of the operator's within a bound.
+// Reads the body of an operator's request within a bound.
 import type { IncomingMessage } from 'node:http';
 
 /**
@@ -9,7 +9,7 @@ import type { IncomingMessage } from 'node:http';
 export function readRequestBody(req: IncomingMessage, bytesMax: number): Promise<Buffer | undefined> {
 	return new Promise((resolve) => {
 		if (Number(req.headers['content-length'] ?? 0) > bytesMax) return resolve(undefined);
-		// Not a list of pieces: one that comes in pieces of a byte would take a hundred times its size.
+		// Not a list of pieces: a body that comes a byte at a time would take a hundred times its size.
 		let body = Buffer.alloc(0);
 		let bytes = 0;
 		req.on('data', (piece: Buffer) => {

@@ -1,10 +1,10 @@
-// The figures of now and the totals since the start, as JSON: for a glance, a script, or a monitor that knows kuiperbelt's keys.
+// Present figures and totals since the start, as JSON, under the keys that kuiperbelt uses and some more.
 
 import type { Metrics } from '../observe/metrics.js';
 import type { Hub } from '../pubsub/hub.js';
 import { type Endpoint, json } from './listener.js';
 
-// Why we end a websocket that sent something; the other causes tell nothing of messages.
+// The causes of closing that are about a message.
 const messageCauses = ['binary', 'receive_only', 'too_long', 'rate'];
 
 export function statsEndpoint(metrics: Metrics, hub: Hub, connections: { readonly count: number }): Endpoint {

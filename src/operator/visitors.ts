@@ -1,4 +1,4 @@
-// Who may use the operator's listener: no web page, whatever an operator's browser is made to send.
+// Refuses web pages: none may use the operator's listener through an operator's browser.
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 import type { TcpAddress } from '../listening/addresses.js';
@@ -7,8 +7,8 @@ import type { TcpAddress } from '../listening/addresses.js';
 export type OperatorAddress = TcpAddress & { readonly name: string };
 
 /**
- * Why a request is refused with 403, or undefined. `allowsAnyHost` is for endpoints that machines ask for under names
- * that we cannot know, once others than this machine can connect.
+ * Why a request is refused with 403, or undefined. `allowsAnyHost` is for endpoints that machines ask for under names that we cannot
+ * know, when the listener is not bound to loopback.
  */
 export function visitorRefusal(
 	req: IncomingMessage,
@@ -16,15 +16,15 @@ export function visitorRefusal(
 	allowsAnyHost: boolean,
 ): string | undefined {
 	const { origin, 'sec-fetch-site': fetchSite = 'none' } = req.headers;
-	// A page's GET may come without an Origin, but a browser says where it comes from (Fetch Metadata).
+	// The GET of a page may have no Origin, but browsers name its site (Fetch Metadata).
 	if (origin !== undefined || !['none', 'same-origin'].includes(String(fetchSite))) return pageRefusal;
 	if (allowsAnyHost && !isLoopback(boundHost)) return undefined;
-	// A page whose name was made to point here (DNS rebinding) has no Origin to show, but its own Host.
+	// After DNS rebinding, a page needs no Origin, but its requests have the page's own Host.
 	const hosts = req.headersDistinct.host ?? [];
 	return hosts.every((host) => isOurs(host, name.toLowerCase())) ? undefined : hostRefusal;
 }
 
-// However they are written: 127.0.0.1 is ::ffff:127.0.0.1, too.
+// In any notation: 127.0.0.1 may be written ::ffff:127.0.0.1.
 const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8);
 loopback.addAddress('::1', 'ipv6');

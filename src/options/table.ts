@@ -98,7 +98,7 @@ export const optionTable = {
 		value: 'size',
 		default: '65536',
 		help: 'The longest message, up to 64MiB.',
-		// The engine counts in 32 bits, and takes twice this. Whoever sends more wants a file server.
+		// The engine counts in 32 bits, and takes twice this. A larger message belongs on a file server.
 		parse: parseSize(1, 64 * 1_048_576),
 	},
 	maxPath: {

@@ -37,7 +37,7 @@ export class Composer {
 	}
 
 	#keyPressed(event: KeyboardEvent): void {
-		// Enter that ends the composition of a character is not ours.
+		// An Enter that ends the composition of a character (as with Japanese keyboards) sends nothing.
 		if (event.isComposing) return;
 		const { value, selectionStart, selectionEnd } = this.#field;
 		if (event.key === 'Enter' && !event.shiftKey) {
@@ -57,7 +57,7 @@ export class Composer {
 		const isUpwards = nth < this.#recalled;
 		this.#recalled = nth;
 		this.#field.value = this.#sent[nth] ?? this.#draft;
-		// Where the same arrow goes on.
+		// There, the next press of the same arrow goes on.
 		const caret = isUpwards ? 0 : this.#field.value.length;
 		this.#field.setSelectionRange(caret, caret);
 		this.#look();

@@ -16,7 +16,7 @@ const keepaliveMs = 30_000;
 const retryMsMax = 30_000;
 // Longer than any handshake takes; browsers wait for minutes, and let no other begin to the same host meanwhile.
 const handshakeMsMax = 15_000;
-// One that was open for less may have been closed for a reason that lasts.
+// A websocket that was open for less may have been closed for a reason that lasts.
 const steadyMs = 5_000;
 
 export class Connection {
@@ -105,7 +105,7 @@ export class Connection {
 	async #notOpened(): Promise<void> {
 		const tries = this.#tries;
 		const answer = await probe(this.#page);
-		// The network may have come back meanwhile, and this have tried again: what comes of that decides.
+		// The network may have come back meanwhile, and the next try has begun: its outcome decides.
 		if (tries !== this.#tries) return;
 		// A server that stops answers requests to the end.
 		if (answer.kind === 'subscribers' && this.#restart !== undefined) {
@@ -139,7 +139,7 @@ export class Connection {
 
 	readonly #online = (): void => {
 		this.#failures = 0;
-		// One that was open may have lost its server without hearing of it, and would wait long for the other's close frame.
+		// The server may be gone without notice: waiting for its close frame would take long.
 		if (this.#wasOffline && this.#socket !== undefined) {
 			this.#socket.onclose = null;
 			this.#socket.close();

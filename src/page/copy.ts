@@ -3,7 +3,7 @@ import { button } from './element.js';
 
 const saysSoMs = 1_500;
 
-/** A button that copies what `text` gives. `what` is for those who do not see where it stands. */
+/** A button that copies what `text` gives. `what` names that for screen readers. */
 export function copyButton(what: string, text: () => string): HTMLButtonElement {
 	const made = button('Copy', async () => {
 		made.textContent = (await copied(text())) ? 'Copied' : 'No access';

@@ -1,4 +1,4 @@
-// How much comes: in the last second, in the last minute as a chart, and in all; and how long one's own last message took.
+// How many messages come: in the last second, in the last minute as a chart, and in all; and the round trip of the page's own last one.
 import { byId } from './element.js';
 import { byteFigure } from './message-text.js';
 
@@ -26,7 +26,7 @@ export class Figures {
 		if (this.#sent.length > roundTripsMax) this.#sent.shift();
 	}
 
-	/** Counts what has come, and tells whether it is the oldest of one's own that had not come back. */
+	/** Counts a message that has come, and tells whether it is the oldest of the page's own that had not come back. */
 	received(content: string | Uint8Array, bytes: number): boolean {
 		this.#messages++;
 		this.#bytes += bytes;
@@ -39,12 +39,12 @@ export class Figures {
 		return true;
 	}
 
-	/** Forgets what will not come back. */
+	/** Forgets own messages that will not come back. */
 	disconnected(): void {
 		this.#sent = [];
 	}
 
-	/** Begins anew, on another channel. */
+	/** Starts again from zero, on another channel. */
 	clear(): void {
 		this.#sent = [];
 		this.#messages = 0;

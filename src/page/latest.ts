@@ -1,4 +1,4 @@
-// The newest of what comes, as much of it as a page should hold. Knows no document.
+// The newest messages, as many as a page should hold. Knows no document.
 import type { Message } from './message-text.js';
 
 const countMax = 1_000;
@@ -19,7 +19,7 @@ export class Latest<Item> {
 		return this.#items;
 	}
 
-	/** Gives those that had to make room for it. */
+	/** Adds a message, and gives those that had to make room for it. */
 	push(item: Item): Item[] {
 		this.#items.push(item);
 		this.#bytes += this.#messageOf(item).bytes;
@@ -33,7 +33,7 @@ export class Latest<Item> {
 		return gone === 0 ? [] : this.#items.splice(0, gone);
 	}
 
-	/** Gives all, and is empty. */
+	/** Gives all, and is empty then. */
 	take(): Item[] {
 		const all = this.#items;
 		this.#items = [];

@@ -6,7 +6,7 @@ import { beginning, type Message } from './message-text.js';
 import { MessageTools } from './message-tools.js';
 
 const endPixels = 40;
-// So that a screen reader gets to the end of what it says.
+// Long enough for a screen reader to finish what it says.
 const announceMs = 5_000;
 
 export class MessageList {
@@ -24,7 +24,7 @@ export class MessageList {
 	/** How many have come while paused, those that no longer wait among them. */
 	#held = 0;
 	#isAtEnd = true;
-	/** Where it was scrolled to when that was looked at last. */
+	/** The last known scroll position. */
 	#top = 0;
 	#unseen = 0;
 	#frame: number | undefined;
@@ -79,7 +79,7 @@ export class MessageList {
 	}
 
 	#remove(gone: HTMLElement): void {
-		// With it the focus would go to the beginning of the page.
+		// Removing a focused line would move the focus to the beginning of the page.
 		if (gone.contains(document.activeElement)) this.#list.focus({ preventScroll: true });
 		gone.remove();
 	}

@@ -10,7 +10,7 @@ export type Answer =
 	| { readonly kind: 'silence' };
 
 const patienceMs = 5_000;
-// The server's own are shorter.
+// The server's own lines are shorter.
 const wordsUnits = 200;
 
 export async function probe(channel: URL): Promise<Answer> {
@@ -23,7 +23,7 @@ export async function probe(channel: URL): Promise<Answer> {
 		});
 		const subscribers = response.headers.get('X-Subscribers');
 		if (response.ok && subscribers !== null) return { kind: 'subscribers', subscribers: Number(subscribers) };
-		// Elsewhere the page may not ask.
+		// On another origin the page may not ask.
 		if (response.type === 'opaqueredirect') return { kind: 'refused', reason: 'a proxy leads elsewhere, perhaps to a login' };
 		if (response.status === 405) return { kind: 'no POST' };
 		const [line = ''] = (await response.text()).split('\n', 1);

@@ -20,7 +20,7 @@ export type Channel = {
 	reached: number;
 	/** What subscribers that are catching up are to be sent; undefined if there are none. */
 	kept: KeptMessages | undefined;
-	/** What it has to send; undefined until something is published here, as it is for most of very many channels. */
+	/** What it has to send; undefined until something is published here. Of very many channels, most stay silent. */
 	outbox: Outbox | undefined;
 };
 

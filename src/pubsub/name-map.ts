@@ -1,5 +1,5 @@
-// Finds values by channel name, as a Map does. One Map of a million names holds up everything for a tenth of a second whenever
-// it outgrows its table; of many small ones, each takes its turn.
+// Finds values by channel name, as a Map does. One Map of a million names blocks the loop for a tenth of a second whenever its table
+// grows; many small Maps grow one at a time.
 import { randomInt } from 'node:crypto';
 import type { ChannelName } from './channel-name.js';
 

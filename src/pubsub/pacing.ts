@@ -108,7 +108,7 @@ export class Pacing {
 
 	#beginTick(outbox: Outbox): void {
 		if (outbox.tick === this.#tick) return;
-		// A tick that only sends what was deferred tells nothing.
+		// A tick that only sends deferred messages says nothing about bursts.
 		if (outbox.messagesInTick > 0) outbox.isHot = outbox.messagesInTick > this.#limits.directPerTickMax;
 		outbox.tick = this.#tick;
 		outbox.messagesInTick = 0;

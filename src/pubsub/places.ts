@@ -1,11 +1,11 @@
-// Gives each of many items a place that it keeps, so that they can be listed piece by piece while others come and go.
+// Gives each of many items a fixed place, so that they can be listed piece by piece while items come and go.
 
 // What a free place holds is the next free one.
 const none = -1;
 
 /**
- * An array with holes. What was there throughout a listing is listed exactly once, with nothing sorted, copied or kept
- * for the listing. It takes a reference per item; holes are filled first, and given back when no item is left.
+ * An array with holes. An item that is there throughout a listing is listed exactly once, with nothing sorted, copied or kept for the
+ * listing. It takes one reference per item. Holes are filled first; the memory is freed when no item is left.
  */
 export class Places<Item extends object> {
 	#places: (Item | number)[] = [];

@@ -16,7 +16,7 @@ export type MemoryBudgetParts = {
 /** How often to look: reading the figure takes some 20 µs. */
 export const memoryLookMs = 500;
 
-// Less than this share of the budget is no growth that anybody could be blamed for.
+// Growth below this share of the budget is noise.
 const noise = 0.01;
 
 /**

@@ -3,7 +3,7 @@ import { Tick } from '../connections/tick.js';
 
 // Some fifteen milliseconds' work; up to eighty at `debug`, where each is a line of the log.
 const messagesPerTick = 4_096;
-// When that many have come, each websocket may still send this many in the same tick.
+// After that many, each websocket may still send this many in the same tick.
 const ownMessagesPerTick = 128;
 
 /** Messages from websockets; keepalives, pings and pongs count too. */
