@@ -1,39 +1,28 @@
 // The last answer on a connection: that it reaches a client which asks for the connection to be closed.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { type TestContext, test } from 'node:test';
+import { join } from 'node:path';
+import { test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
+import { runCommand } from '../support/command.js';
 import { RawConnection } from '../support/http.js';
+import { answerAfterAll } from '../support/late-reader.js';
 import { protocol } from '../support/protocol.js';
 import { startTestServer } from '../support/server.js';
 import { subscribe } from '../support/subscriber.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const tls = (name: string) => fileURLToPath(new URL(`../../../test/support/tls/valid.${name}.pem`, import.meta.url));
 const rounds = 20;
-
-/** Sends a request whole, and only then reads. Gives what came until the connection ended. */
-async function answerAfterAll(t: TestContext, open: () => Socket, head: string, body: Buffer): Promise<string> {
-	const socket = open();
-	t.after(() => socket.destroy());
-	socket.on('error', () => {});
-	socket.pause();
-	socket.write(`${head}Host: localhost\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n`);
-	await new Promise<void>((resolve) => socket.write(body, () => resolve()));
-	let text = '';
-	socket.on('data', (data) => {
-		text += data;
-	});
-	socket.resume();
-	await once(socket, 'close');
-	return text;
-}
 
 protocol(
 	'A refusal reaches a client that asks for that and reads only when it has sent its whole body: the rest is discarded first, up to 16 MiB or for five seconds.',
 	async (t) => {
 		const plain = await startTestServer(t, '--origin', 'https://a.example');
+		const path = join(temporaryFolder(t), 'pathcast.sock');
+		await runCommand(t, ['--addr', path, '--mport', 'off']).logged('start');
+		const overUnix = () => connect(path);
 		const encrypted = await startTestServer(t, '--tls-cert', tls('cert'), '--tls-key', tls('key'));
 		const overTls = () => connectTls({ port: encrypted.port, host: '127.0.0.1', rejectUnauthorized: false });
 		const overTcp = () => connect(plain.port, '127.0.0.1');
@@ -47,6 +36,7 @@ protocol(
 			[overTcp, 'PUT /%zz HTTP/1.1\r\n', large, 400],
 			[overTcp, 'PATCH /room HTTP/1.1\r\n', large, 405],
 			[overTls, 'POST /room HTTP/1.1\r\n', large, 413],
+			[overUnix, 'POST /room HTTP/1.1\r\n', large, 413],
 			[toOperator, 'POST /channels/room HTTP/1.1\r\n', large, 413],
 			[toOperator, 'POST /nowhere HTTP/1.1\r\n', large, 404],
 			[toOperator, 'PUT /stats HTTP/1.1\r\n', large, 405],

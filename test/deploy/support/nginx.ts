@@ -44,8 +44,8 @@ export function commonPlaces(port: number, nodes: readonly Ports[]): Places {
 	];
 }
 
-/** Starts it in front of nodes. `more` takes the place of what else the file says. */
-export async function startNginx(t: TestContext, file: string, nodes: readonly Ports[], more: Places = []): Promise<Front> {
+/** Runs nginx with a configuration for its http block, which is at the path that is given back. Resolves when it serves. */
+export async function runNginx(t: TestContext, configuration: string): Promise<{ command: Command; file: string }> {
 	let running: Command | undefined;
 	// Killed, it would leave its workers behind.
 	t.after(async () => {
@@ -53,14 +53,22 @@ export async function startNginx(t: TestContext, file: string, nodes: readonly P
 		await running?.ended;
 	});
 	const folder = temporaryFolder(t);
-	const port = await freePort();
-	const places = [...commonPlaces(port, nodes), ...more];
-	const write = (extra: Places) => writeFileSync(`${folder}/pathcast.conf`, deployed(`nginx/${file}`, [...places, ...extra]));
-	write([]);
+	const file = `${folder}/pathcast.conf`;
+	writeFileSync(file, configuration);
 	writeFileSync(`${folder}/nginx.conf`, mainFile(folder));
 	const command = runProgram(t, nginxPath, ['-e', 'stderr', '-p', folder, '-c', `${folder}/nginx.conf`]);
 	running = command;
 	await said(command, /start worker process \d+\n/, workers);
+	return { command, file };
+}
+
+/** Starts it in front of nodes. `more` takes the place of what else the file says. */
+export async function startNginx(t: TestContext, file: string, nodes: readonly Ports[], more: Places = []): Promise<Front> {
+	const port = await freePort();
+	const places = [...commonPlaces(port, nodes), ...more];
+	const configuration = (extra: Places) => deployed(`nginx/${file}`, [...places, ...extra]);
+	const { command, file: written } = await runNginx(t, configuration([]));
+	const write = (extra: Places) => writeFileSync(written, configuration(extra));
 	let reloads = 0;
 	const reload = async (extra: Places) => {
 		write(extra);
