@@ -1,9 +1,15 @@
 // Holds the documents to the code and to each other: the option table, the protocol reference, the table of limits, and every link.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { exec, execFile } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { flagOf, optionTable } from '#src/options/table.js';
+import { request } from './support/http.js';
 import { ambiguousFraming, otherInputs } from './support/malformed.js';
+import { needs } from './support/requirement.js';
+import { metric, startTestServer } from './support/server.js';
+import { temporaryFolder } from './support/temporary-folder.js';
 
 const root = new URL('../../', import.meta.url);
 const read = (file: string) => readFileSync(new URL(file, root), 'utf8');
@@ -65,6 +71,78 @@ test('every link of the documents leads to a file that is there, and to a headin
 	}
 	assert.ok(links > 20);
 });
+
+test('the ten options of the README are options, with their defaults', () => {
+	const rows = tableIn(read('README.md'), '| flag | default | meaning |')?.split('\n').slice(2) ?? [];
+	assert.equal(rows.length, 10);
+	for (const row of rows) {
+		const [, flags = '', shown = ''] = row.split('|').map((cell) => cell.trim());
+		for (const flag of flags.split(', ')) {
+			const [, option] =
+				Object.entries(optionTable).find(([name]) => `\`${flagOf(name as keyof typeof optionTable)}\`` === flag) ?? [];
+			assert.ok(option, flag);
+			assert.equal(shown, 'value' in option && option.default ? `\`${option.default}\`` : 'none', flag);
+		}
+	}
+});
+
+test('every command in the documents is one that there is', async (t) => {
+	const { scripts } = JSON.parse(read('package.json'));
+	const flags = new Set(Object.keys(optionTable).map((name) => flagOf(name as keyof typeof optionTable)));
+	const documents = ['README.md', 'CONTRIBUTING.md', ...readdirSync(new URL('docs/', root)).map((file) => `docs/${file}`)];
+	const operator = await startTestServer(t);
+	const { body: endpoints } = await request(operator.operatorPort, { path: '/' });
+	let commands = 0;
+	for (const document of documents) {
+		for (const line of shellLines(read(document))) {
+			commands++;
+			const what = `${document}: ${line}`;
+			for (const [, script = ''] of line.matchAll(/npm run ([a-z:]+)/g)) assert.ok(script in scripts, what);
+			const pathcast = /(?:npm start --|npx pathcast|dist\/cli\.js|docker run .* pathcast)(.*)/.exec(line)?.[1] ?? '';
+			for (const [flag] of pathcast.matchAll(/--[a-z-]+/g)) assert.ok(flags.has(flag), what);
+			const [, path] = /localhost:8082(\/[a-z]*)/.exec(line) ?? [];
+			if (path !== undefined) assert.ok(new RegExp(`^[A-Z, ]+${path}`, 'm').test(endpoints), what);
+			const [, file] = /node --test build\/(test\/\S+)\.js/.exec(line) ?? [];
+			if (file !== undefined) assert.ok(existsSync(new URL(`${file}.ts`, root)), what);
+		}
+	}
+	assert.ok(commands > 20);
+});
+
+test("the README's commands of curl publish", needs('curl', '/usr/bin/curl'), async (t) => {
+	const server = await startTestServer(t);
+	const folder = temporaryFolder(t);
+	writeFileSync(`${folder}/message.json`, '{}\n');
+	const publishing = shellLines(read('README.md')).filter((line) => line.startsWith('curl '));
+	assert.equal(publishing.length, 4);
+	for (const line of publishing) {
+		const { stdout } = await promisify(exec)(line.replace(':8081', `:${server.port}`), { cwd: folder });
+		assert.match(stdout, /OK\n$/, line);
+	}
+	assert.equal(await metric(server, 'pathcast_messages_received_total{source="post"}'), publishing.length);
+});
+
+test("the README's Python publishes", needs('Python', '/usr/bin/python3'), async (t) => {
+	const server = await startTestServer(t);
+	const [publishes = ''] = fenced(read('README.md'), 'python');
+	await promisify(execFile)('/usr/bin/python3', ['-c', publishes.replace(':8081', `:${server.port}`)]);
+	assert.equal(await metric(server, 'pathcast_messages_received_total{source="post"}'), 1);
+});
+
+/** The blocks of a document in one language. */
+function fenced(text: string, language: string): string[] {
+	return [...text.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(([, block = '']) => block);
+}
+
+/** The lines of its shell commands, without what is said of them. */
+function shellLines(text: string): string[] {
+	return fenced(text, 'sh').flatMap((block) =>
+		block
+			.split('\n')
+			.map((line) => line.replace(/\s+#.*$/, ''))
+			.filter((line) => line !== ''),
+	);
+}
 
 /** The anchors of the headings of a document, as forges make them. */
 function anchorsOf(text: string): string[] {
