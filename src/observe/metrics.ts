@@ -107,7 +107,7 @@ export function metricsExposition(
 	gauge('pathcast_memory_budget_bytes', '--memory-budget; 0 for none.', () => memoryBudgetBytes);
 	gauge('pathcast_subscribers', 'Subscribers at present.', () => hub.subscribers);
 	gauge('pathcast_lagging_subscribers', 'Subscribers with a backlog when last looked at.', slow);
-	gauge('pathcast_backlog_bytes', 'Kept for subscribers who have fallen behind, each message once.', () => hub.keptBytes);
+	gauge('pathcast_backlog_bytes', 'Kept for slow subscribers, each message once.', () => hub.keptBytes);
 	gauge('pathcast_channels', 'Channels with at least one subscriber at present.', () => hub.channels);
 	counter('pathcast_connections_opened_total', 'Websockets opened.', () => metrics.connections);
 	counter(

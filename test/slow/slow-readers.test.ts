@@ -19,7 +19,7 @@ const tls = ['valid.cert.pem', 'valid.key.pem'].map((name) =>
  * Sends numbered messages, each awaited by the reader, until something is kept for others. Gives how many were sent. They are of 64 KB
  * until somebody lags, then mostly short ones: the look that finds that they stand is to come before they have too much.
  */
-async function sendUntilBehind(server: TestServer, reader: Subscriber): Promise<number> {
+async function sendUntilKept(server: TestServer, reader: Subscriber): Promise<number> {
 	let sent = 0;
 	while ((await kept(server)) === 0) {
 		assert.ok(sent < 5_000, 'nobody falls behind');
@@ -43,7 +43,7 @@ function messageOf(random: Random, i: number): string | Buffer {
 const fingerprint = ({ data, isBinary }: Received) => `${data.subarray(0, 20).toString('latin1')} ${data.length} ${isBinary}`;
 
 for (const scheme of ['ws', 'wss']) {
-	test(`whoever pauses and reads on, again and again, misses nothing, doubles nothing and stays in order (${scheme})`, async (t) => {
+	test(`a subscriber that pauses and reads on, again and again, misses nothing, doubles nothing and stays in order (${scheme})`, async (t) => {
 		const random = seededRandom(t);
 		const flags = ['--max-backlog', '64MiB', '--max-message', '256KiB', '--binary', '--log-level', 'info'];
 		const [cert, key] = tls;
@@ -51,7 +51,7 @@ for (const scheme of ['ws', 'wss']) {
 		const url = server.ws('/room').replace(/^ws/, scheme);
 		const trusting = { rejectUnauthorized: false };
 		const reader = await subscribe(t, url, trusting);
-		const stragglers = await Promise.all([1, 2, 3, 4].map(() => subscribe(t, url, trusting)));
+		const slowReaders = await Promise.all([1, 2, 3, 4].map(() => subscribe(t, url, trusting)));
 		const order: string[] = [];
 		const publish = async () => {
 			const message = messageOf(random, order.length);
@@ -60,27 +60,27 @@ for (const scheme of ['ws', 'wss']) {
 			assert.deepEqual(received, { data: Buffer.from(message), isBinary: typeof message !== 'string' });
 			order.push(fingerprint(received));
 		};
-		const seen = new Map(stragglers.map((straggler) => [straggler, 0]));
-		const catchUp = async (straggler: Subscriber) => {
-			let next = seen.get(straggler) ?? 0;
-			while (next < order.length) assert.equal(fingerprint(await straggler.next()), order[next++]);
-			seen.set(straggler, next);
+		const seen = new Map(slowReaders.map((slowReader) => [slowReader, 0]));
+		const catchUp = async (slowReader: Subscriber) => {
+			let next = seen.get(slowReader) ?? 0;
+			while (next < order.length) assert.equal(fingerprint(await slowReader.next()), order[next++]);
+			seen.set(slowReader, next);
 		};
 
 		for (let cycle = 0; cycle < 3; cycle++) {
-			for (const { ws } of stragglers) ws.pause();
+			for (const { ws } of slowReaders) ws.pause();
 			while ((await kept(server)) === 0) await publish();
 			for (let i = 0; i < 40; i++) await publish();
 			// They read on one after another, while more is published.
-			for (const straggler of stragglers) {
-				straggler.ws.resume();
+			for (const slowReader of slowReaders) {
+				slowReader.ws.resume();
 				for (let i = 0; i < 20; i++) await publish();
-				await catchUp(straggler);
+				await catchUp(slowReader);
 			}
 			while ((await kept(server)) > 0) await turn();
 			// The fan-out has them again.
 			for (let i = 0; i < 50; i++) await publish();
-			await Promise.all(stragglers.map(catchUp));
+			await Promise.all(slowReaders.map(catchUp));
 		}
 		assert.equal(await metric(server, 'pathcast_deliveries_total'), 5 * order.length);
 		assert.equal(
@@ -97,7 +97,7 @@ protocol(
 		const reader = await subscribe(t, server.ws('/room'));
 		const stopped = await subscribeMany(t, 20, () => server.ws('/room'));
 		for (const { ws } of stopped) ws.pause();
-		let sent = await sendUntilBehind(server, reader);
+		let sent = await sendUntilKept(server, reader);
 		const before = await kept(server);
 		for (let i = 0; i < 10; i++) await send(reader, sent++);
 		// Those who were found a little later than the first share what is kept for it.
@@ -113,30 +113,30 @@ test('what is kept for one is part of its backlog, in the log too, and does not 
 	const reader = await subscribe(t, server.ws('/room'));
 	const stopped = await subscribe(t, server.ws('/room'));
 	stopped.ws.pause();
-	let sent = await sendUntilBehind(server, reader);
+	let sent = await sendUntilKept(server, reader);
 	for (let i = 0; i < 10; i++) await send(reader, sent++);
 	while ((await metric(server, 'pathcast_disconnects_total{reason="slow"}')) < 1) await turn();
 	const { backlog } = server.log.find(({ event }) => event === 'slow') ?? {};
 	assert.ok(Number(backlog) >= 10 * (64_000 + 64), String(backlog));
 });
 
-test('whoever falls behind and is closed then gets all that was published before the close frame', async (t) => {
+test('a slow subscriber that is closed gets everything that was published before the close frame', async (t) => {
 	const server = await startTestServer(t, '--max-message', '128KiB', '--max-backlog', '64MiB', '--log-level', 'info');
-	const endings: [number, (server: TestServer, straggler: Subscriber) => unknown][] = [
+	const endings: [number, (server: TestServer, slowReader: Subscriber) => unknown][] = [
 		[1000, ({ operatorPort }) => void request(operatorPort, { method: 'DELETE', path: '/channels/room' })],
 		[1009, (_server, { ws }) => ws.send('x'.repeat(140_000))],
 		[1012, () => void server.stop()],
 	];
 	for (const [code, ending] of endings) {
 		const reader = await subscribe(t, server.ws('/room'));
-		const straggler = await subscribe(t, server.ws('/room'));
-		straggler.ws.pause();
-		let sent = await sendUntilBehind(server, reader);
+		const slowReader = await subscribe(t, server.ws('/room'));
+		slowReader.ws.pause();
+		let sent = await sendUntilKept(server, reader);
 		for (let i = 0; i < 10; i++) await send(reader, sent++);
-		ending(server, straggler);
+		ending(server, slowReader);
 		if (code !== 1009) assert.equal((await reader.closed).code, code);
-		straggler.ws.resume();
-		const texts = await straggler.textsUntilClosed(code);
+		slowReader.ws.resume();
+		const texts = await slowReader.textsUntilClosed(code);
 		assert.deepEqual(
 			texts.map((text) => text.split(' ')[0]),
 			Array.from({ length: sent }, (_, i) => String(i)),
@@ -146,7 +146,7 @@ test('whoever falls behind and is closed then gets all that was published before
 	}
 });
 
-test('whoever is too far behind is disconnected, however many they are, with no message skipped', async (t) => {
+test('subscribers that have too much unread are disconnected, however many they are, with no message skipped', async (t) => {
 	// Through a UNIX socket, because there the system holds no more than some 200 KB for each of them.
 	const path = `${temporaryFolder(t)}/pathcast.sock`;
 	const server = await startTestServer(t, '--addr', path, '--max-backlog', '1MiB', '--log-level', 'info');
@@ -154,7 +154,7 @@ test('whoever is too far behind is disconnected, however many they are, with no 
 	const count = 300;
 	const stopped = await subscribeMany(t, count, () => `ws+unix:${path}:/room`);
 	for (const { ws } of stopped) ws.pause();
-	let sent = await sendUntilBehind(server, reader);
+	let sent = await sendUntilKept(server, reader);
 	while ((await metric(server, 'pathcast_disconnects_total{reason="slow"}')) < count) {
 		assert.ok((await kept(server)) <= 1_048_576);
 		assert.ok(sent < 1_000, 'not disconnected');

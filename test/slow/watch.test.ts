@@ -28,7 +28,7 @@ class Reader {
 function watched(count: number, writeTimeoutMs: number) {
 	const connections = new Connections();
 	const stalled: Reader[] = [];
-	const standing: (readonly [Reader, number])[] = [];
+	const readsNothing: (readonly [Reader, number])[] = [];
 	const drop = (reader: Reader) => {
 		stalled.push(reader);
 		connections.remove(reader.connection.place ?? assert.fail());
@@ -49,7 +49,7 @@ function watched(count: number, writeTimeoutMs: number) {
 				return of(subscription).unreadBytes;
 			},
 			freedBy: (subscription) => of(subscription).unreadBytes - of(subscription).sharedBytes,
-			consider: (subscription, unreadBytes) => void standing.push([of(subscription), unreadBytes]),
+			consider: (subscription, unreadBytes) => void readsNothing.push([of(subscription), unreadBytes]),
 			judge: () => assert.fail(),
 		},
 	});
@@ -57,7 +57,7 @@ function watched(count: number, writeTimeoutMs: number) {
 		connections.remove(reader.connection.place ?? assert.fail());
 		watch.forget(reader.subscription);
 	};
-	return { add, leave, all, stalled, standing, watch };
+	return { add, leave, all, stalled, readsNothing, watch };
 }
 
 test('each look costs the same, however many subscribers there are and are slow, and comes to each in turn', () => {
@@ -85,8 +85,8 @@ test('each look costs the same, however many subscribers there are and are slow,
 
 test('a subscriber that reads something from time to time is not dropped, one that reads nothing is', () => {
 	const { all, stalled, watch } = watched(5, 10_000);
-	const [idle, standing, growing, sawtooth, late] = all as [Reader, Reader, Reader, Reader, Reader];
-	standing.unreadBytes = 5;
+	const [idle, readsNothing, growing, sawtooth, late] = all as [Reader, Reader, Reader, Reader, Reader];
+	readsNothing.unreadBytes = 5;
 	for (let ms = 0; ms <= 60_000; ms += 100) {
 		growing.unreadBytes += 1_000;
 		sawtooth.unreadBytes = ms % 9_000 === 0 ? 1 : sawtooth.unreadBytes + 1_000;
@@ -95,10 +95,10 @@ test('a subscriber that reads something from time to time is not dropped, one th
 		if (ms === 45_000) late.unreadBytes = 1;
 		watch.look(ms);
 		if (ms === 9_900) assert.deepEqual(stalled, []);
-		if (ms === 10_000) assert.deepEqual(new Set(stalled), new Set([standing, growing]));
+		if (ms === 10_000) assert.deepEqual(new Set(stalled), new Set([readsNothing, growing]));
 		if (ms === 54_900) assert.equal(stalled.length, 2);
 	}
-	assert.deepEqual(new Set(stalled), new Set([standing, growing, late]));
+	assert.deepEqual(new Set(stalled), new Set([readsNothing, growing, late]));
 	assert.equal(watch.count, 1);
 	assert.equal(watch.forget(idle.subscription), undefined);
 	assert.equal(watch.forget(sawtooth.subscription)?.ip, '192.0.2.1');
@@ -142,7 +142,7 @@ test('the subscribers with the most unread are those that make up for what is to
 });
 
 test('a subscriber may have to catch up that has no less unread than at the look before', () => {
-	const { all, standing, watch } = watched(3, 0);
+	const { all, readsNothing, watch } = watched(3, 0);
 	const [reading, stopped, late] = all as [Reader, Reader, Reader];
 	reading.unreadBytes = 3_000;
 	stopped.unreadBytes = 1_000;
@@ -152,7 +152,7 @@ test('a subscriber may have to catch up that has no less unread than at the look
 		stopped.unreadBytes += ms;
 		late.unreadBytes = 500;
 	}
-	const seen = (reader: Reader) => standing.filter(([one]) => one === reader).map(([, unreadBytes]) => unreadBytes);
+	const seen = (reader: Reader) => readsNothing.filter(([one]) => one === reader).map(([, unreadBytes]) => unreadBytes);
 	assert.deepEqual([seen(reading), seen(stopped), seen(late)], [[], [1_000, 1_100], [500]]);
 });
 
