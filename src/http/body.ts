@@ -1,7 +1,7 @@
 // Reads a request's body within a bound. Keeps no more of it than has arrived.
 
-import type { HttpResponse } from '../engine.js';
 import { discardedBytesMax, discardMsMax } from './discarding.js';
+import type { Exchange } from './exchange.js';
 
 export type Body = ArrayBuffer | Uint8Array;
 
@@ -20,11 +20,12 @@ export type BodyParts = {
  * first. To be called in the handler's own turn, or the engine loses the body.
  */
 export function readBody(
-	res: HttpResponse,
+	exchange: Exchange,
 	{ announcedBytes, bytesMax, isLast: discards }: BodyParts,
 	onEnd: (body: Body | undefined) => void,
-	onGone: () => void,
+	onGone: () => void = () => {},
 ): void {
+	const { res } = exchange;
 	let isTooLong = announcedBytes !== undefined && announcedBytes > bytesMax;
 	if (isTooLong && !discards) {
 		onEnd(undefined);
@@ -37,6 +38,7 @@ export function readBody(
 	const end = (result: Body | undefined) => {
 		hasEnded = true;
 		clearTimeout(patience);
+		exchange.hasArrived = result !== undefined || discards;
 		onEnd(result);
 	};
 	const waitForRest = () => {
@@ -64,12 +66,12 @@ export function readBody(
 		}
 	});
 	// A body cut short is not a message.
-	res.onAborted(() => {
+	exchange.onGone = () => {
 		if (hasEnded) return;
 		hasEnded = true;
 		clearTimeout(patience);
 		onGone();
-	});
+	};
 }
 
 function grow(bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> {

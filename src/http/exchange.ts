@@ -1,4 +1,4 @@
-// One request and its answer, for every HTTP door: reads the head once, refuses ambiguous framing, tells of refusals, answers a throw.
+// One request and its answer: the head, read once, and one answer, now or later, unless the client has gone.
 import type { ClientAddress } from '../connections/client-address.js';
 import type { HttpRequest, HttpResponse } from '../engine.js';
 import type { Events, RequestAim } from '../observe/events.js';
@@ -9,11 +9,7 @@ import { ambiguity, hasBody, hasToken, type RequestHead, readHead } from './requ
 import type { AnswerTurns } from './turns.js';
 
 /** Serves a request: gives the answer, or the refusal, or nothing if it answers later by itself. */
-export type Door<Rest extends unknown[] = []> = (
-	res: HttpResponse,
-	head: RequestHead,
-	...rest: Rest
-) => Reply | Refused | undefined;
+export type Door<Rest extends unknown[] = []> = (exchange: Exchange, ...rest: Rest) => Reply | Refused | undefined;
 
 export type DoorParts = {
 	readonly events: Events;
@@ -22,67 +18,148 @@ export type DoorParts = {
 	readonly clientAddress: ClientAddress;
 };
 
-/** Makes an engine handler of a door. The engine aborts the process if a handler throws, or returns without an answer to come. */
+/** Makes an engine handler of a door. */
 export function openDoor<Rest extends unknown[]>(door: Door<Rest>, parts: DoorParts) {
 	return (res: HttpResponse, req: HttpRequest, ...rest: Rest): void => {
-		// Even for an answer in this turn: if the client is gone before it is written, the engine (20.30 and 20.57) looks for this, and
-		// aborts the process if it is missing. A door that answers later puts its own in place of it.
-		res.onAborted(() => {});
-		const head = readHead(req);
-		answer(res, head, parts, !hasBody(head), () => {
+		const exchange = new Exchange(res, readHead(req), parts);
+		exchange.serve(() => {
+			const { head } = exchange;
 			const ambiguous = ambiguity(head);
-			if (ambiguous === undefined)
-				return head.method !== 'get' && isHandshake(head) ? handshakeWithoutGet : door(res, head, ...rest);
-			const refused: Refused = { status: 400, cause: 'framing', reason: ambiguous };
-			tellRefused(refused, head, res.getRemoteAddress(), parts);
-			// Not in this turn, in which the engine would run what it has read after this request as another one. While the answer is
-			// owed, it closes the connection instead.
-			writeLater(res, () => writeReply(res, textReply(400, ambiguous, []), false, true, true));
-			return undefined;
+			if (ambiguous !== undefined) return exchange.refuseAmbiguous(ambiguous);
+			return head.method !== 'get' && isHandshake(head) ? handshakeWithoutGet : door(exchange, ...rest);
 		});
 	};
 }
 
-/**
- * Runs `serve` and writes what it gives: an answer, or a refusal. A throw is answered with 500, unless an answer was written. The
- * connection is closed after the answer if the client asks for that (RFC 9112, section 9.6), and while the server stops. If the body is
- * still coming, the connection is closed when all of it has come.
- */
-export function answer(
-	res: HttpResponse,
-	head: RequestHead,
-	parts: DoorParts,
-	hasArrived: boolean,
-	serve: () => Reply | Refused | undefined,
-): void {
-	try {
-		const result = serve();
-		if (result !== undefined) give(res, head, parts, result, hasArrived);
-	} catch (error) {
-		parts.events.fault(error, { path: head.path }, 'A handler threw; its request is answered with 500, and the server goes on.');
+export class Exchange {
+	readonly head: RequestHead;
+	/** For a door that has the engine upgrade the connection, or read the body. */
+	readonly res: HttpResponse;
+	/** Whether all of the request has arrived. Set by the reader of its body. */
+	hasArrived: boolean;
+	/** Hears that the client has gone, or was closed by the engine, before it had the answer. */
+	onGone: () => void = ignore;
+	readonly #parts: DoorParts;
+	#isGone = false;
+
+	constructor(res: HttpResponse, head: RequestHead, parts: DoorParts) {
+		this.res = res;
+		this.head = head;
+		this.hasArrived = !hasBody(head);
+		this.#parts = parts;
+		// Even for an answer in this turn: if the client has gone before it is written, the engine (20.30 and 20.57) looks for this, and
+		// aborts the process if it is missing.
+		res.onAborted(() => {
+			this.#isGone = true;
+			this.onGone();
+		});
+	}
+
+	/** Whether there is no connection any more. Nothing can be asked of `res` then. */
+	get isGone(): boolean {
+		return this.#isGone;
+	}
+
+	/** The client's address, behind trusted proxies too. */
+	address(): string {
+		return this.#parts.clientAddress(this.res.getRemoteAddress(), this.head.forwardedFor);
+	}
+
+	/** Whether the client wants the connection closed after the answer (RFC 9112, section 9.6). */
+	get isLast(): boolean {
+		const { connection } = this.head;
+		// Most clients send no Connection field, or keep-alive: the quick checks come first.
+		return connection !== undefined && connection !== 'keep-alive' && hasToken(connection, 'close');
+	}
+
+	/**
+	 * Runs `serve` and answers with what it gives. A throw is answered with 500, unless an answer was written: the engine aborts the
+	 * process if a handler throws, or returns without an answer to come.
+	 */
+	serve(serve: () => Reply | Refused | undefined): void {
 		try {
-			give(res, head, parts, fault, hasArrived);
-		} catch {
-			// The engine throws if the answer was given, or the client has gone.
+			const result = serve();
+			if (result !== undefined) this.answer(result);
+		} catch (error) {
+			const fields = { path: this.head.path };
+			this.#parts.events.fault(error, fields, 'A handler threw; its request is answered with 500, and the server goes on.');
+			try {
+				this.answer(fault);
+			} catch {
+				// The engine throws if the answer was given, or the client has gone.
+			}
 		}
 	}
-}
 
-/** Whether the client wants the connection closed after the answer. */
-export function endsConnection({ connection }: RequestHead): boolean {
-	// Most clients send no Connection field, or keep-alive: the quick checks come first.
-	return connection !== undefined && connection !== 'keep-alive' && hasToken(connection, 'close');
-}
+	/**
+	 * Gives the answer, once. The connection is closed after it if the client asks for that, while the server stops, and after some
+	 * refusals. If the body is still coming then, it is discarded first, or the client would not get the answer.
+	 */
+	answer(result: Reply | Refused): void {
+		let reply: Reply;
+		let isLast = this.isLast || (this.hasArrived && this.#parts.isStopping());
+		if ('cause' in result) {
+			const { status, reason, headers = [], closesConnection = false } = result;
+			this.#tellRefused(result.cause, status, this.res.getRemoteAddress());
+			reply = textReply(status, reason, headers);
+			isLast ||= closesConnection;
+		} else {
+			reply = result;
+		}
+		if (this.hasArrived || !isLast) this.#writeInTurn(reply, isLast);
+		else readBody(this, { announcedBytes: undefined, bytesMax: 0, isLast }, () => this.#writeInTurn(reply, isLast));
+	}
 
-/** Tells of a refusal; without a status, of a connection that was closed instead. `peer` is its address as the engine has it. */
-function tellRefused(
-	{ cause, status }: { readonly cause: RefusalCause; readonly status?: number },
-	head: RequestHead,
-	peer: ArrayBuffer,
-	{ events, clientAddress }: DoorParts,
-): void {
-	const { path, origin, forwardedFor } = head;
-	events.refused({ cause, status, aim: aimOf(head), path, origin, ip: () => clientAddress(peer, forwardedFor) });
+	/** Answers a request whose end is ambiguous. Nothing after it on its connection may run as a request. */
+	refuseAmbiguous(reason: string): undefined {
+		this.#tellRefused('framing', 400, this.res.getRemoteAddress());
+		// Not in this turn, in which the engine would run what it has read after this request as another one. While the answer is owed,
+		// it closes the connection instead.
+		this.#writeLater(() => writeReply(this.res, textReply(400, reason, []), false, true, true));
+	}
+
+	/**
+	 * Writes at once, if this tick has room for it, else in the next. A client whose next request has arrived by then is closed by the
+	 * engine, which bounds what one connection makes the server do in a tick; and so is a client that sends another request before it
+	 * has read this answer.
+	 */
+	#writeInTurn(reply: Reply, isLast: boolean): void {
+		const { res } = this;
+		const { turns } = this.#parts;
+		const isHead = this.head.method === 'head';
+		const turn = turns.turnOf(reply, isHead);
+		const write = () => {
+			if (!writeReply(res, reply, isHead, isLast, turn === 'kept')) this.#tellIfGone('unread');
+		};
+		if (turn === 'next tick') {
+			this.#tellIfGone('pipelining');
+			this.#writeLater(write);
+		} else if (turns.mustCork(reply, isHead)) {
+			res.cork(write);
+		} else {
+			write();
+		}
+	}
+
+	#writeLater(write: () => void): void {
+		setImmediate(() => {
+			if (this.#isGone) return;
+			this.onGone = ignore;
+			this.res.cork(write);
+		});
+	}
+
+	#tellIfGone(cause: RefusalCause): void {
+		const peer = this.res.getRemoteAddress();
+		this.onGone = () => this.#tellRefused(cause, undefined, peer);
+	}
+
+	/** Tells of a refusal; without a status, of a connection that was closed instead. `peer` is its address as the engine has it. */
+	#tellRefused(cause: RefusalCause, status: number | undefined, peer: ArrayBuffer): void {
+		const { events, clientAddress } = this.#parts;
+		const { path, origin, forwardedFor } = this.head;
+		events.refused({ cause, status, aim: aimOf(this.head), path, origin, ip: () => clientAddress(peer, forwardedFor) });
+	}
 }
 
 function aimOf(head: RequestHead): RequestAim {
@@ -90,56 +167,5 @@ function aimOf(head: RequestHead): RequestAim {
 	return head.method === 'post' || head.method === 'put' ? 'publish' : 'other';
 }
 
-function give(res: HttpResponse, head: RequestHead, parts: DoorParts, result: Reply | Refused, hasArrived: boolean): void {
-	let reply: Reply;
-	let isLast = endsConnection(head) || (hasArrived && parts.isStopping());
-	if ('cause' in result) {
-		const { status, reason, headers = [], closesConnection = false } = result;
-		tellRefused(result, head, res.getRemoteAddress(), parts);
-		reply = textReply(status, reason, headers);
-		isLast ||= closesConnection;
-	} else {
-		reply = result;
-	}
-	if (hasArrived || !isLast) giveInTurn(res, head, parts, reply, isLast);
-	else
-		readBody(
-			res,
-			{ announcedBytes: undefined, bytesMax: 0, isLast },
-			() => giveInTurn(res, head, parts, reply, isLast),
-			() => {},
-		);
-}
-
-/**
- * Gives an answer at once, if this tick has room for it, else in the next. A client whose next request has arrived by then is closed by
- * the engine, which bounds what one connection makes us do in a tick; and so is one that sends another before it has read this answer.
- */
-function giveInTurn(res: HttpResponse, head: RequestHead, parts: DoorParts, reply: Reply, isLast: boolean): void {
-	const { turns } = parts;
-	const isHead = head.method === 'head';
-	const onClosed = (cause: RefusalCause) => {
-		const peer = res.getRemoteAddress();
-		return () => tellRefused({ cause }, head, peer, parts);
-	};
-	const turn = turns.turnOf(reply, isHead);
-	const write = () => {
-		if (!writeReply(res, reply, isHead, isLast, turn === 'kept')) res.onAborted(onClosed('unread'));
-	};
-	if (turn === 'next tick') writeLater(res, write, onClosed('pipelining'));
-	else if (turns.mustCork(reply, isHead)) res.cork(write);
-	else write();
-}
-
-function writeLater(res: HttpResponse, write: () => void, onClosed: () => void = () => {}): void {
-	let isClosed = false;
-	res.onAborted(() => {
-		isClosed = true;
-		onClosed();
-	});
-	setImmediate(() => {
-		if (!isClosed) res.cork(write);
-	});
-}
-
+const ignore = () => {};
 const fault: Refused = { status: 500, cause: 'fault', reason: 'The server failed to handle this request; its log says why.' };

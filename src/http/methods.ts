@@ -17,7 +17,7 @@ export function optionsDoor(checkOrigin: OriginPolicy, allowsPost: boolean): Doo
 		['Access-Control-Allow-Headers', 'Content-Type, If-Match'],
 		['Access-Control-Max-Age', '600'],
 	];
-	return (_res, { origin, host }) => {
+	return ({ head: { origin, host } }) => {
 		const { hasCors, headers } = checkOrigin(origin, host);
 		return { status: 204, headers: [...headers, ...(hasCors ? preflight : allow)] };
 	};

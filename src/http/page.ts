@@ -33,7 +33,7 @@ export function pageDoor(page: PageDocument, settings: PageSettings, maxPath: nu
 		identity: variant(html, common),
 	};
 
-	return (_res, head) => {
+	return ({ head }) => {
 		if (isHandshake(head)) {
 			// The engine routes a handshake here only if its key does not have 24 characters, so there is something to refuse.
 			const refusal = handshakeRefusal(head);

@@ -4,7 +4,7 @@ import { type ChannelName, parseChannelName } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
 import { textMessage, trustedMessage } from '../pubsub/message.js';
 import { type Body, readBody } from './body.js';
-import { answer, type Door, type DoorParts, endsConnection } from './exchange.js';
+import type { Door, DoorParts } from './exchange.js';
 import type { InFlight } from './in-flight.js';
 import { type OriginPolicy, type OriginVerdict, originRefusal } from './origin.js';
 import { type HeaderLines, isRefused, type Refused, textReply } from './reply.js';
@@ -22,25 +22,24 @@ export type PublishParts = DoorParts & {
 };
 
 export function publishDoor(parts: PublishParts): Door {
-	const { publish, checkOrigin, clientAddress, inFlight, events, namesClients, maxMessage, maxPath } = parts;
+	const { publish, checkOrigin, inFlight, events, namesClients, maxMessage, maxPath } = parts;
 
-	return (res, head) => {
+	return (exchange) => {
+		const { head, isLast } = exchange;
 		const verdict = checkOrigin(head.origin, head.host);
 		const name = channelToPublish(head, verdict);
 		if (isRefused(name)) return withHeaders(name, verdict.headers);
 		const announcedBytes = head.contentLength === undefined ? undefined : Number(head.contentLength);
-		const isLast = endsConnection(head);
 		inFlight.begin();
 		readBody(
-			res,
+			exchange,
 			{ announcedBytes, bytesMax: maxMessage, isLast },
 			(body) => {
 				inFlight.end();
-				answer(res, head, parts, body !== undefined || isLast, () => {
+				exchange.serve(() => {
 					const result = publish(name, body, head);
 					if (isRefused(result)) return withHeaders(result, verdict.headers);
-					const ip = namesClients ? clientAddress(res.getRemoteAddress(), head.forwardedFor) : undefined;
-					const party = namesClients ? { ip, origin: head.origin } : undefined;
+					const party = namesClients ? { ip: exchange.address(), origin: head.origin } : undefined;
 					events.published('post', name, body?.byteLength ?? 0, result, party);
 					return textReply(200, 'OK', [['X-Subscribers', String(result)], ...verdict.headers]);
 				});

@@ -3,13 +3,12 @@ import { Allowance } from '../connections/allowance.js';
 import type { ClientAddress } from '../connections/client-address.js';
 import type { ReachedLimit } from '../connections/limits.js';
 import type { Connections } from '../connections/registry.js';
-import type { HttpResponse, UpgradeContext } from '../engine.js';
-import type { Door } from '../http/exchange.js';
+import type { UpgradeContext } from '../engine.js';
+import type { Door, Exchange } from '../http/exchange.js';
 import { firstProtocol, handshakeRefusal } from '../http/handshake.js';
 import { type OriginPolicy, originRefusal } from '../http/origin.js';
 import { limitRefusals, stopping } from '../http/refusals.js';
 import { isRefused } from '../http/reply.js';
-import type { RequestHead } from '../http/request-head.js';
 import { parseChannelName } from '../pubsub/channel-name.js';
 import { type Terms, type WebSocket, WebSocketConnection } from './connection.js';
 
@@ -38,7 +37,8 @@ export function upgradeDoor(parts: UpgradeParts): Door<[UpgradeContext]> {
 	const allowance = () => new Allowance(maxRate, performance.now());
 	const common: Terms = { grant: { mayPublish, expiresMs: undefined }, allowances: undefined, party: undefined, addressOf };
 	const isCommon = !namesClients && !isBehindProxies && maxRate === 0;
-	return (res, head, context) => {
+	return (exchange, context) => {
+		const { head, res } = exchange;
 		const handshake = handshakeRefusal(head);
 		if (handshake !== undefined) return handshake;
 		const name = parseChannelName(head.path, maxPath);
@@ -48,20 +48,20 @@ export function upgradeDoor(parts: UpgradeParts): Door<[UpgradeContext]> {
 		const limit = reachedLimit(name);
 		if (limit !== undefined) return limitRefusals[limit];
 		const id = connections.newId();
-		const connection = new WebSocketConnection(id, name, termsOf(id, head, res));
+		const connection = new WebSocketConnection(id, name, termsOf(id, exchange));
 		// No extensions: compression stays off.
 		res.upgrade({ connection }, head.webSocketKey ?? '', firstProtocol(head) ?? '', '', context);
 		return undefined;
 	};
 
-	function termsOf(id: number, { origin, forwardedFor }: RequestHead, res: HttpResponse): Terms {
+	function termsOf(id: number, exchange: Exchange): Terms {
 		const expiresMs = expiry();
 		if (isCommon && expiresMs === undefined) return common;
-		const ip = namesClients || isBehindProxies ? clientAddress(res.getRemoteAddress(), forwardedFor) : undefined;
+		const ip = namesClients || isBehindProxies ? exchange.address() : undefined;
 		return {
 			grant: { mayPublish, expiresMs },
 			allowances: maxRate > 0 ? { messages: allowance(), pongs: allowance() } : undefined,
-			party: ip === undefined ? undefined : { conn: id, ip, origin },
+			party: ip === undefined ? undefined : { conn: id, ip, origin: exchange.head.origin },
 			addressOf,
 		};
 	}
