@@ -5,7 +5,7 @@ import type { Events } from '../observe/events.js';
 import type { Log } from '../observe/log.js';
 import type { Channel } from '../pubsub/channel.js';
 import type { ChannelName } from '../pubsub/channel-name.js';
-import { type Endpoint, json, type OperatorAnswer, type OperatorRequest, text } from './listener.js';
+import { type Endpoint, json, type OperatorAnswer, type OperatorRequest, text } from './endpoint.js';
 import { channelListing, type ListingParts } from './listing.js';
 import { readRequestBody } from './request-body.js';
 

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Log } from '../observe/log.js';
 import { formatDuration, readDuration } from '../options/duration.js';
-import { type Endpoint, text } from './listener.js';
+import { type Endpoint, text } from './endpoint.js';
 
 export type DrainParts = {
 	readonly isStopping: () => boolean;

@@ -1,7 +1,7 @@
 // Endpoints for machines: metrics, health and readiness.
 
 import type { Exposition } from '../observe/metrics.js';
-import { type Endpoint, text } from './listener.js';
+import { type Endpoint, text } from './endpoint.js';
 
 export type HealthParts = {
 	readonly exposition: Exposition;

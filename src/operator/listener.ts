@@ -7,37 +7,8 @@ import type { InFlight } from '../http/in-flight.js';
 import { listenError } from '../listening/addresses.js';
 import { faultLog } from '../observe/event-log.js';
 import { type Log, rateLimited } from '../observe/log.js';
-import { withVisibleControls } from '../observe/visible-controls.js';
+import { type Endpoint, type OperatorAnswer, text } from './endpoint.js';
 import { type OperatorAddress, visitorRefusal } from './visitors.js';
-
-export type OperatorRequest = {
-	/** As it came, without the query: percent-encoding untouched. */
-	readonly path: string;
-	/** What stands after the question mark, as it came. */
-	readonly query: string;
-	readonly req: IncomingMessage;
-};
-
-/** An answer in one piece; plain text, if no type is given. */
-export type OperatorAnswer = {
-	readonly status: number;
-	readonly body: string;
-	readonly type?: string;
-	readonly headers?: Record<string, string>;
-};
-
-export type Endpoint = {
-	/** GET stands for HEAD too. */
-	readonly methods: readonly string[];
-	/** One path; if it ends with a slash, all that begin with it. */
-	readonly path: string;
-	/** The path as the list of endpoints shows it, if that differs. */
-	readonly example?: string;
-	readonly help: string;
-	/** Whether any Host is allowed: monitoring may know this server by names that we cannot know. */
-	readonly allowsAnyHost?: boolean;
-	answer(request: OperatorRequest): OperatorAnswer | Promise<OperatorAnswer>;
-};
 
 // As on the public side: a client that sends a request more slowly than this is cut off, with 408 where that can be written.
 const requestMsMax = 10_000;
@@ -120,15 +91,6 @@ export async function startOperatorListener(
 
 export function boundPort(server: Server): number {
 	return (server.address() as AddressInfo).port;
-}
-
-/** One line of text for a person. */
-export function text(status: number, line: string, headers: Record<string, string> = {}): OperatorAnswer {
-	return { status, body: `${line}\n`, headers };
-}
-
-export function json(status: number, value: object): OperatorAnswer {
-	return { status, body: `${withVisibleControls(JSON.stringify(value))}\n`, type: 'application/json' };
 }
 
 function isAt({ path }: Endpoint, requested: string): boolean {

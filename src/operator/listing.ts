@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { isRefused, type Refused } from '../http/reply.js';
 import type { ChannelName } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
-import { json, type OperatorAnswer, type OperatorRequest, text } from './listener.js';
+import { json, type OperatorAnswer, type OperatorRequest, text } from './endpoint.js';
 
 export type ListingParts = {
 	readonly hub: Hub;

@@ -2,7 +2,7 @@
 
 import type { Metrics } from '../observe/metrics.js';
 import type { Hub } from '../pubsub/hub.js';
-import { type Endpoint, json } from './listener.js';
+import { type Endpoint, json } from './endpoint.js';
 
 // The causes of closing that are about a message.
 const messageCauses = ['binary', 'receive_only', 'too_long', 'rate'];
