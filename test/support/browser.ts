@@ -1,4 +1,4 @@
-// Chromium, one for a test file, and pages in it that tell of all that they should not do.
+// Chromium, one for each test file. A page records everything that it should not do, such as requests to other servers.
 import { after, type TestContext } from 'node:test';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { needs } from './requirement.js';

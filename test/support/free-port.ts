@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-// Below the ports that systems give to outgoing connections: while nobody listens on one of those, somebody's connection may get it.
+// Below the ports that systems give to outgoing connections, which could take a port before a server listens on it.
 const [lowest, highest] = [11_000, 32_000];
 // One after the other, so that none is given twice before it is listened on, from wherever this process begins.
 let next = lowest + Math.floor(Math.random() * (highest - lowest));
@@ -15,7 +15,7 @@ export async function freePort(): Promise<number> {
 		try {
 			await once(server, 'listening');
 		} catch {
-			// Another's.
+			// Another process has it.
 			continue;
 		}
 		await new Promise((resolve) => server.close(resolve));

@@ -1,4 +1,4 @@
-// A proxy that hands on what it likes, when it likes.
+// A proxy of which the test decides what it passes on, and when.
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';

@@ -1,10 +1,10 @@
-// What comes back for input that is malformed, or beyond a limit of the engine's: the difference between the engines, written once.
+// Malformed input, and input beyond a limit of the engine, with the answer that each engine gives.
 // framing.test.ts holds the engine that serves to its column; docs.test.ts holds the table of docs/limits.md to both.
 import { loadEngine } from '#src/engine.js';
 import { handshakeHeaders } from './http.js';
 
 /**
- * What the client gets. A status alone is pathcast's own answer, with one line of text. "of the engine" is a status with a short page
+ * The answer that the client gets. A status alone is pathcast's own answer, with one line of text. "of the engine" is a status with a short page
  * of HTML, or a bare status line, after which the connection is closed. "closed" and "timed out" come without an answer.
  */
 export type Outcome =

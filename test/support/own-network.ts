@@ -1,4 +1,4 @@
-// A network of its own for a command, with nothing but the loopback: what it sets in the kernel holds there alone, and ends with it.
+// A network namespace for one command, with a loopback only: its kernel settings hold there alone, and end with it.
 import { execFile, spawnSync } from 'node:child_process';
 import { promisify } from 'node:util';
 import { needs } from './requirement.js';
@@ -8,7 +8,7 @@ const ownNetwork = ['--net', '--map-root-user', 'sh', '-c'];
 
 /** Runs a line of shell in a network of its own, and gives its standard output. */
 export async function inOwnNetwork(line: string): Promise<string> {
-	// Else the tests in there would report to this one's runner, in its own tongue.
+	// Else the inner tests would report to the outer runner, in its binary format.
 	const env = { ...process.env, NODE_TEST_CONTEXT: undefined };
 	const { stdout } = await promisify(execFile)('unshare', [...ownNetwork, `ip link set lo up && ${line}`], { env });
 	return stdout;

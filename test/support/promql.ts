@@ -1,4 +1,4 @@
-// Just enough of PromQL to hold an expression to a real answer of /metrics: its metrics, their labels, and which of them count up.
+// Reads enough of PromQL to compare an expression with a real answer of /metrics: its metrics, their labels, and which are counters.
 
 /** What a scrape adds to every series. */
 const scraped = ['job', 'instance'];

@@ -1,4 +1,4 @@
-// Just enough of systemd to run a unit without it: its settings, and its commands with specifiers and variables put in.
+// Reads enough of a systemd unit to run it without systemd: its settings, and its commands with specifiers and variables filled in.
 import { readFileSync } from 'node:fs';
 
 /** All values of each setting, in their order, whatever the section. */

@@ -1,4 +1,4 @@
-// What a container engine does, for lack of one: file systems in layers, by overlayfs, and processes that have them as their root.
+// A small container engine, because none runs in CI: overlayfs makes file systems of layers, and processes have them as their root.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import type { TestContext } from 'node:test';
