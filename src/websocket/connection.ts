@@ -8,8 +8,8 @@ import type { Close, CloseCause, DropCause } from '../pubsub/close.js';
 import type { Message } from '../pubsub/message.js';
 import type { Subscription } from '../pubsub/subscription.js';
 
-/** What hangs on each websocket. The engine copies the fields of this object onto the socket. */
-export type UserData = { readonly connection: WebSocketConnection };
+/** What hangs on each websocket, and the path of its handshake. The engine copies the fields of this object onto the socket. */
+export type UserData = { readonly connection: WebSocketConnection; readonly name: ChannelName };
 export type WebSocket = Socket<UserData>;
 
 /** The status code that a close frame has for each cause (RFC 6455, section 7.4.1). */
@@ -45,8 +45,6 @@ export type Terms = {
 
 export class WebSocketConnection implements Connection {
 	readonly id: number;
-	/** The path of its handshake. */
-	readonly name: ChannelName;
 	readonly terms: Terms;
 	place: number | undefined;
 	subscription: Subscription | undefined;
@@ -54,9 +52,8 @@ export class WebSocketConnection implements Connection {
 	/** Undefined before it opens, and after it has closed: the engine throws then. */
 	#ws: WebSocket | undefined;
 
-	constructor(id: number, name: ChannelName, terms: Terms) {
+	constructor(id: number, terms: Terms) {
 		this.id = id;
-		this.name = name;
 		this.terms = terms;
 		this.place = undefined;
 		this.subscription = undefined;

@@ -40,7 +40,7 @@ export function webSocketBehavior(
 	function opened(connection: WebSocketConnection, ws: WebSocket): void {
 		connection.opened(ws);
 		connection.place = connections.add(connection);
-		connection.subscription = hub.join(connection.name, connection);
+		connection.subscription = hub.join(ws.getUserData().name, connection);
 		events.opened(connection.subscription.channel, connection.terms.party);
 	}
 

@@ -48,9 +48,9 @@ export function upgradeDoor(parts: UpgradeParts): Door<[UpgradeContext]> {
 		const limit = reachedLimit(name);
 		if (limit !== undefined) return limitRefusals[limit];
 		const id = connections.newId();
-		const connection = new WebSocketConnection(id, name, termsOf(id, exchange));
+		const connection = new WebSocketConnection(id, termsOf(id, exchange));
 		// No extensions: compression stays off.
-		res.upgrade({ connection }, head.webSocketKey ?? '', firstProtocol(head) ?? '', '', context);
+		res.upgrade({ connection, name }, head.webSocketKey ?? '', firstProtocol(head) ?? '', '', context);
 		return undefined;
 	};
 
