@@ -41,7 +41,7 @@ test('X-Forwarded-For is understood however an address is written in it', () => 
 	}
 });
 
-test('what is no address stops the walk at the last that is one', () => {
+test('an entry that is no address stops the walk at the last address', () => {
 	for (const entry of [
 		'unknown',
 		'_hidden',

@@ -39,7 +39,7 @@ test('a stopping server closes every websocket with 1012 after its last message,
 	await assert.rejects(request(server.operatorPort, { path: '/healthz' }), /closed/);
 });
 
-test('what waits in a burst when the server is stopped goes out before the close frames, at its pace', async (t) => {
+test('messages that wait in a burst when the server is stopped go out before the close frames, at their pace', async (t) => {
 	// So small that a burst takes many ticks, with rests between them.
 	const server = await startTestServer(t, '--max-message', '1KiB', '--max-backlog', '64KiB', '--drain', '1s');
 	const subscribers = await subscribeMany(t, 300, () => server.ws('/room'));

@@ -24,7 +24,7 @@ async function subscribersLeft(server: TestServer, count: number): Promise<void>
 }
 
 protocol(
-	'With `--max-connections`, an upgrade beyond it is refused with 503 and `Retry-After`, until somebody leaves.',
+	'With `--max-connections`, an upgrade beyond it is refused with 503 and `Retry-After`, until a websocket closes.',
 	async (t) => {
 		const server = await startTestServer(t, '--max-connections', '2');
 		const first = await subscribe(t, server.ws('/a'));
@@ -42,7 +42,7 @@ protocol(
 );
 
 protocol(
-	'With `--max-channels`, so is an upgrade that would open one channel more; with `--max-subscribers`, one to a channel that is full.',
+	'With `--max-channels`, an upgrade that would open one channel more is refused in the same way; with `--max-subscribers`, an upgrade to a channel that is full.',
 	async (t) => {
 		const server = await startTestServer(t, '--max-channels', '2', '--max-subscribers', '2');
 		const first = await subscribe(t, server.ws('/a'));
@@ -117,7 +117,7 @@ protocol(
 );
 
 protocol(
-	'The log tells of such refusals at `warn`, one line a second at the most: which limit, and how many were left out.',
+	'The log has such refusals at `warn`, one line a second at the most: which limit, and how many lines were left out.',
 	async (t) => {
 		const server = await startTestServer(t, '--max-connections', '1', '--log-level', 'info');
 		await subscribe(t, server.ws('/room'));

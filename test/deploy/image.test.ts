@@ -60,7 +60,7 @@ test('the image is built, and its server runs without rights, alone and behind n
 	await t.test('as compose.yaml starts it, it is healthy, and nginx serves it over TLS', (t) => servesBehindNginx(t, image));
 });
 
-test('what the reader of the Dockerfile does not know is an error', () => {
+test('a step of the Dockerfile that its reader does not know is an error', () => {
 	for (const line of [
 		'ADD a b',
 		'ENTRYPOINT node cli.js',

@@ -32,7 +32,7 @@ protocol('Other methods are refused with 405 and `Allow`.', async (t) => {
 	}
 });
 
-protocol("With `--post admin`, so are POST and PUT: only the operator's listener publishes.", async (t) => {
+protocol("With `--post admin`, POST and PUT are refused with 405 too: only the operator's listener publishes.", async (t) => {
 	const server = await startTestServer(t, '--post', 'admin', '--origin', 'https://example.com');
 	const subscriber = await subscribe(t, server.ws('/room'));
 	for (const method of ['POST', 'PUT', 'DELETE']) {

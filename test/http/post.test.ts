@@ -30,7 +30,7 @@ protocol('The body of a POST or PUT goes as it is to the same subscribers.', asy
 });
 
 protocol(
-	"The answer is 200, `text/plain`, `OK`, and `X-Subscribers` with the channel's subscribers at that moment: 0 when nobody is listening and the message was dropped.",
+	"The answer is 200, `text/plain`, `OK`, and `X-Subscribers` with the channel's subscribers at that moment: 0 if it has none and the message was dropped.",
 	async (t) => {
 		const server = await startTestServer(t);
 		const check = async (expected: number) => {

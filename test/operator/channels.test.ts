@@ -94,7 +94,7 @@ protocol('Messages from the operator take their place in the one order of the ch
 });
 
 protocol(
-	'The bodies of both are bounded as on the public side: what is too long is discarded, a body cut short is not published.',
+	'The bodies of both are bounded as on the public side: a body that is too long is discarded, a body that is cut short is not published.',
 	async (t) => {
 		const server = await startTestServer(t);
 		const subscriber = await subscribe(t, server.ws('/room'));
@@ -168,7 +168,7 @@ protocol(
 );
 
 protocol(
-	'Each of them gets all that was published before, in order, then the last message, then the close frame; who comes meanwhile is on a new channel.',
+	'Each subscriber gets everything that was published before, in order, then the last message, then the close frame; a client that comes meanwhile is on a new channel.',
 	async (t) => {
 		// So small that a burst takes several ticks, with rests between them.
 		const server = await startTestServer(t, '--max-message', '1KiB', '--max-backlog', '64KiB');
@@ -198,7 +198,7 @@ protocol(
 );
 
 protocol(
-	'A DELETE is refused with 404 where nobody is, and with a body that could not be published; then it closes nothing.',
+	'A DELETE is refused with 404 where no channel is, and with a body that could not be published; then it closes nothing.',
 	async (t) => {
 		const server = await startTestServer(t, '--max-message', '1KiB');
 		const subscriber = await subscribe(t, server.ws('/room'));
@@ -211,7 +211,7 @@ protocol(
 	},
 );
 
-test('who reads nothing for a while gets it all when it reads on: what it lags behind, the last message, the close frame', async (t) => {
+test('a subscriber that reads nothing for a while gets everything when it reads again: the messages it lags behind, the last message, the close frame', async (t) => {
 	const server = await startTestServer(t, '--max-message', '1MiB', '--max-backlog', '64MiB');
 	const slow = await subscribe(t, server.ws('/room'));
 	slow.ws.pause();

@@ -11,7 +11,7 @@ function drain({ operatorPort }: TestServer, query: string, method = 'POST'): Pr
 }
 
 protocol(
-	'A POST to `/drain?over=60s` closes the websockets that are open then, evenly over that time, with 1012; who comes meanwhile stays, and the server goes on.',
+	'A POST to `/drain?over=60s` closes the websockets that are open then, evenly over that time, with 1012; websockets that open meanwhile stay, and the server goes on.',
 	async (t) => {
 		const server = await startTestServer(t);
 		const present = await subscribeMany(t, 500, (i) => server.ws(`/room/${i % 7}`));

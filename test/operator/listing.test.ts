@@ -209,7 +209,7 @@ protocol('A wrong `limit`, `cursor` or `prefix` is refused with 400 and the reme
 });
 
 protocol(
-	'`/channels/room/1` says how many are subscribed to `/room/1`, by the path rules of the public side, with all but ASCII percent-encoded; 404 if nobody is.',
+	'`/channels/room/1` says how many are subscribed to `/room/1`, by the path rules of the public side, with all but ASCII percent-encoded; 404 if none is.',
 	async (t) => {
 		const server = await startTestServer(t);
 		const paths = ['/', '//', '/room/1', '/room/1/', '/caf%C3%A9', '/a/../b', '/%', '/%ff', '/x?'];

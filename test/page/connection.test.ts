@@ -90,7 +90,7 @@ test('a page that finds no room says what it can tell, and comes in when there i
 	await stateOf(page, 'open');
 });
 
-test('what a proxy says instead of the server is cut, or said in other words', needsChromium, async (t) => {
+test("the text of a proxy's error page is cut, or said in other words", needsChromium, async (t) => {
 	const server = await startTestServer(t, '--max-subscribers', '1');
 	const url = `http://127.0.0.1:${server.port}/room`;
 	await openChannel(t, url);

@@ -207,7 +207,7 @@ test(
 	},
 );
 
-test('who reads a message with the keyboard stays in the list when a flood takes the message away', needsChromium, async (t) => {
+test('the focus stays in the list when a flood takes away the message that has it', needsChromium, async (t) => {
 	const server = await startTestServer(t);
 	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`);
 	await post(server.port, '/room', 'read.');

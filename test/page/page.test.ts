@@ -37,7 +37,7 @@ test('the page subscribes to its own path, shows what comes, and sends', needsCh
 	assert.deepEqual(complaints, []);
 });
 
-test('what the page offers for a terminal publishes to its channel, whatever its path', needsChromium, async (t) => {
+test('the commands that the page offers for a terminal publish to its channel, whatever its path', needsChromium, async (t) => {
 	const server = await startTestServer(t);
 	const path = `/it's/$HOME/é "x" \`y\`?a='b'&c`;
 	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}${path}`);
@@ -47,7 +47,7 @@ test('what the page offers for a terminal publishes to its channel, whatever its
 	assert.equal(await page.locator('#hello code').textContent(), command);
 });
 
-test('what the page offers in JavaScript subscribes to its channel and sends', needsChromium, async (t) => {
+test('the JavaScript that the page offers subscribes to its channel and sends', needsChromium, async (t) => {
 	const server = await startTestServer(t);
 	const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/it's/"x"?a=1`);
 	const code = await page.locator('pre').nth(1).textContent();

@@ -38,39 +38,42 @@ protocol(
 	},
 );
 
-protocol('What is published meanwhile reaches those that are not closed yet, in order, before their close frame.', async (t) => {
-	const command = runCommand(t, [...anyPort, '--drain', '1s']);
-	const [port, operatorPort] = [await command.port(), await command.operatorPort()];
-	const subscribers = await subscribeMany(t, 1_000, () => `ws://127.0.0.1:${port}/room`);
-	const heard = Promise.all(subscribers.map((subscriber) => subscriber.textsUntilClosed(1012)));
-	await signal(command, 'SIGTERM');
+protocol(
+	'Messages that are published meanwhile reach the websockets that are not closed yet, in order, before their close frame.',
+	async (t) => {
+		const command = runCommand(t, [...anyPort, '--drain', '1s']);
+		const [port, operatorPort] = [await command.port(), await command.operatorPort()];
+		const subscribers = await subscribeMany(t, 1_000, () => `ws://127.0.0.1:${port}/room`);
+		const heard = Promise.all(subscribers.map((subscriber) => subscriber.textsUntilClosed(1012)));
+		await signal(command, 'SIGTERM');
 
-	// One after another, each as soon as the one before was answered, until the server has gone.
-	const reached: number[] = [];
-	const operator = new RawConnection(operatorPort);
-	try {
-		for (;;) {
-			const body = String(reached.length);
-			await operator.write(`POST /channels/room HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
-			reached.push(Number((await operator.answer()).headers.get('x-subscribers')));
+		// One after another, each as soon as the one before was answered, until the server has gone.
+		const reached: number[] = [];
+		const operator = new RawConnection(operatorPort);
+		try {
+			for (;;) {
+				const body = String(reached.length);
+				await operator.write(`POST /channels/room HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+				reached.push(Number((await operator.answer()).headers.get('x-subscribers')));
+			}
+		} catch (error) {
+			assert.match(String(error), /the connection was closed/);
 		}
-	} catch (error) {
-		assert.match(String(error), /the connection was closed/);
-	}
-	const heardBy = reached.map(() => 0);
-	for (const texts of await heard) {
-		for (const [i, text] of texts.entries()) {
-			assert.equal(text, String(i));
-			heardBy[i] = (heardBy[i] ?? 0) + 1;
+		const heardBy = reached.map(() => 0);
+		for (const texts of await heard) {
+			for (const [i, text] of texts.entries()) {
+				assert.equal(text, String(i));
+				heardBy[i] = (heardBy[i] ?? 0) + 1;
+			}
 		}
-	}
-	assert.deepEqual(heardBy, reached);
-	assert.ok(reached.some((count) => count > 0 && count < 1_000));
-	assert.equal((await command.ended).code, 0);
-});
+		assert.deepEqual(heardBy, reached);
+		assert.ok(reached.some((count) => count > 0 && count < 1_000));
+		assert.equal((await command.ended).code, 0);
+	},
+);
 
 protocol(
-	'What peers leave open then is dropped after a second, or after five if some still have messages to read; the command exits with 0.',
+	'Connections that peers leave open then are dropped after a second, or after five if some still have messages to read; the command exits with 0.',
 	async (t) => {
 		const limits = ['--max-message', '1MiB', '--max-backlog', '64MiB'];
 		// More than the system itself takes for a peer that reads nothing.
@@ -128,7 +131,7 @@ protocol(
 );
 
 protocol(
-	'While the server stops, POSTs and PUTs, and what it refuses, are answered with `Connection: close`, and the connection is closed.',
+	'While the server stops, POSTs, PUTs and refused requests are answered with `Connection: close`, and the connection is closed.',
 	async (t) => {
 		const command = runCommand(t, [...anyPort, '--drain-delay', '3s']);
 		const port = await command.port();

@@ -92,7 +92,7 @@ test('an unknown PATHCAST_ variable is an error that suggests the nearest', asyn
 	);
 });
 
-test('what Kubernetes injects for a Service called pathcast is no option, and does no harm', async (t) => {
+test('variables that Kubernetes injects for a Service called pathcast are no options, and do no harm', async (t) => {
 	const injected = {
 		PATHCAST_SERVICE_HOST: '10.0.0.1',
 		PATHCAST_SERVICE_PORT: '8081',

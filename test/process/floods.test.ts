@@ -90,7 +90,7 @@ async function countClosed(operatorPort: number): Promise<number> {
 }
 
 protocol(
-	'Who pipelines a megabyte of requests is closed, whatever they are, and read or not; 16 at once are served in order.',
+	'A client that pipelines a megabyte of requests is closed, whatever they are, and whether it reads or not; 16 at once are served in order.',
 	async (t) => {
 		for (const [name, listen] of Object.entries(listeners)) {
 			await t.test(name, (t) => floods(t, listen));
@@ -142,7 +142,7 @@ async function pipelines(t: TestContext, listen: Listen): Promise<void> {
 	assert.equal(await countClosed(operatorPort), 0);
 }
 
-protocol('Who sends request after request and reads no answer is closed before much is kept for it.', async (t) => {
+protocol('A client that sends request after request and reads no answer is closed before much is kept for it.', async (t) => {
 	const command = runCommand(t, ['--addr', '127.0.0.1:0', '--mport', '0']);
 	const [port, operatorPort] = [await command.port(), await command.operatorPort()];
 	const before = residentBytes(command);

@@ -136,7 +136,7 @@ test('a burst of a lone subscriber goes out at once, until it has sent its share
 	assert.deepEqual(out, numbered(150, '1'));
 });
 
-test('what nobody is left to hear is dropped, and no later subscriber of the same path gets it', async () => {
+test('messages that no subscriber is left to receive are dropped, and no later subscriber of the same path gets them', async () => {
 	const { hub, out, publish } = recordedHub();
 	const first = hub.join(room, someone());
 	for (let i = 0; i < 50; i++) publish(room, 'before');
@@ -186,7 +186,7 @@ test('a burst beyond four times what a subscriber may lag behind is not kept in 
 	assert.equal(out.length, 30);
 });
 
-test('what has not gone out yet is counted in bytes, until it has or nobody is left to hear it', async (t) => {
+test('messages that have not gone out yet are counted in bytes, until they have, or no subscriber is left', async (t) => {
 	t.mock.timers.enable({ apis: ['setTimeout'] });
 	const { hub, publish } = recordedHub(800);
 	const first = hub.join(room, someone());

@@ -27,7 +27,7 @@ test('a visit looks at no more places than it may, and stops when it has enough'
 	assert.deepEqual(seen, ['6', '7', '8', '9']);
 });
 
-test('what is there throughout a listing is seen exactly once, whatever comes and goes meanwhile', (t) => {
+test('an item that is there throughout a listing is seen exactly once, whatever comes and goes meanwhile', (t) => {
 	const random = seededRandom(t);
 	for (let round = 0; round < 50; round++) {
 		const places = new Places<Item>();

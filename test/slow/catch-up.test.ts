@@ -123,7 +123,7 @@ test('a slow subscriber is sent each message when it has read the one before, an
 	assert.equal(reader.isAttached, true);
 });
 
-test('what is kept for many counts once in what all their closes free', () => {
+test('messages that are kept for many subscribers count once in what closing all of them frees', () => {
 	const { catchUp, readers, publish } = crowd(8, 1_048_576);
 	const freed = () => readers.reduce((sum, { subscription }) => sum + catchUp.freedBy(subscription), 0);
 	assert.equal(freed(), 8 * 65_536);

@@ -91,7 +91,7 @@ for (const scheme of ['ws', 'wss']) {
 }
 
 protocol(
-	'What waits for subscribers who have stopped reading is kept once for all of them, and no longer than they wait.',
+	'Messages that wait for subscribers that have stopped reading are kept once for all of them, and no longer than they wait.',
 	async (t) => {
 		const server = await startTestServer(t, '--max-backlog', '64MiB', '--log-level', 'info');
 		const reader = await subscribe(t, server.ws('/room'));
@@ -108,7 +108,7 @@ protocol(
 	},
 );
 
-test('what is kept for one is part of its backlog, in the log too, and does not count as read when it has stopped', async (t) => {
+test('messages that are kept for a subscriber are part of its backlog, in the log too', async (t) => {
 	const server = await startTestServer(t, '--write-timeout', '1s', '--max-backlog', '64MiB', '--log-level', 'info');
 	const reader = await subscribe(t, server.ws('/room'));
 	const stopped = await subscribe(t, server.ws('/room'));

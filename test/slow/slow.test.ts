@@ -34,7 +34,7 @@ protocol(
 	},
 );
 
-protocol('So is one whose backlog has not shrunk for `--write-timeout`.', async (t) => {
+protocol('A subscriber whose backlog has not shrunk for `--write-timeout` is disconnected too.', async (t) => {
 	const server = await startTestServer(t, '--max-backlog', '64MiB', '--write-timeout', '1s');
 	const healthy = await subscribe(t, server.ws('/room'));
 	const stalled = await subscribe(t, server.ws('/room'));
@@ -50,7 +50,7 @@ protocol('So is one whose backlog has not shrunk for `--write-timeout`.', async 
 });
 
 protocol(
-	'Who is disconnected for lagging is counted as `slow`, and the log tells channel, address and backlog, one line a second at the most.',
+	'A subscriber that is disconnected for lagging counts as `slow`, and the log names channel, address and backlog, one line a second at the most.',
 	async (t) => {
 		const server = await startTestServer(t, '--max-backlog', '16MiB', '--trust-proxy', '127.0.0.1', '--log-level', 'info');
 		const healthy = await subscribe(t, server.ws('/room'));
@@ -74,7 +74,7 @@ protocol(
 	},
 );
 
-test('whoever a burst takes beyond `--max-backlog` is counted as `slow`, whether a look has found it lagging before or not', async (t) => {
+test('a subscriber that a burst takes beyond `--max-backlog` counts as `slow`, whether a look has found it slow before or not', async (t) => {
 	const server = await startTestServer(t, '--max-backlog', '8MiB');
 	for (let round = 1; round <= 4; round++) {
 		const publisher = await subscribe(t, server.ws(`/${round}`));

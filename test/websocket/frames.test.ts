@@ -141,7 +141,7 @@ protocol(
 	},
 );
 
-protocol('What was published before such a refusal is delivered, to the refused sender too.', async (t) => {
+protocol('Messages that were published before such a refusal are delivered, to the refused sender too.', async (t) => {
 	const server = await startTestServer(t);
 	const reader = await subscribe(t, server.ws('/room'));
 	for (const [refused, code] of [
