@@ -18,7 +18,7 @@ export type RouteParts = DoorParts &
 
 export function addRoutes(app: App, parts: RouteParts): void {
 	const { page, checkOrigin, mayPublish, allowsPost, maxMessage, maxPath } = parts;
-	const settings = { messageBytesMax: maxMessage, takesMessages: mayPublish, takesPosts: allowsPost };
+	const settings = { maxMessage, mayPublish, allowsPost };
 	const get = openDoor(pageDoor(page, settings, maxPath), parts);
 	const post = openDoor(publishDoor(parts), parts);
 

@@ -1,9 +1,7 @@
-// One server: builds the parts, starts, and stops in phases. It has no rules of its own.
+// One server: builds the parts, and starts and stops them. It has no rules of its own.
 import { readFileSync } from 'node:fs';
-import { setTimeout } from 'node:timers/promises';
-import { channelCloser } from './connections/channel-closing.js';
 import { clientAddressBehind } from './connections/client-address.js';
-import { Closing, closesPerTick } from './connections/closing.js';
+import { Closing } from './connections/closing.js';
 import { limitCauses, reachedLimit } from './connections/limits.js';
 import { expiryAfter, startAging } from './connections/max-age.js';
 import { Connections } from './connections/registry.js';
@@ -23,20 +21,17 @@ import { checkTls } from './listening/tls.js';
 import { eventLog } from './observe/event-log.js';
 import { eventsTo } from './observe/events.js';
 import type { Log } from './observe/log.js';
-import { Metrics, metricsExposition } from './observe/metrics.js';
-import { channelEndpoints } from './operator/channels.js';
-import { drainEndpoint } from './operator/drain.js';
-import { healthEndpoints } from './operator/health.js';
+import { Metrics } from './observe/metrics.js';
+import { operatorEndpoints } from './operator/endpoints.js';
 import { boundPort, startOperatorListener } from './operator/listener.js';
-import { statsEndpoint } from './operator/stats.js';
 import type { Options } from './options/table.js';
-import { parseChannelName } from './pubsub/channel-name.js';
 import { closeCauses } from './pubsub/close.js';
 import { Hub } from './pubsub/hub.js';
 import { addRoutes } from './routes.js';
 import { CatchUp } from './slow/catch-up.js';
 import { MemoryBudget, memoryLookMs, readResidentBytes } from './slow/memory.js';
 import { lookMs, SlowWatch } from './slow/watch.js';
+import { stopInPhases } from './stop.js';
 import { pacingLimits } from './websocket/pacing-limits.js';
 import { channelClosed } from './websocket/rules.js';
 
@@ -60,22 +55,10 @@ const opaqueOriginWarnings = {
 	'file://': '--origin file:// lets in every page that is opened from a file, whoever made it',
 };
 
-// For requests whose body is still coming when the server stops.
-const requestPatienceMs = 5_000;
-// Time for peers to close their side, or to read what was sent before. It ends idle keep-alive connections too.
-const dropAfterMs = 1_000;
-const dropUnreadAfterMs = 5_000;
-// Messages before the last close frames go out at their pace, for so long at the most.
-const pacedWaitMs = 5;
-const pacedWaitsMax = 200;
-
 /** Starts a server. Throws a StartError, and leaves nothing open, if it cannot. */
 export async function startServer(options: Options, log: Log): Promise<Server> {
 	const engine = loadEngine();
-	if (engine.passedOver !== undefined) log.warn({ event: 'engine' }, engine.passedOver);
-	for (const rule of options.origin.filter((rule) => typeof rule === 'string').filter(isOpaque)) {
-		log.warn({ event: 'origin', setting: rule }, opaqueOriginWarnings[rule]);
-	}
+	warn(options, engine.passedOver, log);
 	const tls = options.tlsCert && options.tlsKey ? { cert: options.tlsCert, key: options.tlsKey } : undefined;
 	if (tls) checkTls(tls);
 	const app = engine.createApp(tls);
@@ -147,27 +130,22 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	};
 
 	function endpoints() {
-		const exposition = metricsExposition(metrics, hub, {
-			isReady: () => whyNotReady() === undefined,
-			connectionsMax: maxConnections,
+		return operatorEndpoints({
+			...options,
+			hub,
+			connections,
+			metrics,
+			events,
+			log,
+			publish,
 			slow: () => watch.count,
-			memoryBudgetBytes: options.memoryBudget,
+			whyNotReady,
+			closeSubscriber: (subscription) => catchUp.endAtOnce(subscription, channelClosed),
+			isStopping,
+			stop,
+			shed,
+			maxConnections,
 		});
-		return [
-			...healthEndpoints({ exposition, whyNotReady }),
-			statsEndpoint(metrics, hub, connections),
-			...channelEndpoints({
-				hub,
-				publish,
-				events,
-				log,
-				maxMessage: options.maxMessage,
-				closeChannel: channelCloser(hub, (subscription) => catchUp.endAtOnce(subscription, channelClosed)),
-				readName: (path) => parseChannelName(path, options.maxPath),
-				onPublishRefused: (cause) => metrics.refused({ cause, aim: 'publish' }),
-			}),
-			drainEndpoint({ isStopping, stop, shed, log }),
-		];
 	}
 
 	function whyNotReady(): string | undefined {
@@ -184,22 +162,22 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	async function stop(): Promise<void> {
 		if (state === 'stopping') return;
 		state = 'stopping';
-		// In this turn, if there is no delay: a client that is told that the server stops must not get in any more.
-		if (options.drainDelay > 0) await setTimeout(options.drainDelay * 1_000);
-		listening.stop();
-		await inFlight.idle(requestPatienceMs);
-		// So few do not hurt when they return all at once.
-		const overSeconds = connections.count < closesPerTick ? 0 : options.drain;
-		await spread(closing.all('stopping'), connections.count, overSeconds * 1_000);
-		// What comes before the last close frames goes out at its pace, so that no reader is dropped at the last moment.
-		for (let waits = 0; connections.count > 0 && waits < pacedWaitsMax; waits++) await setTimeout(pacedWaitMs);
-		hub.flush();
-		operator?.close();
-		operator?.closeAllConnections();
-		void setTimeout(closing.hasUnread ? dropUnreadAfterMs : dropAfterMs, undefined, { ref: false }).then(() => {
-			clearInterval(looking);
-			clearInterval(lookingAtMemory);
-			app.close();
+		await stopInPhases({
+			...options,
+			hub,
+			connections,
+			closing,
+			inFlight,
+			stopListening: () => listening.stop(),
+			closeOperator() {
+				operator?.close();
+				operator?.closeAllConnections();
+			},
+			end() {
+				clearInterval(looking);
+				clearInterval(lookingAtMemory);
+				app.close();
+			},
 		});
 	}
 
@@ -208,6 +186,14 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		const present = connections.count;
 		void spread(closing.all('moved'), present, overSeconds * 1_000);
 		return present;
+	}
+}
+
+/** Warns of what the operator may not expect. */
+function warn({ origin }: Options, passedOver: string | undefined, log: Log): void {
+	if (passedOver !== undefined) log.warn({ event: 'engine' }, passedOver);
+	for (const rule of origin.filter((rule) => typeof rule === 'string').filter(isOpaque)) {
+		log.warn({ event: 'origin', setting: rule }, opaqueOriginWarnings[rule]);
 	}
 }
 

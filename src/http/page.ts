@@ -11,7 +11,7 @@ import { type HeaderLines, isRefused, type Reply } from './reply.js';
 export type PageDocument = { readonly html: string; readonly contentSecurityPolicy: string };
 
 /** What the server tells the page about itself: Settings in page/settings.ts. */
-export type PageSettings = { readonly messageBytesMax: number; readonly takesMessages: boolean; readonly takesPosts: boolean };
+export type PageSettings = { readonly maxMessage: number; readonly mayPublish: boolean; readonly allowsPost: boolean };
 
 const settingsPlace = 'data-settings="{}"';
 

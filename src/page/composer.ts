@@ -27,10 +27,10 @@ export class Composer {
 			event.preventDefault();
 			this.#submit();
 		});
-		if (settings.takesMessages) return;
+		if (settings.mayPublish) return;
 		for (const control of byId<HTMLFormElement>('form').elements) (control as HTMLButtonElement).disabled = true;
 		this.#advise(
-			settings.takesPosts
+			settings.allowsPost
 				? 'This server takes messages by POST only (--client-publish none).'
 				: 'Only the operator of this server publishes (--client-publish none, --post admin).',
 		);
@@ -78,18 +78,16 @@ export class Composer {
 	}
 
 	#excess(): number {
-		return utf8Bytes(this.#field.value) - this.#settings.messageBytesMax;
+		return utf8Bytes(this.#field.value) - this.#settings.maxMessage;
 	}
 
 	#look(): void {
 		const excess = this.#excess();
-		const { messageBytesMax } = this.#settings;
+		const { maxMessage } = this.#settings;
 		this.#field.rows = Math.min(rowsMax, this.#field.value.split('\n').length);
 		this.#field.setAttribute('aria-invalid', String(excess > 0));
 		this.#advise(
-			excess > 0
-				? `${byteFigure(excess)} too long: the server takes ${messageBytesMax.toLocaleString()} bytes (--max-message).`
-				: '',
+			excess > 0 ? `${byteFigure(excess)} too long: the server takes ${maxMessage.toLocaleString()} bytes (--max-message).` : '',
 		);
 	}
 

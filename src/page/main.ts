@@ -37,7 +37,7 @@ function showChannel(): void {
 	byId('subscribers').textContent = '–';
 	byId('hello').querySelector('code')?.replaceChildren(helloCommand(page));
 	byId('snippets').replaceChildren(
-		...snippets(page, settings.takesPosts).map(({ title, code }) => {
+		...snippets(page, settings.allowsPost).map(({ title, code }) => {
 			const figure = element('figure', '');
 			const caption = element('figcaption', '', title);
 			caption.append(copyButton(`the snippet: ${title}`, () => code));
@@ -126,8 +126,8 @@ document.addEventListener('visibilitychange', () => {
 });
 addEventListener('popstate', changeChannel);
 setInterval(showRetry, 250);
-byId('hello').hidden = !settings.takesPosts;
+byId('hello').hidden = !settings.allowsPost;
 // Counting is asking by POST.
-byId('count').hidden = !settings.takesPosts;
+byId('count').hidden = !settings.allowsPost;
 byId('text').focus();
 showChannel();

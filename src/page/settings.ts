@@ -2,11 +2,11 @@
 
 export type Settings = {
 	/** The longest message that it takes, in bytes. */
-	readonly messageBytesMax: number;
+	readonly maxMessage: number;
 	/** Whether it takes messages from websockets (`--client-publish`). */
-	readonly takesMessages: boolean;
+	readonly mayPublish: boolean;
 	/** Whether it takes them by POST (`--post`). */
-	readonly takesPosts: boolean;
+	readonly allowsPost: boolean;
 };
 
 export function readSettings(): Settings {

@@ -16,7 +16,7 @@ export function helloCommand(page: URL): string {
 }
 
 /** With those that publish by POST, if the server takes that. */
-export function snippets(page: URL, takesPosts: boolean): readonly Snippet[] {
+export function snippets(page: URL, allowsPost: boolean): readonly Snippet[] {
 	// JSON strings are literals of JavaScript and of Python: an address is ASCII.
 	const http = JSON.stringify(withoutHash(page));
 	const webSocket = JSON.stringify(webSocketUrl(page).href);
@@ -45,7 +45,7 @@ export function snippets(page: URL, takesPosts: boolean): readonly Snippet[] {
 			isPost: true,
 		},
 	];
-	return all.filter(({ isPost }) => takesPosts || isPost !== true);
+	return all.filter(({ isPost }) => allowsPost || isPost !== true);
 }
 
 function withoutHash(page: URL): string {

@@ -14,7 +14,7 @@ const malformedPercent = /%(?![0-9A-Fa-f]{2})/;
  * The channel of a request path as the engine hands it over: the query cut off, percent-encoding untouched.
  * The path is decoded exactly once and not normalised: `/a`, `/a/`, `//a` and `/a/../a` are four channels.
  */
-export function parseChannelName(path: string, pathCodePointsMax: number): ChannelName | PathRefused {
+export function parseChannelName(path: string, maxPath: number): ChannelName | PathRefused {
 	// The engine puts U+FFFD where raw bytes are not UTF-8, so distinct paths would share a channel.
 	if (path.includes('\uFFFD')) {
 		return refused('The path holds raw bytes that are not UTF-8: percent-encode it as UTF-8.');
@@ -30,8 +30,8 @@ export function parseChannelName(path: string, pathCodePointsMax: number): Chann
 		}
 	}
 	// A code point takes one or two UTF-16 units, so most paths need no count.
-	if (name.length > pathCodePointsMax && countCodePoints(name) > pathCodePointsMax) {
-		return refused(`The path is longer than ${pathCodePointsMax} characters, its leading slash included (--max-path).`);
+	if (name.length > maxPath && countCodePoints(name) > maxPath) {
+		return refused(`The path is longer than ${maxPath} characters, its leading slash included (--max-path).`);
 	}
 	return name as ChannelName;
 }

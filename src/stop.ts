@@ -1,0 +1,47 @@
+// Stops a server in phases, so that no subscriber loses a message and clients do not return all at once.
+import { setTimeout } from 'node:timers/promises';
+import { type Closing, closesPerTick } from './connections/closing.js';
+import type { Connections } from './connections/registry.js';
+import { spread } from './connections/spread.js';
+import type { InFlight } from './http/in-flight.js';
+import type { Hub } from './pubsub/hub.js';
+
+// For requests whose body is still coming when the server stops.
+const requestPatienceMs = 5_000;
+// Time for peers to close their side, or to read what was sent before. It ends idle keep-alive connections too.
+const dropAfterMs = 1_000;
+const dropUnreadAfterMs = 5_000;
+// Messages before the last close frames go out at their pace, for so long at the most.
+const pacedWaitMs = 5;
+const pacedWaitsMax = 200;
+
+export type StopParts = {
+	readonly hub: Hub;
+	readonly connections: Connections;
+	readonly closing: Closing;
+	readonly inFlight: InFlight;
+	/** In seconds: --drain-delay and --drain. */
+	readonly drainDelay: number;
+	readonly drain: number;
+	readonly stopListening: () => void;
+	readonly closeOperator: () => void;
+	/** Drops what is still open, and lets the process end. */
+	readonly end: () => void;
+};
+
+/** Resolves when every websocket has been closed, or its last messages cannot wait any longer. `end` is called later. */
+export async function stopInPhases(parts: StopParts): Promise<void> {
+	const { hub, connections, closing, inFlight, drainDelay, drain } = parts;
+	// In this turn, if there is no delay: a client that is told that the server stops must not get in any more.
+	if (drainDelay > 0) await setTimeout(drainDelay * 1_000);
+	parts.stopListening();
+	await inFlight.idle(requestPatienceMs);
+	// So few do not hurt when they return all at once.
+	const overSeconds = connections.count < closesPerTick ? 0 : drain;
+	await spread(closing.all('stopping'), connections.count, overSeconds * 1_000);
+	// At their pace, so that no reader is dropped at the last moment.
+	for (let waits = 0; connections.count > 0 && waits < pacedWaitsMax; waits++) await setTimeout(pacedWaitMs);
+	hub.flush();
+	parts.closeOperator();
+	void setTimeout(closing.hasUnread ? dropUnreadAfterMs : dropAfterMs, undefined, { ref: false }).then(parts.end);
+}
