@@ -97,7 +97,10 @@ test('every command in the documents is one that there is', async (t) => {
 		for (const line of shellLines(read(document))) {
 			commands++;
 			const what = `${document}: ${line}`;
-			for (const [, script = ''] of line.matchAll(/npm run ([a-z:]+)/g)) assert.ok(script in scripts, what);
+			for (const [, script = ''] of line.matchAll(/npm (?:run )?(start|test|(?<=run )[a-z:]+)/g))
+				assert.ok(script in scripts, what);
+			for (const [path] of line.matchAll(/(?<![\w/])(?:\.ci|bench|deploy|docs|src|test)\/[\w./-]+/g))
+				assert.ok(existsSync(new URL(path, root)), what);
 			const pathcast = /(?:npm start --|npx pathcast|dist\/cli\.js|docker run .* pathcast)(.*)/.exec(line)?.[1] ?? '';
 			for (const [flag] of pathcast.matchAll(/--[a-z-]+/g)) assert.ok(flags.has(flag), what);
 			const [, path] = /localhost:8082(\/[a-z]*)/.exec(line) ?? [];

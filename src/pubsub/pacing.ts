@@ -1,5 +1,5 @@
 // When the messages of a channel go out, in their order: at once, at the end of the tick, or in shares of several ticks.
-// Knows no names and no network: the fan-out and the limits are passed in.
+// Knows no names and no network: the fan-out and the limits are passed in. In one file, as each line depends on the order of the others.
 import { type Channel, newOutbox, type Outbox } from './channel.js';
 import { copyOf, type Message, messageOverheadBytes, trustedMessage } from './message.js';
 
