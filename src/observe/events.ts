@@ -40,7 +40,17 @@ export type Events = {
 	fault(error: unknown, fields: object, text: string): void;
 };
 
-const names: readonly (keyof Events)[] = ['opened', 'closed', 'published', 'keepalive', 'refused', 'slow', 'flooded', 'fault'];
+// An event that is missing here does not compile.
+const names = Object.keys({
+	opened: true,
+	closed: true,
+	published: true,
+	keepalive: true,
+	refused: true,
+	slow: true,
+	flooded: true,
+	fault: true,
+} satisfies Record<keyof Events, true>) as (keyof Events)[];
 
 /** Tells each event to the listeners that have a method of its name, in their order. */
 export function eventsTo(...listeners: readonly Partial<Events>[]): Events {
