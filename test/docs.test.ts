@@ -1,19 +1,15 @@
-// Holds the documents to the code and to each other: the option table, the protocol reference, the table of limits, and every link.
+// Holds the documents to the code and to each other: tables, the protocol reference, links, names and commands. snippets.test.ts runs them.
 import assert from 'node:assert/strict';
-import { exec, execFile } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { promisify } from 'node:util';
-import { flagOf, optionTable } from '#src/options/table.js';
+import { flagOf, optionTable, variableOf } from '#src/options/table.js';
+import { documents, inlineCode, isCommand, isThere, missingIn, read, shellLines, tableIn } from './support/documents.js';
 import { request } from './support/http.js';
 import { ambiguousFraming, otherInputs } from './support/malformed.js';
-import { needs } from './support/requirement.js';
-import { metric, startTestServer } from './support/server.js';
-import { temporaryFolder } from './support/temporary-folder.js';
+import { startTestServer, type TestServer } from './support/server.js';
 
 const root = new URL('../../', import.meta.url);
-const read = (file: string) => readFileSync(new URL(file, root), 'utf8');
-const tableIn = (text: string, head: string) => text.slice(text.indexOf(head)).split('\n\n', 1)[0]?.trimEnd();
+const optionNames = Object.keys(optionTable) as (keyof typeof optionTable)[];
 
 test('the table of docs/options.md is the option table', () => {
 	const rows = Object.entries(optionTable).map(([name, row]) => {
@@ -57,10 +53,8 @@ test('the README takes at most 10 KB', () => {
 });
 
 test('every link of the documents leads to a file that is there, and to a heading of it', () => {
-	const documents = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'deploy/README.md', 'bench/README.md'];
-	documents.push(...readdirSync(new URL('docs/', root)).map((file) => `docs/${file}`));
 	let links = 0;
-	for (const document of documents) {
+	for (const document of [...documents, 'CHANGELOG.md', 'deploy/README.md', 'bench/README.md']) {
 		for (const [, target = ''] of read(document).matchAll(/\]\((?!https?:)([^)]+)\)/g)) {
 			links++;
 			const [file = '', heading] = target.split('#');
@@ -86,65 +80,75 @@ test('the ten options of the README are options, with their defaults', () => {
 	}
 });
 
-test('every command in the documents is one that there is', async (t) => {
-	const { scripts } = JSON.parse(read('package.json'));
-	const flags = new Set(Object.keys(optionTable).map((name) => flagOf(name as keyof typeof optionTable)));
-	const documents = ['README.md', 'CONTRIBUTING.md', ...readdirSync(new URL('docs/', root)).map((file) => `docs/${file}`)];
-	const operator = await startTestServer(t);
-	const { body: endpoints } = await request(operator.operatorPort, { path: '/' });
+test('every command in the documents names scripts, files, options and endpoints that exist', async (t) => {
+	const endpoints = await endpointsOf(await startTestServer(t));
 	let commands = 0;
 	for (const document of documents) {
-		for (const line of shellLines(read(document))) {
+		const text = read(document);
+		for (const command of [...shellLines(text), ...inlineCode(text).filter(isCommand)]) {
 			commands++;
-			const what = `${document}: ${line}`;
-			for (const [, script = ''] of line.matchAll(/npm (?:run )?(start|test|(?<=run )[a-z:]+)/g))
-				assert.ok(script in scripts, what);
-			for (const [path] of line.matchAll(/(?<![\w/])(?:\.ci|bench|deploy|docs|src|test)\/[\w./-]+/g))
-				assert.ok(existsSync(new URL(path, root)), what);
-			const pathcast = /(?:npm start --|npx pathcast|dist\/cli\.js|docker run .* pathcast)(.*)/.exec(line)?.[1] ?? '';
-			for (const [flag] of pathcast.matchAll(/--[a-z-]+/g)) assert.ok(flags.has(flag), what);
-			const [, path] = /localhost:8082(\/[a-z]*)/.exec(line) ?? [];
-			if (path !== undefined) assert.ok(new RegExp(`^[A-Z, ]+${path}`, 'm').test(endpoints), what);
-			const [, file] = /node --test build\/(test\/\S+)\.js/.exec(line) ?? [];
-			if (file !== undefined) assert.ok(existsSync(new URL(`${file}.ts`, root)), what);
+			assert.equal(missingIn(command, endpoints), undefined, `${document}: ${command}`);
 		}
 	}
-	assert.ok(commands > 20);
+	assert.ok(commands > 40);
 });
 
-test("the README's commands of curl publish", needs('curl', '/usr/bin/curl'), async (t) => {
-	const server = await startTestServer(t);
-	const folder = temporaryFolder(t);
-	writeFileSync(`${folder}/message.json`, '{}\n');
-	const publishing = shellLines(read('README.md')).filter((line) => line.startsWith('curl '));
-	assert.equal(publishing.length, 4);
-	for (const line of publishing) {
-		const { stdout } = await promisify(exec)(line.replace(':8081', `:${server.port}`), { cwd: folder });
-		assert.match(stdout, /OK\n$/, line);
+test('a command with a wrong script, file, option, value or endpoint is found', async (t) => {
+	const endpoints = await endpointsOf(await startTestServer(t));
+	const wrong = {
+		'npm ci && npm run biuld': /^script biuld$/,
+		'npm run bench -- --quik': /^--quik of bench\/run\.ts$/,
+		'node --test build/test/pubsub/hubs.test.js': /^build\/test\/pubsub\/hubs\.test\.js$/,
+		'npm start -- --adr :9000': /--adr/,
+		'npx pathcast --post private': /private/,
+		'docker run -p 8081:8081 pathcast --max-message 128KB': /128KB/,
+		'curl localhost:8082/metric': /^GET \/metric$/,
+		'curl -X DELETE localhost:8082/stats': /^DELETE \/stats$/,
+	};
+	for (const [command, missing] of Object.entries(wrong)) assert.match(missingIn(command, endpoints) ?? '', missing, command);
+});
+
+test('every flag, variable and file that the prose of the documents names exists', () => {
+	const ofOtherPrograms = ['--path-as-is', '--data-binary', '--stop-timeout'];
+	const flags = [...optionNames.map(flagOf), '--help', '--version', ...ofOtherPrograms];
+	const variables = optionNames.map(variableOf);
+	let names = 0;
+	for (const document of documents) {
+		for (const code of inlineCode(read(document))) {
+			const what = `${document}: ${code}`;
+			const [flag] = /^--[a-z-]+/.exec(code) ?? [];
+			const [variable] = /^PATHCAST_[A-Z_]*[A-Z]$|^PATHCAST_[A-Z_]+(?==)/.exec(code) ?? [];
+			// Kubernetes makes this one, and pathcast ignores it.
+			const isIgnored = variable === 'PATHCAST_PORT';
+			const [file] = /^(?:\.ci|bench|deploy|dist|docs|src|test)\/[\w./-]*$/.exec(code) ?? [];
+			if (flag !== undefined) assert.ok(flags.includes(flag), what);
+			if (variable !== undefined) assert.ok(isIgnored || variables.includes(variable), what);
+			if (file !== undefined) assert.ok(isThere(file), what);
+			if (flag ?? variable ?? file) names++;
+		}
 	}
-	assert.equal(await metric(server, 'pathcast_messages_received_total{source="post"}'), publishing.length);
+	assert.ok(names > 100);
 });
 
-test("the README's Python publishes", needs('Python', '/usr/bin/python3'), async (t) => {
+test('docs/operating.md lists every metric with all its reasons, and every key of /stats', async (t) => {
 	const server = await startTestServer(t);
-	const [publishes = ''] = fenced(read('README.md'), 'python');
-	await promisify(execFile)('/usr/bin/python3', ['-c', publishes.replace(':8081', `:${server.port}`)]);
-	assert.equal(await metric(server, 'pathcast_messages_received_total{source="post"}'), 1);
+	const guide = read('docs/operating.md');
+	const { body: exposed } = await request(server.operatorPort, { path: '/metrics' });
+	const listed = tableIn(guide, '| metric | what it counts |') ?? '';
+	const names = [...exposed.matchAll(/^# TYPE (pathcast_\w+)/gm)].map(([, name]) => name);
+	assert.deepEqual([...new Set(listed.match(/pathcast_\w+/g))].sort(), names.sort());
+	for (const [, name = '', value = ''] of exposed.matchAll(/^(pathcast_\w+)\{\w+="(\w+)"\}/gm)) {
+		const row = listed.split('\n').find((line) => line.includes(name)) ?? '';
+		assert.ok(row.includes(`\`${value}\``), `${name}: ${value}`);
+	}
+	const { body: stats } = await request(server.operatorPort, { path: '/stats' });
+	const keys = (tableIn(guide, '| key of `/stats` |') ?? '').match(/^\| `.*?` \|/gm)?.flatMap((cell) => inlineCode(cell));
+	assert.deepEqual(keys?.sort(), Object.keys(JSON.parse(stats)).sort());
 });
 
-/** The blocks of a document in one language. */
-function fenced(text: string, language: string): string[] {
-	return [...text.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(([, block = '']) => block);
-}
-
-/** The lines of its shell commands, without what is said of them. */
-function shellLines(text: string): string[] {
-	return fenced(text, 'sh').flatMap((block) =>
-		block
-			.split('\n')
-			.map((line) => line.replace(/\s+#.*$/, ''))
-			.filter((line) => line !== ''),
-	);
+/** The list of the operator's listener at `/`. */
+async function endpointsOf(server: TestServer): Promise<string> {
+	return (await request(server.operatorPort, { path: '/' })).body;
 }
 
 /** The anchors of the headings of a document, as forges make them. */
