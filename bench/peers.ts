@@ -1,4 +1,4 @@
-// Who is measured, how each is started, and what it can do.
+// The servers that are measured: how each is started, and what it can do.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

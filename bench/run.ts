@@ -210,7 +210,7 @@ function pinned(pin: Pinning): string {
 	return `The server runs on processor ${pin.server}, the load on ${pin.load}.`;
 }
 
-/** What the kernel may hold for one who does not read, where that is set: it decides what stopped readers cost. */
+/** How much the kernel may hold for a client that does not read, where that is set: it decides what stopped readers cost. */
 function setting(): string {
 	const file = '/proc/sys/net/ipv4/tcp_notsent_lowat';
 	const bytes = existsSync(file) ? Number(readFileSync(file, 'latin1')) : unboundedBytes;

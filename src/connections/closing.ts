@@ -100,7 +100,7 @@ export class Closing {
 		return true;
 	}
 
-	/** Whether a connection is still to be closed. One that is catching up is closed in its own time. */
+	/** Whether a connection is still to be closed. A connection that is catching up is closed in its own time. */
 	#isWaiting({ place, subscription }: Connection): boolean {
 		return place !== undefined && subscription !== undefined && !this.#catchUp.isEnding(subscription);
 	}

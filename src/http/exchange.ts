@@ -40,6 +40,7 @@ export class Exchange {
 	/** Hears that the client has gone, or was closed by the engine, before it had the answer. */
 	onGone: () => void = ignore;
 	readonly #parts: DoorParts;
+	/** Whether there is no connection any more. Nothing can be asked of `res` then. */
 	#isGone = false;
 
 	constructor(res: HttpResponse, head: RequestHead, parts: DoorParts) {
@@ -53,11 +54,6 @@ export class Exchange {
 			this.#isGone = true;
 			this.onGone();
 		});
-	}
-
-	/** Whether there is no connection any more. Nothing can be asked of `res` then. */
-	get isGone(): boolean {
-		return this.#isGone;
 	}
 
 	/** The client's address, behind trusted proxies too. */

@@ -1,4 +1,4 @@
-// Plain counters on the hot path, summed into Prometheus' text format when somebody scrapes.
+// Plain counters on the hot path, written in Prometheus' text format when they are scraped.
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Hub } from '../pubsub/hub.js';
 import type { Events, MessageSource, RefusedRequest } from './events.js';
@@ -53,18 +53,18 @@ export type Exposition = { readonly contentType: string; expose(): Promise<strin
 /** What the process is set to, what it has now, and whether it serves. */
 export type ServerState = {
 	readonly isReady: () => boolean;
-	readonly connectionsMax: number;
+	readonly maxConnections: number;
 	/** How many subscribers have something unread. */
 	readonly slow: () => number;
 	/** 0 for none. */
-	readonly memoryBudgetBytes: number;
+	readonly memoryBudget: number;
 };
 
 /** All metrics in Prometheus' text format. The figures are read when it is asked for; nothing is labelled with a channel. */
 export function metricsExposition(
 	metrics: Metrics,
 	hub: Hub,
-	{ isReady, connectionsMax, slow, memoryBudgetBytes }: ServerState,
+	{ isReady, maxConnections, slow, memoryBudget }: ServerState,
 ): Exposition {
 	const registry = new Registry();
 	collectDefaultMetrics({ register: registry });
@@ -103,8 +103,8 @@ export function metricsExposition(
 	}
 
 	gauge('pathcast_ready', '1 while /readyz says 200, else 0.', () => (isReady() ? 1 : 0));
-	gauge('pathcast_connections_max', 'How many websockets there may be.', () => connectionsMax);
-	gauge('pathcast_memory_budget_bytes', '--memory-budget; 0 for none.', () => memoryBudgetBytes);
+	gauge('pathcast_connections_max', 'How many websockets there may be.', () => maxConnections);
+	gauge('pathcast_memory_budget_bytes', '--memory-budget; 0 for none.', () => memoryBudget);
 	gauge('pathcast_subscribers', 'Subscribers at present.', () => hub.subscribers);
 	gauge('pathcast_lagging_subscribers', 'Subscribers with a backlog when last looked at.', slow);
 	gauge('pathcast_backlog_bytes', 'Kept for slow subscribers, each message once.', () => hub.keptBytes);

@@ -40,9 +40,9 @@ export function operatorEndpoints(parts: OperatorParts): Endpoint[] {
 	const { hub, connections, metrics, whyNotReady, closeSubscriber, maxConnections, maxPath, memoryBudget } = parts;
 	const exposition = metricsExposition(metrics, hub, {
 		isReady: () => whyNotReady() === undefined,
-		connectionsMax: maxConnections,
+		maxConnections,
 		slow: parts.slow,
-		memoryBudgetBytes: memoryBudget,
+		memoryBudget,
 	});
 	return [
 		...healthEndpoints({ exposition, whyNotReady }),

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 /**
  * Resolves to the whole body, or to undefined as soon as it is known to exceed `bytesMax`: by its announced length before
  * any of it is read, else while counting. What is too much is discarded. Never resolves if the client goes away first:
- * a body cut short is not a message, and nobody is left to be answered.
+ * a body that is cut short is not a message, and no client is left to answer.
  */
 export function readRequestBody(req: IncomingMessage, bytesMax: number): Promise<Buffer | undefined> {
 	return new Promise((resolve) => {

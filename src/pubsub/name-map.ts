@@ -35,7 +35,7 @@ export class NameMap<Value> {
 	}
 }
 
-// Random for each process, so that nobody can choose names that all go into one part.
+// Random for each process, so that no client can choose names that all go into one part.
 const offsetBasis = randomInt(2 ** 32);
 
 /** FNV-1a over the whole name: rooms may differ in any part of their paths. */

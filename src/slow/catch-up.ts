@@ -56,7 +56,7 @@ export class CatchUp {
 	}
 
 	/**
-	 * Takes the subscribers of a channel that have too much unread out of the fan-out's reach, and tells of each. One that has not read
+	 * Takes the subscribers of a channel that have too much unread out of the fan-out's reach, and tells of each. A subscriber that has not read
 	 * enough when the next message comes is dropped. The engine's own limit is off: over it, the engine drops a message and closes later,
 	 * and until then a peer that reads gets later messages: on 20.57 any slow one, on 20.30 one that goes on sending.
 	 */

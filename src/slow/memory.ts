@@ -1,4 +1,4 @@
-// Holds the process to a budget of memory: says when it is over, frees some, and says whether nobody else may connect.
+// Holds the process to a budget of memory: says when it is over, has memory freed, and says when no more connections may be let in.
 import type { Log } from '../observe/log.js';
 
 export type MemoryBudgetParts = {

@@ -12,7 +12,7 @@ import { runTraffic } from '#bench/load/traffic.js';
 type Meddle = (message: Buffer, subscriber: number, nth: number) => Buffer[];
 
 const honest: Meddle = (message) => [message];
-/** Leaves everybody but the second subscriber alone, and that one until the 30th message. */
+/** Changes nothing but the messages of the second subscriber from the 30th on. */
 const once30 = (meddle: (message: Buffer) => Buffer[]): Meddle => {
 	return (message, subscriber, nth) => (subscriber === 1 && nth === 30 ? meddle(message) : [message]);
 };

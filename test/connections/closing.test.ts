@@ -5,11 +5,9 @@ import type { Connection } from '#src/connections/connection.js';
 import { Connections } from '#src/connections/registry.js';
 import { spread } from '#src/connections/spread.js';
 import type { ChannelName } from '#src/pubsub/channel-name.js';
-import { Hub } from '#src/pubsub/hub.js';
 import { trustedMessage } from '#src/pubsub/message.js';
 import { CatchUp } from '#src/slow/catch-up.js';
-import { pacingLimits } from '#src/websocket/pacing-limits.js';
-import { fakeConnection } from '../support/fake-peer.js';
+import { fakeConnection, silentHub } from '../support/fake-peer.js';
 import { handshakeHeaders, post, RawConnection, request } from '../support/http.js';
 import { startTestServer } from '../support/server.js';
 import { subscribe, subscribeMany } from '../support/subscriber.js';
@@ -61,11 +59,7 @@ type FakeConnection = Connection & { leave(): void };
 
 /** Connections on three channels, and all that closing needs. The hub lets a channel send 25 of our messages at once. */
 function crowd(count: number, onEnd: () => void) {
-	const hub = new Hub(
-		() => {},
-		() => {},
-		pacingLimits(64 * 100, false),
-	);
+	const hub = silentHub(64 * 100);
 	const places = new Connections();
 	const connections = Array.from({ length: count }, (_, i) => {
 		const connection: FakeConnection = {

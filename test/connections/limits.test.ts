@@ -157,7 +157,7 @@ protocol(
 		assert.equal((await post(always.port, '/room', 'x')).status, 200);
 		assert.ok((await metric(always, 'pathcast_refusals_total{reason="memory"}')) >= 2);
 
-		// Room for what this process needs, but not for what waits for one who does not read.
+		// Room for what this process needs, but not for the messages that wait for a subscriber that does not read.
 		const budget = process.memoryUsage.rss() + 128 * 1_048_576;
 		const server = await startTestServer(
 			t,

@@ -1,4 +1,4 @@
-// Nothing that a client sends commands the terminal of whoever reads the log or asks the operator's listener.
+// Nothing that a client sends commands a terminal that shows the log or the answers of the operator's listener.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { anyPort, runCommand } from '../support/command.js';

@@ -1,12 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { channelCloser } from '#src/connections/channel-closing.js';
-import type { ChannelName } from '#src/pubsub/channel-name.js';
-import type { Close } from '#src/pubsub/close.js';
-import { Hub } from '#src/pubsub/hub.js';
-import { pacingLimits } from '#src/websocket/pacing-limits.js';
-import { channelClosed } from '#src/websocket/rules.js';
-import { fakePeer } from '../support/fake-peer.js';
 import { type Answer, post, RawConnection, request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { metric, startTestServer, type TestServer } from '../support/server.js';
@@ -236,63 +229,4 @@ test("a body that is still coming to the operator's listener when the server sto
 	await stopped;
 	assert.equal(await subscriber.nextText(), 'last');
 	assert.equal((await subscriber.closed).code, 1012);
-});
-
-test('however many channels are closed at once, a tick closes no more than 200 websockets', async () => {
-	const hub = new Hub(
-		() => {},
-		() => {},
-		pacingLimits(1_048_576, false),
-	);
-	let endsThisTick = 0;
-	let endsMax = 0;
-	const names = Array.from({ length: 50 }, (_, i) => `/room/${i}` as ChannelName);
-	for (const name of names) {
-		for (let i = 0; i < 30; i++) {
-			const end = (close: Close) => {
-				assert.deepEqual(close, channelClosed);
-				endsThisTick++;
-				hub.leave(subscription);
-			};
-			const subscription = hub.join(name, fakePeer({ end }));
-		}
-	}
-	const closeChannel = channelCloser(hub, ({ peer }) => peer.end(channelClosed));
-	const watch = () => {
-		endsMax = Math.max(endsMax, endsThisTick);
-		endsThisTick = 0;
-		if (hub.subscribers > 0) setImmediate(watch);
-	};
-	const all = names.map((name) => closeChannel(hub.find(name) ?? assert.fail()));
-	watch();
-	await Promise.all(all);
-	assert.deepEqual([hub.subscribers, hub.channels, endsMax], [0, 0, 200]);
-});
-
-test('a tick closes fewer, if there is much to be sent before their close frames', async () => {
-	const hub = new Hub(
-		() => {},
-		() => {},
-		pacingLimits(1_048_576, false),
-	);
-	let endsThisTick = 0;
-	let endsMax = 0;
-	const name = '/room' as ChannelName;
-	for (let i = 0; i < 30; i++) hub.join(name, fakePeer());
-	const channel = hub.find(name) ?? assert.fail();
-	const closeChannel = channelCloser(hub, (subscription) => {
-		endsThisTick++;
-		const endMs = performance.now() + 2;
-		while (performance.now() < endMs);
-		hub.leave(subscription);
-	});
-	const watch = () => {
-		endsMax = Math.max(endsMax, endsThisTick);
-		endsThisTick = 0;
-		if (hub.subscribers > 0) setImmediate(watch);
-	};
-	watch();
-	await closeChannel(channel);
-	await new Promise(setImmediate);
-	assert.ok(endsMax <= 5, `${endsMax} of 2 ms each`);
 });

@@ -15,7 +15,7 @@ protocol(
 	async (t) => {
 		const server = await startTestServer(t);
 		const present = await subscribeMany(t, 500, (i) => server.ws(`/room/${i % 7}`));
-		// Holes, which newcomers will fill, before, between and after those who are there.
+		// Holes before, between and after the present websockets, which later ones will fill.
 		for (let i = 0; i < 500; i += 5) await present[i]?.close();
 		const left = present.filter((_, i) => i % 5 > 0);
 		const closings = closeEvenly(left, 2_000);

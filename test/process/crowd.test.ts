@@ -11,8 +11,8 @@ const subscribersCount = Number(process.env.TEST_SUBSCRIBERS ?? 2_000);
 const stalledCount = subscribersCount / 4;
 
 const backlogBytesMax = 524_288;
-// The engine keeps a message or two for one who lags, in a buffer that doubles; what comes then is kept once for all of them. The rest is
-// Node and what goes to those who read.
+// The engine keeps a message or two for each slow subscriber, in a buffer that doubles; later messages are kept once for all of them. The
+// rest is Node, and messages on their way to the subscribers that read.
 const residentBytesMax = 256 * 1_048_576 + stalledCount * 2 * 65_536 + backlogBytesMax;
 
 const onLinux = { skip: process.platform === 'linux' ? false : 'needs /proc' };

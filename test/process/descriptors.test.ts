@@ -60,7 +60,7 @@ function cpuSeconds(pid: number): number {
 	return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-/** What a process that nobody asks anything takes of a core, over a second. */
+/** The share of a core that an idle process takes, over a second. */
 async function idleLoad(pid: number): Promise<number> {
 	const before = cpuSeconds(pid);
 	await setTimeout(1_000);

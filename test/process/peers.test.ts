@@ -13,7 +13,7 @@ import { subscribe } from '../support/subscriber.js';
 const fields = Object.entries(handshakeHeaders).map(([name, value]) => `${name}: ${value}\r\n`);
 const handshake = `GET /room HTTP/1.1\r\nHost: x\r\n${fields.join('')}\r\n`;
 
-/** A server with somebody healthy in /room. */
+/** A server with a healthy subscriber of /room. */
 async function serverWithReader(t: TestContext, ...flags: string[]) {
 	const command = runCommand(t, [...anyPort, ...flags]);
 	const port = await command.port();

@@ -85,7 +85,7 @@ test('what a subscriber is sent and does not read counts, and a lost position st
 	add('4');
 	assert.deepEqual(lost, ['sent']);
 	unreadBytes = 0;
-	// What it waited for is still there for the other, who is as far.
+	// The messages that it waited for are still kept for the other position, which is as far.
 	assert.deepEqual([next(sent), next(level), kept.bytesFor(sent)], [undefined, '2', 195]);
 });
 

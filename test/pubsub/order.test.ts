@@ -6,7 +6,7 @@ import { startTestServer, type TestServer } from '../support/server.js';
 import { type Subscriber, subscribe } from '../support/subscriber.js';
 
 // One subscriber of each channel, there from before the first message to after the last, is the canonical log that all
-// others are held to: whoever joins late or leaves early has seen one piece of it, without a gap, from the right place.
+// others are held to: a subscriber that joins late or leaves early has seen one piece of it, without a gap, from the right place.
 
 // A backlog small enough that bursts are paced over several ticks, and large enough for readers in this very process.
 const backlog = '2MiB';

@@ -3,12 +3,10 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { ChannelName } from '#src/pubsub/channel-name.js';
 import type { Close } from '#src/pubsub/close.js';
-import { Hub } from '#src/pubsub/hub.js';
 import { trustedMessage } from '#src/pubsub/message.js';
 import type { Subscription } from '#src/pubsub/subscription.js';
 import { CatchUp } from '#src/slow/catch-up.js';
-import { pacingLimits } from '#src/websocket/pacing-limits.js';
-import { fakePeer } from '../support/fake-peer.js';
+import { fakePeer, silentHub } from '../support/fake-peer.js';
 
 const bye: Close = { cause: 'operator', reason: 'bye' };
 
@@ -26,11 +24,7 @@ type Reader = {
 
 /** Subscribers of one channel with 64 KiB unread. */
 function crowd(count: number, unreadBytesMax: number) {
-	const hub = new Hub(
-		() => {},
-		() => {},
-		pacingLimits(unreadBytesMax, false),
-	);
+	const hub = silentHub(unreadBytesMax);
 	const catchUp = new CatchUp(hub, unreadBytesMax);
 	const readers = Array.from({ length: count }, () => {
 		const close = (end: 'ended' | 'dropped') => {
@@ -215,7 +209,7 @@ test('a subscriber that is closed while it catches up is fed as before, and clos
 	read(refused);
 	await turn();
 	assert.deepEqual([refused.end, refused.sent], ['ended', 5]);
-	// One that does not read is judged as before.
+	// A subscriber that reads nothing is judged as before.
 	publish(16, 65_536);
 	await turn();
 	assert.deepEqual([stopped.end, stopped.sent], ['dropped', 0]);

@@ -17,7 +17,7 @@ const tls = ['valid.cert.pem', 'valid.key.pem'].map((name) =>
 
 /**
  * Sends numbered messages, each awaited by the reader, until something is kept for others. Gives how many were sent. They are of 64 KB
- * until somebody lags, then mostly short ones: the look that finds that they stand is to come before they have too much.
+ * until a subscriber lags, then mostly short ones: the second look has to come before the subscriber has too much unread.
  */
 async function sendUntilKept(server: TestServer, reader: Subscriber): Promise<number> {
 	let sent = 0;
@@ -100,7 +100,7 @@ protocol(
 		let sent = await sendUntilKept(server, reader);
 		const before = await kept(server);
 		for (let i = 0; i < 10; i++) await send(reader, sent++);
-		// Those who were found a little later than the first share what is kept for it.
+		// The channel keeps each message once, also for subscribers that were found a little later than the first.
 		assert.equal((await kept(server)) - before, 10 * (64_000 + 64));
 		for (const { ws } of stopped) ws.terminate();
 		while ((await kept(server)) > 0) await turn();

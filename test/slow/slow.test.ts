@@ -17,7 +17,7 @@ protocol(
 		let isCut = false;
 		const leaves = healthy.closed.then(() => assert.fail('the healthy one was cut'));
 
-		// One message at a time, each awaited by the healthy one: the stalled one holds up nobody.
+		// One message at a time, each awaited by the healthy subscriber: the stalled subscriber does not delay it.
 		let sent = 0;
 		while (!isCut && sent < 2_000) {
 			healthy.send(text(sent));

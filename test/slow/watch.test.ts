@@ -73,7 +73,7 @@ test('each look costs the same, however many subscribers there are and are slow,
 	assert.equal(watch.count, 10_000);
 	const before = looks();
 	for (let i = 0; i < 100; i++) {
-		// Who comes and goes meanwhile does not keep the others from their turn.
+		// Connections that open and close meanwhile do not keep the others from their turn.
 		const gone = all.shift() as Reader;
 		leave(gone);
 		add(new Reader());

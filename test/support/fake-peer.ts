@@ -1,6 +1,17 @@
-// Peers and connections without a network.
+// Hubs, peers and connections without a network.
 import type { Connection } from '#src/connections/connection.js';
+import { Hub } from '#src/pubsub/hub.js';
 import type { Peer } from '#src/pubsub/peer.js';
+import { pacingLimits } from '#src/websocket/pacing-limits.js';
+
+/** A hub that reaches no network. */
+export function silentHub(unreadBytesMax = 1_048_576): Hub {
+	return new Hub(
+		() => {},
+		() => {},
+		pacingLimits(unreadBytesMax, false),
+	);
+}
 
 /** A peer that takes everything at once, but for what a test gives it. */
 export function fakePeer(own: Partial<Peer> = {}): Peer {

@@ -1,4 +1,4 @@
-// Run by sysctl.test.ts in a network of its own: prints how many bytes the server's system holds for one who does not read.
+// Run by sysctl.test.ts in a network of its own: prints how many bytes the server's system holds for a client that does not read.
 import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
