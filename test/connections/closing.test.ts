@@ -11,6 +11,7 @@ import { fakeConnection, silentHub } from '../support/fake-peer.js';
 import { handshakeHeaders, post, RawConnection, request } from '../support/http.js';
 import { startTestServer } from '../support/server.js';
 import { subscribe, subscribeMany } from '../support/subscriber.js';
+import { TickPeak } from '../support/tick-peak.js';
 
 test('a stopping server closes every websocket with 1012 after its last message, and refuses new ones', async (t) => {
 	const server = await startTestServer(t);
@@ -90,19 +91,13 @@ function crowd(count: number, onEnd: () => void) {
 
 test('a tick closes no more than 200 websockets, whether their channel is quiet or has a burst to send first', async () => {
 	for (const burst of [0, 100]) {
-		let endsInTick = 0;
-		let endsMax = 0;
-		const { hub, publish, closing } = crowd(1_500, () => void endsInTick++);
+		const ends = new TickPeak();
+		const { hub, publish, closing } = crowd(1_500, () => ends.count());
 		publish(burst);
-		const watch = () => {
-			endsMax = Math.max(endsMax, endsInTick);
-			endsInTick = 0;
-			if (hub.subscribers > 0) setImmediate(watch);
-		};
-		watch();
+		ends.watch(hub);
 		await spread(closing.all('stopping'), hub.subscribers, 0);
 		while (hub.subscribers > 0) await new Promise(setImmediate);
-		assert.equal(endsMax, 200);
+		assert.equal(ends.max, 200);
 	}
 });
 
