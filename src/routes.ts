@@ -1,15 +1,20 @@
 // Which door answers which method.
 import type { App } from './engine.js';
+import { type StreamDoorParts, streamDoor } from './event-stream/streams.js';
 import { type DoorParts, openDoor } from './http/exchange.js';
+import { isHandshake } from './http/handshake.js';
 import { optionsDoor, otherMethodDoor } from './http/methods.js';
 import { type PageDocument, pageDoor } from './http/page.js';
 import { type PublishParts, publishDoor } from './http/post.js';
+import { prefersEventStream } from './http/quality.js';
+import type { RequestHead } from './http/request-head.js';
 import { type FrameParts, webSocketBehavior } from './websocket/frames.js';
 import { type UpgradeParts, upgradeDoor } from './websocket/upgrade.js';
 
 export type RouteParts = DoorParts &
 	UpgradeParts &
 	FrameParts &
+	StreamDoorParts &
 	PublishParts & {
 		readonly page: PageDocument;
 		/** Whether messages are published by POST and PUT here, and not by the operator's listener alone. */
@@ -19,7 +24,9 @@ export type RouteParts = DoorParts &
 export function addRoutes(app: App, parts: RouteParts): void {
 	const { page, checkOrigin, mayPublish, allowsPost, maxMessage, maxPath } = parts;
 	const settings = { maxMessage, mayPublish, allowsPost };
-	const get = openDoor(pageDoor(page, settings, maxPath), parts);
+	const showPage = pageDoor(page, settings, maxPath);
+	const openStream = streamDoor(parts);
+	const get = openDoor((exchange) => (wantsStream(exchange.head) ? openStream : showPage)(exchange), parts);
 	const post = openDoor(publishDoor(parts), parts);
 
 	app.ws('/*', webSocketBehavior(openDoor(upgradeDoor(parts), parts), parts));
@@ -31,4 +38,8 @@ export function addRoutes(app: App, parts: RouteParts): void {
 	}
 	app.options('/*', openDoor(optionsDoor(checkOrigin, allowsPost), parts));
 	app.any('/*', openDoor(otherMethodDoor(allowsPost), parts));
+}
+
+function wantsStream(head: RequestHead): boolean {
+	return !isHandshake(head) && prefersEventStream(head.accept);
 }

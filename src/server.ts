@@ -4,9 +4,11 @@ import { clientAddressBehind } from './connections/client-address.js';
 import { Closing } from './connections/closing.js';
 import { limitCauses, reachedLimit } from './connections/limits.js';
 import { expiryAfter, startAging } from './connections/max-age.js';
+import { Membership } from './connections/membership.js';
 import { Connections } from './connections/registry.js';
 import { spread } from './connections/spread.js';
 import { loadEngine } from './engine.js';
+import { StreamFanOut } from './event-stream/fan-out.js';
 import { InFlight } from './http/in-flight.js';
 import { formatOriginRule, isOpaque, originPolicy } from './http/origin.js';
 import type { PageDocument } from './http/page.js';
@@ -66,8 +68,12 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const metrics = new Metrics(refusalCauses, closeCauses);
 	const originSetting = options.origin.map(formatOriginRule).join(',');
 	const events = eventsTo(metrics, eventLog(log, limitCauses, originSetting));
+	const fanOut = new StreamFanOut();
 	const hub = new Hub(
-		(topic, message) => void app.publish(topic, message.bytes, message.isBinary),
+		(topic, message) => {
+			app.publish(topic, message.bytes, message.isBinary);
+			if (fanOut.size > 0) fanOut.publish(topic, message);
+		},
 		(channel) => watch.judge(channel),
 		pacingLimits(options.maxBacklog, tls !== undefined),
 	);
@@ -94,6 +100,8 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		...options,
 		hub,
 		connections,
+		membership: new Membership({ hub, connections, catchUp, watch, events }),
+		fanOut,
 		catchUp,
 		watch,
 		events,

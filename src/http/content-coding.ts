@@ -1,4 +1,5 @@
 // Accept-Encoding -> the coding to answer in. Knows no documents.
+import { weightsOf } from './quality.js';
 
 /** The codings that the page has, the smallest first. */
 const codings = ['br', 'gzip'] as const;
@@ -10,13 +11,7 @@ export type ContentCoding = (typeof codings)[number] | 'identity';
  */
 export function preferredCoding(acceptEncoding: string | undefined): ContentCoding {
 	if (acceptEncoding === undefined) return 'identity';
-	const weights = new Map<string, number>();
-	for (const item of acceptEncoding.toLowerCase().split(',')) {
-		const [coding = '', ...parameters] = item.split(';').map((part) => part.trim());
-		const quality = parameters.find((parameter) => parameter.startsWith('q='));
-		// A weight that is not a number counts as none.
-		weights.set(coding, quality === undefined ? 1 : Number(quality.slice(2)) || 0);
-	}
+	const weights = weightsOf(acceptEncoding);
 	const weightOf = (coding: string) => weights.get(coding) ?? weights.get('*') ?? 0;
 	let best: ContentCoding = 'identity';
 	let bestWeight = weights.get('identity') ?? 0;

@@ -4,6 +4,7 @@ import type { HttpRequest, HttpResponse } from '../engine.js';
 import type { Events, RequestAim } from '../observe/events.js';
 import { readBody } from './body.js';
 import { handshakeWithoutGet, isHandshake } from './handshake.js';
+import { prefersEventStream } from './quality.js';
 import { type RefusalCause, type Refused, type Reply, textReply, writeReply } from './reply.js';
 import { ambiguity, hasBody, hasToken, type RequestHead, readHead } from './request-head.js';
 import type { AnswerTurns } from './turns.js';
@@ -159,7 +160,7 @@ export class Exchange {
 }
 
 function aimOf(head: RequestHead): RequestAim {
-	if (isHandshake(head)) return 'connect';
+	if (isHandshake(head) || (head.method === 'get' && prefersEventStream(head.accept))) return 'connect';
 	return head.method === 'post' || head.method === 'put' ? 'publish' : 'other';
 }
 

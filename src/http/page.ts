@@ -25,7 +25,7 @@ export function pageDoor(page: PageDocument, settings: PageSettings, maxPath: nu
 		['X-Content-Type-Options', 'nosniff'],
 		['Referrer-Policy', 'no-referrer'],
 		['Cache-Control', 'no-cache'],
-		['Vary', 'Accept-Encoding'],
+		['Vary', 'Accept, Accept-Encoding'],
 	];
 	const variants = {
 		br: variant(brotliCompressSync(html), common, 'br'),

@@ -7,6 +7,7 @@ export type RequestHead = {
 	readonly path: string;
 	/** In lower case. */
 	readonly method: string;
+	accept: string | undefined;
 	acceptEncoding: string | undefined;
 	connection: string | undefined;
 	contentEncoding: string | undefined;
@@ -27,6 +28,7 @@ export type RequestHead = {
 };
 
 const fields = new Map([
+	['accept', 'accept'],
 	['accept-encoding', 'acceptEncoding'],
 	['connection', 'connection'],
 	['content-encoding', 'contentEncoding'],
@@ -49,6 +51,7 @@ export function readHead(req: HttpRequest): RequestHead {
 	const head: RequestHead = {
 		path: req.getUrl(),
 		method: req.getMethod(),
+		accept: undefined,
 		acceptEncoding: undefined,
 		connection: undefined,
 		contentEncoding: undefined,

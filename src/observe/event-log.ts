@@ -35,11 +35,10 @@ export function eventLog(log: Log, limitCauses: readonly string[], originSetting
 	return {
 		...events,
 		opened: ({ name, subscribers }, party) => log.debug({ event: 'open', ...party, path: name, subscribers }, 'subscribed'),
-		closed: (_cause, { name, subscribers }, party, code, reason) =>
-			log.debug(
-				{ event: 'close', ...party, path: name, subscribers, code, reason: Buffer.from(reason).toString() },
-				'unsubscribed',
-			),
+		closed(cause, { name, subscribers }, party, frame) {
+			const reason = frame === undefined ? cause : Buffer.from(frame.reason).toString();
+			log.debug({ event: 'close', ...party, path: name, subscribers, code: frame?.code, reason }, 'unsubscribed');
+		},
 		published: (source, path, bytes, subscribers, party) =>
 			log.debug({ event: 'publish', ...party, path, bytes, subscribers }, publishedBy[source]),
 	};

@@ -8,7 +8,7 @@ export type MessageSource = 'websocket' | 'post' | 'operator';
 /** What the log says of a client. It costs something to find out, so most events have it at `debug` only. */
 export type Party = { readonly conn?: number; readonly ip: string | undefined; readonly origin?: string | undefined };
 
-/** What a refused request wanted: a websocket, to publish, or something else. */
+/** What a refused request wanted: to subscribe, to publish, or something else. */
 export type RequestAim = 'connect' | 'publish' | 'other';
 
 /** A request that was refused, or whose connection was closed instead of an answer: then it has no status. */
@@ -22,11 +22,14 @@ export type RefusedRequest = {
 	readonly ip: () => string;
 };
 
+/** What a close frame says. */
+export type CloseFrame = { readonly code: number; readonly reason: ArrayBuffer };
+
 export type Events = {
 	/** A connection was opened and subscribed. */
 	opened(channel: Channel, party: Party | undefined): void;
-	/** A connection was closed, by either side, with the code and reason of its close frame. */
-	closed(cause: CloseCause, channel: Channel, party: Party | undefined, code: number, reason: ArrayBuffer): void;
+	/** A connection was closed, by either side. A websocket has the code and the reason of its close frame. */
+	closed(cause: CloseCause, channel: Channel, party: Party | undefined, frame: CloseFrame | undefined): void;
 	/** A message was accepted: how many bytes, for how many subscribers. */
 	published(source: MessageSource, path: string, bytes: number, subscribers: number, party: Party | undefined): void;
 	/** An empty websocket message came, and was dropped. */

@@ -1,5 +1,5 @@
 // What the engine calls for a websocket: open -> subscribe -> publish -> close.
-import type { Connections } from '../connections/registry.js';
+import type { Membership } from '../connections/membership.js';
 import type { SocketBehavior } from '../engine.js';
 import type { Events } from '../observe/events.js';
 import type { Channel } from '../pubsub/channel.js';
@@ -15,7 +15,7 @@ import { MessageTurns } from './turns.js';
 
 export type FrameParts = {
 	readonly hub: Hub;
-	readonly connections: Connections;
+	readonly membership: Membership;
 	readonly catchUp: CatchUp;
 	readonly watch: SlowWatch;
 	readonly events: Events;
@@ -32,16 +32,14 @@ export function webSocketBehavior(
 	upgrade: NonNullable<SocketBehavior<UserData>['upgrade']>,
 	parts: FrameParts,
 ): SocketBehavior<UserData> {
-	const { hub, connections, catchUp, watch, events, echoKeepalive, maxMessage, maxBacklog } = parts;
+	const { hub, membership, catchUp, watch, events, echoKeepalive, maxMessage, maxBacklog } = parts;
 	const messageClose = messageRules(parts);
 	const rateClose = tooFast(parts.maxRate);
 	const turns = new MessageTurns();
 
 	function opened(connection: WebSocketConnection, ws: WebSocket): void {
 		connection.opened(ws);
-		connection.place = connections.add(connection);
-		connection.subscription = hub.join(ws.getUserData().name, connection);
-		events.opened(connection.subscription.channel, connection.terms.party);
+		membership.enter(connection, ws.getUserData().name, connection.terms.party);
 	}
 
 	function received(connection: WebSocketConnection, ws: WebSocket, bytes: ArrayBuffer, isBinary: boolean): void {
@@ -101,19 +99,11 @@ export function webSocketBehavior(
 	}
 
 	function closed(connection: WebSocketConnection, _ws: WebSocket, code: number, reason: ArrayBuffer): void {
-		const { place, subscription, terms } = connection;
+		const { subscription, terms } = connection;
 		connection.closed();
-		if (place !== undefined) connections.remove(place);
-		connection.place = undefined;
 		if (subscription === undefined) return;
-		const { channel } = subscription;
-		const slowness = watch.forget(subscription);
-		catchUp.forget(subscription);
-		hub.leave(subscription);
-		const cause = connection.closeCause ?? causeOf(code, channel);
-		if ((cause === 'slow' || cause === 'memory') && slowness !== undefined)
-			events.slow(channel, slowness.ip, slowness.unreadBytes, cause);
-		events.closed(cause, channel, terms.party, code, reason);
+		connection.closeCause ??= causeOf(code, subscription.channel);
+		membership.leave(connection, connection.closeCause, terms.party, { code, reason });
 	}
 
 	/** Wraps a handler of the engine's, so that a throw closes its websocket instead of ending the process. */

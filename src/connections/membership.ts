@@ -1,0 +1,48 @@
+// How a connection of any kind enters and leaves: it is counted, subscribed and watched, and the events are told.
+import type { CloseFrame, Events, Party } from '../observe/events.js';
+import type { ChannelName } from '../pubsub/channel-name.js';
+import type { CloseCause } from '../pubsub/close.js';
+import type { Hub } from '../pubsub/hub.js';
+import type { CatchUp } from '../slow/catch-up.js';
+import type { SlowWatch } from '../slow/watch.js';
+import type { Connection } from './connection.js';
+import type { Connections } from './registry.js';
+
+export type MembershipParts = {
+	readonly hub: Hub;
+	readonly connections: Connections;
+	readonly catchUp: CatchUp;
+	readonly watch: SlowWatch;
+	readonly events: Events;
+};
+
+export class Membership {
+	readonly #parts: MembershipParts;
+
+	constructor(parts: MembershipParts) {
+		this.#parts = parts;
+	}
+
+	enter(connection: Connection, name: ChannelName, party: Party | undefined): void {
+		const { hub, connections, events } = this.#parts;
+		connection.place = connections.add(connection);
+		connection.subscription = hub.join(name, connection);
+		events.opened(connection.subscription.channel, party);
+	}
+
+	/** To be called once, when the connection has closed or gets nothing more. */
+	leave(connection: Connection, cause: CloseCause, party: Party | undefined, frame?: CloseFrame): void {
+		const { hub, connections, catchUp, watch, events } = this.#parts;
+		const { place, subscription } = connection;
+		if (place !== undefined) connections.remove(place);
+		connection.place = undefined;
+		if (subscription === undefined) return;
+		const slowness = watch.forget(subscription);
+		catchUp.forget(subscription);
+		hub.leave(subscription);
+		const { channel } = subscription;
+		if ((cause === 'slow' || cause === 'memory') && slowness !== undefined)
+			events.slow(channel, slowness.ip, slowness.unreadBytes, cause);
+		events.closed(cause, channel, party, frame);
+	}
+}
