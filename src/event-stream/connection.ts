@@ -6,7 +6,7 @@ import type { Close, CloseCause, DropCause } from '../pubsub/close.js';
 import type { Message } from '../pubsub/message.js';
 import type { Subscription } from '../pubsub/subscription.js';
 import type { Sink, StreamFanOut } from './fan-out.js';
-import { comment, eventOf, farewell } from './format.js';
+import { comment, farewell } from './format.js';
 
 /** What all streams share. */
 export type StreamParts = {
@@ -74,7 +74,7 @@ export class StreamConnection implements Connection, Sink {
 	}
 
 	send(message: Message): boolean {
-		this.write(eventOf(message));
+		this.write(this.#parts.fanOut.eventOfKept(message));
 		return this.unreadBytes() === 0;
 	}
 

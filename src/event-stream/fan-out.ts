@@ -18,10 +18,21 @@ const gatheredBytesMax = 65_536;
 export class StreamFanOut {
 	readonly #topics = new Map<string, Topic>();
 	#gathering: Topic[] = [];
+	readonly #kept = new WeakMap<Message, Buffer>();
 
 	/** How many topics have a stream. */
 	get size(): number {
 		return this.#topics.size;
+	}
+
+	/** The event of a message that is kept for streams that catch up: encoded for the first of them. */
+	eventOfKept(message: Message): Buffer {
+		let event = this.#kept.get(message);
+		if (event === undefined) {
+			event = eventOf(message);
+			this.#kept.set(message, event);
+		}
+		return event;
 	}
 
 	/** Sends a message to the streams of a topic, at the end of the tick. */
