@@ -31,6 +31,14 @@ export function snippets(page: URL, allowsPost: boolean): readonly Snippet[] {
 			].join('\n'),
 		},
 		{
+			title: 'Subscribe with curl, by event stream',
+			code: `curl -N -H 'Accept: text/event-stream' ${shellQuoted(withoutHash(page))}`,
+		},
+		{
+			title: 'Subscribe in JavaScript, by event stream',
+			code: [`const source = new EventSource(${http});`, 'source.onmessage = ({ data }) => console.log(data);'].join('\n'),
+		},
+		{
 			title: 'Subscribe in Python',
 			code: [
 				'from websockets.sync.client import connect  # pip install websockets',

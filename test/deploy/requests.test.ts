@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { connect } from 'node:tls';
+import { openStreamOverTls } from '../support/event-stream.js';
 import { request } from '../support/http.js';
 import { thisEngine } from '../support/malformed.js';
 import { HttpsClient, subscribeOver } from './support/clients.js';
@@ -76,6 +77,30 @@ async function showRequests(t: TestContext, nodes: readonly Node[], port: number
 		assert.equal(await client.publish('/size', 'next'), 1);
 		assert.equal(await subscriber.nextText(), 'next');
 	});
+
+	await t.test(
+		'each event of a stream comes through at once, uncompressed, and so does its end; a client that goes has left',
+		async (t) => {
+			const headers = { 'accept-encoding': 'br, gzip' };
+			const stream = await openStreamOverTls(t, { ...tls, port }, '/stream?x=1', headers);
+			assert.deepEqual(
+				[stream.response.headers['content-encoding'], stream.response.headers['cache-control']],
+				[undefined, 'no-store'],
+			);
+			const socket = await subscribeOver(t, port, '/stream');
+			for (const text of ['a\nb', 'x'.repeat(65_536), 'last']) {
+				assert.equal(await client.publish('/stream', text), 2);
+				// Nothing is published before this event has come.
+				assert.equal((await stream.next()).data, text);
+				assert.equal(await socket.nextText(), text);
+			}
+			const goes = await openStreamOverTls(t, { ...tls, port }, '/stream');
+			goes.socket.destroy();
+			while ((await client.publish('/stream', 'x')) > 2);
+			await request(nodes[0]?.operatorPort ?? 0, { method: 'DELETE', path: '/channels/stream' });
+			assert.equal(await stream.closed, 'ended');
+		},
+	);
 
 	await t.test('only addresses inside may POST; anybody may subscribe, and the node knows from where', async (t) => {
 		const subscriber = await subscribeOver(t, port, '/inside', { headers: { 'x-forwarded-for': '192.0.2.1' }, from: outside });

@@ -1,8 +1,10 @@
 // One node behind nginx: deploy/nginx/pathcast.conf.
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { openStreamOverTls } from '../support/event-stream.js';
 import { post, request } from '../support/http.js';
 import { HttpsClient, subscribeOver } from './support/clients.js';
+import { tls } from './support/deployed.js';
 import { needsNginx, startNginx } from './support/nginx.js';
 import { startNodes } from './support/nodes.js';
 
@@ -27,6 +29,15 @@ test('one node behind nginx serves the whole host over TLS: page, websockets, PO
 		assert.deepEqual(await subscriber.texts(4), ['by POST', 'by PUT', 'to the node', 'by websocket']);
 	}
 	assert.equal((await request(port, {})).status, 400);
+});
+
+test('one node behind nginx passes each event of a stream on at once, also below a prefix', needsNginx, async (t) => {
+	const { port, client } = await startOne(t);
+	const streams = await Promise.all(['/room/1', '/live/room/1'].map((path) => openStreamOverTls(t, { ...tls, port }, path)));
+	for (const text of ['one', 'two']) {
+		assert.equal(await client.publish('/room/1', text), 2);
+		for (const stream of streams) assert.equal((await stream.next()).data, text);
+	}
 });
 
 test('below a prefix, the rest of the path is the channel, as the client wrote it', needsNginx, async (t) => {

@@ -49,9 +49,11 @@ test('a typed path leads to its page: from the top, or beside the present one', 
 
 test('snippets use wss behind TLS, and quote for their language', () => {
 	const codes = snippets(new URL(`https://example.com/it's/"x"/$(id)?a='b#there`), true).map(({ code }) => code);
-	const [curl, javaScript, python, urlopen] = codes;
+	const [curl, javaScript, curlStream, eventSource, python, urlopen] = codes;
 	assert.equal(curl, `curl -d hello 'https://example.com/it'\\''s/%22x%22/$(id)?a=%27b'`);
 	assert.ok(javaScript?.startsWith(`const socket = new WebSocket("wss://example.com/it's/%22x%22/$(id)?a=%27b");`));
+	assert.equal(curlStream, `curl -N -H 'Accept: text/event-stream' 'https://example.com/it'\\''s/%22x%22/$(id)?a=%27b'`);
+	assert.ok(eventSource?.startsWith(`const source = new EventSource("https://example.com/it's/%22x%22/$(id)?a=%27b");`));
 	assert.ok(python?.includes(`connect("wss://example.com/it's/%22x%22/$(id)?a=%27b")`));
 	assert.ok(urlopen?.includes(`urlopen("https://example.com/it's/%22x%22/$(id)?a=%27b", data="hello".encode())`));
 });

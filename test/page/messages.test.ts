@@ -84,7 +84,7 @@ test('JSON is indented on demand, and a message is copied as it came', needsChro
 	await page.getByRole('button', { name: 'Indent' }).click();
 	assert.equal((await shownTexts(page))[1], json);
 	const snippets = await page.locator('figure').all();
-	assert.equal(snippets.length, 4);
+	assert.equal(snippets.length, 6);
 	for (const snippet of snippets) {
 		await snippet.getByRole('button', { name: 'Copy the snippet' }).click();
 		await snippet.getByText('Copied').waitFor();

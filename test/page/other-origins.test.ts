@@ -1,20 +1,11 @@
 // Pages of other origins, in a real browser: what they may publish, and what they learn of it.
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { needsChromium, openPage } from '../support/browser.js';
 import { post } from '../support/http.js';
 import { startTestServer, type TestServer } from '../support/server.js';
 import { type Subscriber, subscribe } from '../support/subscriber.js';
-
-/** Serves an empty page, and gives its origin. */
-async function startSite(t: TestContext): Promise<string> {
-	const site = createServer((_, res) => res.setHeader('Content-Type', 'text/html').end('<!doctype html><title>site</title>'));
-	await new Promise<void>((resolve) => site.listen(0, '127.0.0.1', resolve));
-	t.after(() => site.close());
-	return `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
-}
+import { startSite } from './support/site.js';
 
 /** What a page sees of a POST of `text`: status, subscribers and body, or that it failed. */
 function postBy(url: string, text: string, init = ''): string {

@@ -197,7 +197,7 @@ test(
 		const server = await startTestServer(t, '--post', 'admin', '--max-subscribers', '1');
 		const { page } = await openChannel(t, `http://127.0.0.1:${server.port}/room`);
 		await page.getByText('Nothing yet.').waitFor();
-		assert.equal(await page.getByText('curl').filter({ visible: true }).count(), 0);
+		assert.equal(await page.getByText('curl -d').filter({ visible: true }).count(), 0);
 		assert.equal(await page.getByText('urlopen').filter({ visible: true }).count(), 0);
 		assert.equal(await page.getByText('from a terminal').isVisible(), false);
 		assert.equal(await page.getByRole('button', { name: 'Count' }).isVisible(), false);

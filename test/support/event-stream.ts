@@ -1,7 +1,8 @@
 // A client of event streams, as the standard has it (WHATWG HTML, section 9.2.6, "Interpreting an event stream").
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { get, type IncomingMessage } from 'node:http';
+import { type ClientRequest, get, type IncomingMessage, type RequestOptions } from 'node:http';
+import { get as getOverTls, type RequestOptions as TlsOptions } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 
@@ -143,7 +144,28 @@ export async function openStream(
 	path: string,
 	headers: Record<string, string> = {},
 ): Promise<StreamSubscriber> {
-	const request = get({ host: '127.0.0.1', ...target, path, agent: false, headers: { ...acceptsStream, ...headers } });
+	return streamOf(t, get(optionsOf(target, path, headers)));
+}
+
+/** The same over TLS. */
+export async function openStreamOverTls(
+	t: TestContext,
+	target: TlsOptions,
+	path: string,
+	headers: Record<string, string> = {},
+): Promise<StreamSubscriber> {
+	return streamOf(t, getOverTls({ ...target, ...optionsOf({ port: Number(target.port) }, path, headers) }));
+}
+
+function optionsOf(
+	target: { readonly port: number } | { readonly socketPath: string },
+	path: string,
+	headers: Record<string, string>,
+): RequestOptions {
+	return { host: '127.0.0.1', ...target, path, agent: false, headers: { ...acceptsStream, ...headers } };
+}
+
+async function streamOf(t: TestContext, request: ClientRequest): Promise<StreamSubscriber> {
 	t.after(() => request.destroy());
 	const [response] = (await once(request, 'response')) as [IncomingMessage];
 	assert.equal(response.statusCode, 200);
