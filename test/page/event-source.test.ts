@@ -36,10 +36,8 @@ test(
 	async (t) => {
 		const { server, url } = await startRoom(t, '--binary', '--origin', 'same_origin');
 		const { page } = await openPage(t, `${url}/page`);
-		assert.equal(
-			await page.locator('link[rel=alternate][type="text/event-stream"]').evaluate('(link) => link.href'),
-			`${url}/page`,
-		);
+		const link = `document.querySelector('link[rel=alternate][type="text/event-stream"]').href`;
+		assert.equal(await page.evaluate(link), `${url}/page`);
 		await listen(page, url);
 		await hears(page, 'open');
 		const texts = [' a\n\nb: 漢😀\n', 'data: x', '\u2028\0', 'x'.repeat(65_536)];
