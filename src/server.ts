@@ -42,12 +42,12 @@ export type Server = {
 	readonly address: Address;
 	/** The operator's listener, unless it is off. */
 	readonly operatorAddress: TcpAddress | undefined;
-	/** How many websockets it takes. */
+	/** How many websockets and event streams it takes. */
 	readonly connectionsMax: number;
 	/** Of uWebSockets.js. */
 	readonly engineVersion: string;
 	/**
-	 * Tells load balancers, stops listening, lets requests finish, closes every websocket with 1012, and drops what peers leave open.
+	 * Tells load balancers, stops listening, lets requests finish, closes every connection, and drops what peers leave open.
 	 */
 	stop(): Promise<void>;
 };

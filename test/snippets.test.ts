@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
+import { needsChromium, openPage } from './support/browser.js';
 import { type Ended, runProgram } from './support/command.js';
 import { fenced, inlineCode, read, shellLines } from './support/documents.js';
+import { post } from './support/http.js';
 import { needs } from './support/requirement.js';
 import { metric, startTestServer, type TestServer } from './support/server.js';
 import { subscribe } from './support/subscriber.js';
@@ -15,10 +17,30 @@ test("the README's commands of curl publish", needs('curl', '/usr/bin/curl'), as
 	const server = await startTestServer(t);
 	const folder = temporaryFolder(t);
 	writeFileSync(`${folder}/message.json`, '{}\n');
-	const commands = curlCommands('README.md');
+	const commands = curlCommands('README.md').filter((command) => !command.includes('text/event-stream'));
 	assert.equal(commands.length, 4);
 	for (const command of commands) assert.match((await runCurl(t, command, server, folder)).stdout, /OK\n$/, command);
 	assert.equal(await metric(server, posted), commands.length);
+});
+
+test("the README's command of curl subscribes to an event stream", needs('curl', '/usr/bin/curl'), async (t) => {
+	const server = await startTestServer(t);
+	const [command = '', ...others] = curlCommands('README.md').filter((command) => command.includes('text/event-stream'));
+	assert.deepEqual(others, []);
+	const curl = runProgram(t, '/bin/sh', ['-c', `exec ${at(server, command)}`]);
+	await curl.until(() => /^: subscribed\n/.exec(curl.stdout)?.[0]);
+	await post(server.port, '/room/1', 'hello');
+	await curl.until(() => /\ndata: hello\n\n/.exec(curl.stdout)?.[0]);
+});
+
+test("the README's EventSource subscribes", needsChromium, async (t) => {
+	const server = await startTestServer(t);
+	const { page } = await openPage(t, `http://localhost:${server.port}/other`);
+	const logged = page.waitForEvent('console');
+	const streams = fenced(read('README.md'), 'js').find((snippet) => snippet.includes('EventSource')) ?? '';
+	await page.evaluate(at(server, streams));
+	while ((await post(server.port, '/room/1', 'hello')).headers.get('x-subscribers') !== '1');
+	assert.equal((await logged).text(), 'hello');
 });
 
 test("docs/operating.md's commands of curl are served", needs('curl', '/usr/bin/curl'), async (t) => {
@@ -36,7 +58,7 @@ test("docs/operating.md's commands of curl are served", needs('curl', '/usr/bin/
 test("the README's JavaScript subscribes and publishes", { timeout: 30_000 }, async (t) => {
 	const server = await startTestServer(t);
 	const subscriber = await subscribe(t, server.ws('/room/1'));
-	const [subscribes = '', fetches = '', ...others] = fenced(read('README.md'), 'js');
+	const [subscribes = '', fetches = '', _streams, ...others] = fenced(read('README.md'), 'js');
 	assert.deepEqual(others, []);
 	// Node 20 has no WebSocket of its own.
 	const socket = runModule(t, `import WebSocket from 'ws';\n${subscribes}`, server);

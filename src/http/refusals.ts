@@ -1,4 +1,4 @@
-// Refusals of upgrades for want of room, and while the server stops.
+// Refusals of upgrades and event streams for want of room, and while the server stops.
 import type { LimitCause } from '../connections/limits.js';
 import type { HeaderLines, Refused } from './reply.js';
 
@@ -6,10 +6,10 @@ import type { HeaderLines, Refused } from './reply.js';
 const retryAfterLimit: HeaderLines = [['Retry-After', '5']];
 
 export const limitRefusals: Record<LimitCause, Refused> = {
-	connections: refusalOf('connections', 'The server has as many websockets as it takes', '--max-connections'),
+	connections: refusalOf('connections', 'The server has as many subscribers as it takes', '--max-connections'),
 	channels: refusalOf('channels', 'The server has as many channels as it takes', '--max-channels'),
 	subscribers: refusalOf('subscribers', 'The channel has as many subscribers as it takes', '--max-subscribers'),
-	memory: refusalOf('memory', 'The server has no memory for more websockets', '--memory-budget'),
+	memory: refusalOf('memory', 'The server has no memory for more subscribers', '--memory-budget'),
 };
 
 function refusalOf(cause: LimitCause, what: string, flag: string): Refused {

@@ -8,7 +8,7 @@ export function eventLog(log: Log, limitCauses: readonly string[], originSetting
 	const limited = (level: 'info' | 'warn', text: string) =>
 		rateLimited(1_000, (leftOut: number, fields: object) => log[level]({ ...fields, leftOut }, text));
 	const logOrigin = limited('info', 'an origin that --origin does not allow');
-	const logLimit = limited('warn', 'no room for an upgrade: a limit is reached');
+	const logLimit = limited('warn', 'no room for a subscriber: a limit is reached');
 	const logClosed = limited('warn', 'a connection was closed that sent too many requests at once, or did not read its answers');
 	const logFlood = limited('warn', 'a websocket was closed that sent too much at once');
 	const logSlow = limited('info', 'a subscriber did not keep up and was disconnected');

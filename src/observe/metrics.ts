@@ -103,13 +103,13 @@ export function metricsExposition(
 	}
 
 	gauge('pathcast_ready', '1 while /readyz says 200, else 0.', () => (isReady() ? 1 : 0));
-	gauge('pathcast_connections_max', 'How many websockets there may be.', () => maxConnections);
+	gauge('pathcast_connections_max', 'How many websockets and event streams there may be.', () => maxConnections);
 	gauge('pathcast_memory_budget_bytes', '--memory-budget; 0 for none.', () => memoryBudget);
 	gauge('pathcast_subscribers', 'Subscribers at present.', () => hub.subscribers);
 	gauge('pathcast_lagging_subscribers', 'Subscribers with a backlog when last looked at.', slow);
 	gauge('pathcast_backlog_bytes', 'Kept for slow subscribers, each message once.', () => hub.keptBytes);
 	gauge('pathcast_channels', 'Channels with at least one subscriber at present.', () => hub.channels);
-	counter('pathcast_connections_opened_total', 'Websockets opened.', () => metrics.connections);
+	counter('pathcast_connections_opened_total', 'Websockets and event streams opened.', () => metrics.connections);
 	counter(
 		'pathcast_messages_received_total',
 		'Non-empty messages accepted, by websocket, or by POST and PUT.',
@@ -122,6 +122,6 @@ export function metricsExposition(
 	counter('pathcast_delivered_bytes_total', 'Bytes of messages times subscribers they went to.', () => hub.deliveredBytes);
 	counter('pathcast_keepalives_total', 'Empty websocket messages, which are dropped.', () => metrics.keepalives);
 	counter('pathcast_refusals_total', 'Requests refused, by reason.', () => metrics.refusals, 'reason');
-	counter('pathcast_disconnects_total', 'Websockets ended, by reason.', () => metrics.disconnects, 'reason');
+	counter('pathcast_disconnects_total', 'Websockets and event streams ended, by reason.', () => metrics.disconnects, 'reason');
 	return { contentType: registry.contentType, expose: () => registry.metrics() };
 }

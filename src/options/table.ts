@@ -125,7 +125,7 @@ export const optionTable = {
 		group: 'Messages',
 		value: 'duration',
 		default: '30s',
-		help: 'Drop a websocket whose peer answers no ping for this long: 8s to 960s (or in minutes, 2m), or 0 for never.',
+		help: 'Drop a websocket whose peer answers no ping for this long: 8s to 960s (or in minutes, 2m), or 0 for never. An event stream gets a comment every half of it.',
 		parse: parseSecondsOrNever(8, 960),
 	},
 	maxBacklog: {
@@ -146,7 +146,7 @@ export const optionTable = {
 		group: 'Limits',
 		value: 'count',
 		default: '0',
-		help: 'The most websockets at a time; 0 for as many as the limit of file descriptors (ulimit -n) allows, which the start line of the log tells.',
+		help: 'The most websockets and event streams at a time; 0 for as many as the limit of file descriptors (ulimit -n) allows, which the start line of the log tells.',
 		parse: parseCount(0, 100_000_000),
 	},
 	maxChannels: {
@@ -181,14 +181,14 @@ export const optionTable = {
 		group: 'Closing',
 		value: 'duration',
 		default: 'off',
-		help: 'Close each websocket at this age, give or take 10 %, so that clients connect anew, wherever a proxy sends them then: 1s to 720h, or off.',
+		help: 'Close each websocket and event stream at this age, give or take 10 %, so that clients connect anew, wherever a proxy sends them then: 1s to 720h, or off.',
 		parse: parseDurationOrOff(1, 720 * 3_600),
 	},
 	drain: {
 		group: 'Closing',
 		value: 'duration',
 		default: '5s',
-		help: 'When stopping, close the websockets evenly over this time, so that clients do not return all at once: up to 1h. Fewer than 200 go at once.',
+		help: 'When stopping, close websockets and event streams evenly over this time, so that clients do not return all at once: up to 1h. Fewer than 200 go at once.',
 		parse: parseDuration(0, 3_600),
 	},
 	drainDelay: {

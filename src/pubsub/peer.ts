@@ -2,7 +2,7 @@
 import type { Close, DropCause } from './close.js';
 import type { Message } from './message.js';
 
-/** One open peer. Today each is a websocket. */
+/** One open peer: a websocket or an event stream. */
 export interface Peer {
 	/** Lets the fan-out of a topic reach the peer. False if the peer is closed. */
 	attach(topic: string): boolean;

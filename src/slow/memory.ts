@@ -63,7 +63,7 @@ export class MemoryBudget {
 		if (this.#isOver !== this.#wasOver) {
 			const fields = { event: 'limits', bytes: residentBytes, subscribers: this.#room };
 			if (this.#isOver)
-				log.warn(fields, 'memory is over --memory-budget: slow subscribers are disconnected, then upgrades are refused');
+				log.warn(fields, 'memory is over --memory-budget: slow subscribers are disconnected, then subscribers are refused');
 			else log.info(fields, 'memory is within --memory-budget again');
 		}
 		if (this.isOver) free(residentBytes - bytesMax);

@@ -1,14 +1,17 @@
 // Event streams whose clients do not keep up, and many streams beside many websockets.
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { EventParser, openStream, Unchunker } from '../support/event-stream.js';
+import { certPath, keyPath, tls } from '../deploy/support/deployed.js';
+import { EventParser, openStream, openStreamOverTls, type StreamSubscriber, Unchunker } from '../support/event-stream.js';
 import { numbered } from '../support/gapless.js';
 import { post, RawConnection, request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { seededRandom } from '../support/random.js';
 import { metric, startTestServer, type TestServer } from '../support/server.js';
 import { subscribe, subscribeMany } from '../support/subscriber.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 const slowCut = 'pathcast_disconnects_total{reason="slow"}';
 
@@ -71,10 +74,36 @@ test('a stream that reads nothing for longer than the engine waits is kept until
 	assert.deepEqual(await stalled.texts(1), ['on']);
 });
 
-test('a stream that pauses and reads on, again and again, misses nothing, doubles nothing and stays in order', async (t) => {
+/** Where a server listens: the flags for it, and how to open a stream and to publish there. */
+const listeners = {
+	http: (_t: TestContext) => ({
+		flags: [],
+		open: (t: TestContext, port: number) => openStream(t, { port }, '/room'),
+	}),
+	https: (_t: TestContext) => ({
+		flags: ['--tls-cert', certPath, '--tls-key', keyPath],
+		open: (t: TestContext, port: number) => openStreamOverTls(t, { ...tls, port }, '/room'),
+	}),
+	'a UNIX socket': (t: TestContext) => {
+		const socketPath = join(temporaryFolder(t), 'pathcast.sock');
+		return { flags: ['--addr', socketPath], open: (t: TestContext) => openStream(t, { socketPath }, '/room') };
+	},
+};
+
+for (const [name, listener] of Object.entries(listeners)) {
+	test(`a stream that pauses and reads on, again and again, misses nothing, doubles nothing and stays in order (${name})`, (t) =>
+		pausesAndReadsOn(t, listener(t)));
+}
+
+async function pausesAndReadsOn(
+	t: TestContext,
+	{ flags, open }: { flags: string[]; open: (t: TestContext, port: number) => Promise<StreamSubscriber> },
+): Promise<void> {
 	const random = seededRandom(t);
-	const server = await startTestServer(t, '--max-backlog', '32MiB');
-	const stream = await openStream(t, server, '/room');
+	const server = await startTestServer(t, '--max-backlog', '32MiB', ...flags);
+	const stream = await open(t, server.port);
+	// Every listener has the operator's beside it, whose messages take the same way.
+	const publish = (text: string) => post(server.operatorPort, '/channels/room', text);
 	const sizes = [1, 100, 5_000, 15_995, 16_000, 16_001, 40_000, 65_000];
 	let published = 0;
 	let read = 0;
@@ -82,7 +111,7 @@ test('a stream that pauses and reads on, again and again, misses nothing, double
 		stream.response.pause();
 		for (let i = random.below(120); i > 0; i--) {
 			const text = `${published++} `.padEnd(sizes[random.below(sizes.length)] ?? 1, 'x');
-			assert.equal((await post(server.port, '/room', text)).headers.get('x-subscribers'), '1');
+			assert.equal((await publish(text)).headers.get('x-subscribers'), '1');
 		}
 		stream.response.resume();
 		// Sometimes it is paused again before it has caught up.
@@ -90,7 +119,7 @@ test('a stream that pauses and reads on, again and again, misses nothing, double
 		for (const text of await stream.texts(upTo - read)) assert.equal(text.split(' ')[0], String(read++));
 	}
 	for (const text of await stream.texts(published - read)) assert.equal(text.split(' ')[0], String(read++));
-});
+}
 
 test('a slow stream that is ended gets everything that was published before', async (t) => {
 	const server = await startTestServer(t, '--max-backlog', '64MiB');
