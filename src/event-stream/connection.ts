@@ -27,6 +27,8 @@ export type StreamParts = {
 const pieceBytes = 16_000;
 // A write that only asks whether all is out: so little that it cannot pile up.
 const probeBytes = 256;
+// Of all streams that have no queue.
+const empty: Buffer[] = [];
 // Between two events, an empty line means nothing.
 const emptyLine = Buffer.from('\n');
 
@@ -37,12 +39,13 @@ export class StreamConnection implements Connection, Sink {
 	place: number | undefined = undefined;
 	subscription: Subscription | undefined = undefined;
 	closeCause: CloseCause | undefined = undefined;
+	index = 0;
 	skips = 0;
 	readonly #parts: StreamParts;
 	/** Undefined when there is no connection any more: the engine throws then. */
 	#res: HttpResponse | undefined;
 	/** What the engine has not got yet. */
-	#queue: Buffer[] = [];
+	#queue: Buffer[] = empty;
 	#queuedBytes = 0;
 	/** Whether the last write found that the client had not read what was written before. */
 	#isBlocked = false;
@@ -114,7 +117,7 @@ export class StreamConnection implements Connection, Sink {
 	gone(): void {
 		this.#res = undefined;
 		this.#parts.unsure.delete(this);
-		this.#queue = [];
+		this.#queue = empty;
 		const { subscription } = this;
 		if (subscription === undefined || this.#isEnding) return;
 		this.#parts.fanOut.remove(subscription.channel.topic, this);
@@ -125,6 +128,12 @@ export class StreamConnection implements Connection, Sink {
 	/** Sends whole events. */
 	write(bytes: Buffer): void {
 		if (bytes.length === 0 || this.#res === undefined) return;
+		// What can go out at once needs no queue: most streams never have one.
+		if (!this.#isBlocked && this.#queue.length === 0 && bytes.length <= pieceBytes) {
+			this.#hand(bytes);
+			return;
+		}
+		if (this.#queue === empty) this.#queue = [];
 		this.#queue.push(bytes);
 		this.#queuedBytes += bytes.length;
 		this.#handQueued();

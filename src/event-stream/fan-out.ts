@@ -6,12 +6,16 @@ import { eventOf } from './format.js';
 export interface Sink {
 	/** Sends bytes: whole events. */
 	write(bytes: Buffer): void;
+	/** Its index among the streams of its topic. */
+	index: number;
 	/** How many of the events that wait for the end of the tick are older than its subscription. */
 	skips: number;
 }
 
-type Topic = { readonly sinks: Set<Sink>; events: Buffer[]; bytes: number };
+/** Arrays, because most topics have few streams, and most of the time no event. */
+type Topic = { readonly sinks: Sink[]; events: Buffer[]; bytes: number };
 
+const none: Buffer[] = [];
 // A topic does not gather more than that, or a message more.
 const gatheredBytesMax = 65_536;
 
@@ -40,28 +44,40 @@ export class StreamFanOut {
 		const topic = this.#topics.get(name);
 		if (topic === undefined) return;
 		const event = eventOf(message);
-		if (topic.events.length === 0) this.#gather(topic);
-		topic.events.push(event);
+		if (topic.events === none) {
+			topic.events = [event];
+			this.#gather(topic);
+		} else {
+			topic.events.push(event);
+		}
 		topic.bytes += event.length;
 		if (topic.bytes >= gatheredBytesMax) send(topic);
 	}
 
 	/** Adds a stream. It gets what is published from now on. */
 	add(name: string, sink: Sink): void {
-		let topic = this.#topics.get(name);
+		const topic = this.#topics.get(name);
 		if (topic === undefined) {
-			topic = { sinks: new Set(), events: [], bytes: 0 };
-			this.#topics.set(name, topic);
+			sink.index = 0;
+			sink.skips = 0;
+			this.#topics.set(name, { sinks: [sink], events: none, bytes: 0 });
+		} else {
+			sink.index = topic.sinks.length;
+			sink.skips = topic.events.length;
+			topic.sinks.push(sink);
 		}
-		sink.skips = topic.events.length;
-		topic.sinks.add(sink);
 	}
 
 	/** Removes a stream, and gives the events that it was still to be sent. */
 	remove(name: string, sink: Sink): Buffer {
 		const topic = this.#topics.get(name);
-		if (topic === undefined || !topic.sinks.delete(sink)) return nothing;
-		if (topic.sinks.size === 0) this.#topics.delete(name);
+		if (topic === undefined || topic.sinks[sink.index] !== sink) return nothing;
+		const last = topic.sinks.pop();
+		if (last !== undefined && last !== sink) {
+			topic.sinks[sink.index] = last;
+			last.index = sink.index;
+		}
+		if (topic.sinks.length === 0) this.#topics.delete(name);
 		return Buffer.concat(topic.events.slice(sink.skips));
 	}
 
@@ -76,14 +92,16 @@ export class StreamFanOut {
 	};
 }
 
-/** Sends what a topic has gathered. A stream that has too much unread is dropped elsewhere, so none leaves meanwhile. */
+/** Sends what a topic has gathered. */
 function send(topic: Topic): void {
 	const { events, sinks } = topic;
-	if (events.length === 0) return;
-	topic.events = [];
+	if (events === none) return;
+	topic.events = none;
 	topic.bytes = 0;
 	const all = joined(events);
-	for (const sink of sinks) {
+	// From the end, so that one that leaves in its turn, whose place the last one takes, makes none miss anything.
+	for (let index = sinks.length - 1; index >= 0; index--) {
+		const sink = sinks[index] as Sink;
 		if (sink.skips === 0) {
 			sink.write(all);
 		} else {

@@ -91,7 +91,7 @@ export function streamDoor(parts: StreamDoorParts): Door {
 		const party = ip === undefined ? undefined : { conn: id, ip, origin: head.origin };
 		// A stream only listens.
 		const stream = new StreamConnection(id, { mayPublish: false, expiresMs: expiry() }, party, res, shared);
-		exchange.onGone = () => stream.gone();
+		exchange.handOver(() => stream.gone());
 		res.cork(() => {
 			for (const [field, value] of headers) res.writeHeader(field, value);
 			stream.write(preamble(retryMsMin + Math.floor(Math.random() * retryMsSpread)));

@@ -57,6 +57,11 @@ export class Exchange {
 		});
 	}
 
+	/** Leaves the answer, and the news that the client has gone, to something that lives longer, so that this can be forgotten. */
+	handOver(onGone: () => void): void {
+		this.res.onAborted(onGone);
+	}
+
 	/** The client's address, behind trusted proxies too. */
 	address(): string {
 		return this.#parts.clientAddress(this.res.getRemoteAddress(), this.head.forwardedFor);
