@@ -82,7 +82,7 @@ export class StreamConnection implements Connection, Sink {
 	}
 
 	gather(write: () => void): void {
-		// Not corked: see corkedBytesMax.
+		// Not corked: each write is, and no more may be in the engine's buffer than one of them. See pieceBytes.
 		write();
 	}
 

@@ -47,8 +47,6 @@ const varyByAccept: HeaderLines = [['Vary', 'Accept']];
 // connections: over one of them a browser would get a 503, and not try again.
 const retryMsMin = 2_000;
 const retryMsSpread = 3_000;
-// The time between comments with `--ping-timeout 0`.
-const quietMsMax = 25_000;
 // How often some of them are visited.
 const stepMs = 250;
 // The engine drops a connection ten seconds after a write that left something unread: a subscriber has until --write-timeout.
@@ -70,7 +68,7 @@ export function streamDoor(parts: StreamDoorParts): Door {
 		},
 		addressOf: (res) => clientAddress(res.getRemoteAddress(), undefined),
 	};
-	visitInTurn(streams, pingTimeout > 0 ? pingTimeout * 500 : quietMsMax, (stream) => stream.keepAlive());
+	visitInTurn(streams, commentMs(pingTimeout), (stream) => stream.keepAlive());
 	visitInTurn(unsure, probeMs, (stream) => stream.probe());
 
 	return (exchange) => {
@@ -108,6 +106,11 @@ const noBody: Refused = {
 	reason: 'A request for an event stream has no body.',
 	closesConnection: true,
 };
+
+/** The time between two comments, for --ping-timeout in seconds. */
+export function commentMs(pingTimeout: number): number {
+	return pingTimeout > 0 ? (pingTimeout / 2) * 1_000 : 25_000;
+}
 
 /** Visits all of a set in every period, some of them at a time. */
 function visitInTurn(streams: Set<StreamConnection>, periodMs: number, visit: (stream: StreamConnection) => void): void {

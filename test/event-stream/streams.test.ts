@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
+import { commentMs } from '#src/event-stream/streams.js';
 import { acceptsStream, openStream } from '../support/event-stream.js';
 import { post, RawConnection, request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
@@ -59,6 +60,7 @@ protocol(
 		const elapsedMs = performance.now() - startMs;
 		// The first may come at once.
 		assert.ok(elapsedMs > 3_500 && elapsedMs < 10_000, `${elapsedMs} ms`);
+		assert.deepEqual([8, 30, 0].map(commentMs), [4_000, 15_000, 25_000]);
 	},
 );
 
