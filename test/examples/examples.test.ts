@@ -50,7 +50,7 @@ for (const { file, command, need } of publishers) {
 		const server = await startTestServer(t, '--post', 'admin');
 		const { code, stdout, stderr } = await run(t, command, file, channelOf(server), 'hello').ended;
 		assert.ok(code !== 0 && stderr !== '', `exit code ${code}: ${stderr}`);
-		assert.equal(stdout, '');
+		assert.equal(stdout.trim(), '');
 	});
 }
 
