@@ -54,7 +54,7 @@ test('the README takes at most 10 KB', () => {
 
 test('every link of the documents leads to a file that is there, and to a heading of it', () => {
 	let links = 0;
-	for (const document of [...documents, 'CHANGELOG.md', 'deploy/README.md', 'bench/README.md']) {
+	for (const document of [...documents, 'CHANGELOG.md', 'deploy/README.md', 'bench/README.md', 'examples/README.md']) {
 		for (const [, target = ''] of read(document).matchAll(/\]\((?!https?:)([^)]+)\)/g)) {
 			links++;
 			const [file = '', heading] = target.split('#');
@@ -120,7 +120,7 @@ test('every flag, variable and file that the prose of the documents names exists
 			const [variable] = /^PATHCAST_[A-Z_]*[A-Z]$|^PATHCAST_[A-Z_]+(?==)/.exec(code) ?? [];
 			// Kubernetes makes this one, and pathcast ignores it.
 			const isIgnored = variable === 'PATHCAST_PORT';
-			const [file] = /^(?:\.ci|bench|deploy|dist|docs|src|test)\/[\w./-]*$/.exec(code) ?? [];
+			const [file] = /^(?:\.ci|bench|deploy|dist|docs|examples|src|test)\/[\w./-]*$/.exec(code) ?? [];
 			if (flag !== undefined) assert.ok(flags.includes(flag), what);
 			if (variable !== undefined) assert.ok(isIgnored || variables.includes(variable), what);
 			if (file !== undefined) assert.ok(isThere(file), what);
