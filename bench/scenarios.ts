@@ -283,6 +283,6 @@ export const scenarios: readonly Scenario[] = [
 		decides: 'memory',
 		isOverStreams: true,
 		work: { kind: 'idle', base: 5_000, count: 10_000 },
-		quick: { kind: 'idle', base: 500, count: 3_000 },
+		quick: { kind: 'idle', base: 500, count: 1_000 },
 	},
 ];
