@@ -22,8 +22,10 @@ export type Peer = {
 	/** How many processes it runs as when it is ready. */
 	readonly processes: number;
 	readonly canPost: boolean;
-	/** Measured by POST alone: its websockets are those of another. */
-	readonly onlyPost?: boolean;
+	/** Whether it serves event streams, too. */
+	readonly canStream?: boolean;
+	/** Measured by POST alone, because its websockets are those of another; or with event streams alone. */
+	readonly only?: 'post' | 'streams';
 	/** Runs on the older engine; left out where that does not load, or is what the others run on. */
 	readonly isOnOlderEngine?: boolean;
 	/** The file without which it cannot run, and how to get it. */
@@ -42,6 +44,7 @@ export function pathcastIn(checkout: string, name: string): Peer {
 		dialect: 'websocket',
 		processes: 1,
 		canPost: true,
+		canStream: true,
 		command: ({ port, tls }) => ({
 			file: process.execPath,
 			args: [
@@ -61,7 +64,7 @@ function bareEngine(when: 'handler' | 'deferred', checks: 'plain' | 'checked'): 
 		dialect: 'websocket',
 		processes: 1,
 		canPost: true,
-		onlyPost: checks === 'checked',
+		...(checks === 'checked' && { only: 'post' }),
 		command: (options) => script('bare-engine.js', options, [when, checks]),
 	};
 }
@@ -71,7 +74,7 @@ function onOlderEngine(peer: Peer): Peer {
 	return {
 		...peer,
 		name: `${peer.name} (older engine)`,
-		onlyPost: true,
+		only: 'post',
 		isOnOlderEngine: true,
 		command(options) {
 			const { file, args } = peer.command(options);
@@ -97,6 +100,16 @@ const ws: Peer = {
 	command: (options) => script('ws.js', options),
 };
 
+const nodeStreams: Peer = {
+	name: 'node-sse',
+	dialect: 'event-stream',
+	processes: 1,
+	canPost: true,
+	canStream: true,
+	only: 'streams',
+	command: (options) => script('node-sse.js', options),
+};
+
 const bunServer: Peer = {
 	name: 'Bun',
 	dialect: 'websocket',
@@ -112,6 +125,7 @@ function nchan(workers: number): Peer {
 		dialect: 'websocket',
 		processes: 1 + workers,
 		canPost: true,
+		canStream: true,
 		needs: { file: '/usr/lib/nginx/modules/ngx_nchan_module.so', remedy: 'apt-get install nginx-light libnginx-mod-nchan' },
 		command(options) {
 			const tls = options.tls && `ssl_certificate ${options.tls.cert}; ssl_certificate_key ${options.tls.key};`;
@@ -169,6 +183,7 @@ export const peers: readonly Peer[] = [
 	onOlderEngine(bareEngine('handler', 'plain')),
 	onOlderEngine(bareEngine('deferred', 'plain')),
 	ws,
+	nodeStreams,
 	bunServer,
 	nchan(1),
 	nchan(2),

@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { handshake, openSocket } from './load/connection.js';
+import { openSocket } from './load/connection.js';
 import { dialects } from './load/dialect.js';
-import type { Job, Measurement, Report, Target } from './load/job.js';
+import type { DialectName, Job, Measurement, Report, Target } from './load/job.js';
 import type { Peer, TlsFiles } from './peers.js';
 
 const startMsMax = 10_000;
@@ -36,8 +36,14 @@ export function killAll(): void {
 
 export type RunningServer = { readonly target: Target; stop(): Promise<void> };
 
-/** Starts a peer and waits until it answers. Throws the reason if it does not. */
-export async function startServer(peer: Peer, pin: Pinning, folder: string, tls: TlsFiles | undefined): Promise<RunningServer> {
+/** Starts a peer and waits until it answers in the dialect that its load speaks. Throws the reason if it does not. */
+export async function startServer(
+	peer: Peer,
+	pin: Pinning,
+	folder: string,
+	tls: TlsFiles | undefined,
+	dialect: DialectName = peer.dialect,
+): Promise<RunningServer> {
 	const [port, sparePort] = await freePorts();
 	const { file, args } = peer.command({ port, sparePort, tls, folder });
 	const child = start(file, args, pin?.server, ['ignore', 'ignore', 'pipe']);
@@ -45,7 +51,7 @@ export async function startServer(peer: Peer, pin: Pinning, folder: string, tls:
 	child.stderr?.on('data', (chunk) => {
 		errors = (errors + chunk).slice(-2_000);
 	});
-	const target = { host: '127.0.0.1', port, isTls: tls !== undefined, dialect: peer.dialect, pathPrefix: '', pids: [] };
+	const target = { host: '127.0.0.1', port, isTls: tls !== undefined, dialect, pathPrefix: '', pids: [] };
 	const deadline = Date.now() + startMsMax;
 	let pids: number[] = [];
 	while (pids.length < peer.processes || !(await answers(target))) {
@@ -153,7 +159,7 @@ function answers(target: Target): Promise<boolean> {
 		socket.setTimeout(1_000, () => socket.destroy());
 		socket.on('error', () => {});
 		socket.on('close', () => resolve(false));
-		socket.write(handshake(target, '/', dialects[target.dialect].subprotocol));
+		socket.write(dialects[target.dialect].request(target, '/'));
 	});
 }
 

@@ -160,24 +160,28 @@ function measureMs({ decides, seconds: own }: Scenario, { quick, seconds }: Opti
 	return 1_000 * (seconds ?? 1.5) * (decides === 'p99' ? 3 : 1);
 }
 
-/** The checked engines differ in POST alone. */
-function contendersIn({ work }: Scenario, measured: readonly Peer[], pin: Pinning): Contender[] {
+/** The checked engines differ in POST alone; some peers have event streams alone. */
+function contendersIn({ work, isOverStreams }: Scenario, measured: readonly Peer[], pin: Pinning): Contender[] {
 	const isPost = work.kind === 'traffic' && work.by === 'post';
-	return measured.filter(({ onlyPost }) => isPost || !onlyPost).map((peer) => contenderOf(peer, pin));
+	const kind = isOverStreams ? 'streams' : isPost ? 'post' : undefined;
+	return measured.filter(({ only }) => only === undefined || only === kind).map((peer) => contenderOf(peer, pin));
 }
 
 function contenderOf(peer: Peer, pin: Pinning): Contender {
 	let count = 0;
 	return {
 		name: peer.name,
-		whyNot({ work }) {
+		whyNot({ work, isOverStreams }) {
+			if (isOverStreams && !peer.canStream) return 'not applicable: it serves no event streams here';
 			const isPost = work.kind === 'traffic' && work.by === 'post';
 			if (isPost && !peer.canPost) return 'not applicable: it has no publishing by HTTP';
 			if (work.kind === 'churn' && peer.dialect !== 'websocket') return `not applicable: a visit speaks no ${peer.dialect}`;
 			return whyMissing(peer);
 		},
-		start: ({ isTls }) =>
-			startServer(peer, pin, join(folder, `${peer.name}-${count++}`.replaceAll(' ', '-')), isTls ? tlsFiles() : undefined),
+		start({ isTls, isOverStreams }) {
+			const ownFolder = join(folder, `${peer.name}-${count++}`.replaceAll(' ', '-'));
+			return startServer(peer, pin, ownFolder, isTls ? tlsFiles() : undefined, isOverStreams ? 'event-stream' : peer.dialect);
+		},
 	};
 }
 
@@ -188,7 +192,10 @@ function contenderAt(url: URL): Contender {
 	let count = 0;
 	return {
 		name: url.host,
-		whyNot: (scenario) => ((scenario.isTls ?? false) === isTls ? undefined : `not applicable: ${url.protocol}`),
+		whyNot(scenario) {
+			if (scenario.isOverStreams) return 'not applicable: a target is measured by websocket';
+			return (scenario.isTls ?? false) === isTls ? undefined : `not applicable: ${url.protocol}`;
+		},
 		start: async () => {
 			const pids = ['127.0.0.1', 'localhost', '::1'].includes(host) ? listeners(port) : [];
 			// A path of its own for every round: the server has been running for longer than this one.
@@ -225,7 +232,7 @@ function progress(line: string): void {
 function readCommand(argv: readonly string[]): Options {
 	return new Command('npm run bench --')
 		.description('Measures pathcast beside what people would use instead. See bench/README.md.')
-		.option('--quick', 'everything in small, within two minutes: a smoke test, not a measurement', false)
+		.option('--quick', 'everything in small, in about two minutes: a smoke test, not a measurement', false)
 		.option('--only <scenarios>', 'these, separated by commas', (text) => chosen(text, scenarios, ({ id }) => id))
 		.option('--peers <names>', 'these, separated by commas; a beginning is enough', (text) =>
 			chosen(text, peers, ({ name }) => name),

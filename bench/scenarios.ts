@@ -9,6 +9,8 @@ export type Scenario = {
 	/** What decides: work per second of the server's CPU, the 99th percentile of the latency, or memory. */
 	readonly decides: 'cpu' | 'p99' | 'memory';
 	readonly isTls?: boolean;
+	/** Whether the subscribers are event streams instead of websockets. */
+	readonly isOverStreams?: boolean;
 	readonly work: Work;
 	/** How long to measure, if that is not a matter of taste. */
 	readonly seconds?: number;
@@ -29,6 +31,8 @@ const burst: Traffic = {
 	payloadBytes: 64,
 };
 const oneByOne: Traffic = { ...burst, window: 1 };
+const streamBurst: Traffic = { ...burst, by: 'pipelined-post' };
+const streamOneByOne: Traffic = { ...streamBurst, window: 1 };
 const many: Traffic = { ...burst, channels: 5_000, subscribersPerChannel: 2, publishersAtOnce: 100 };
 const post: Traffic = { ...oneByOne, by: 'post', subscribersPerChannel: 10, publishersPerChannel: 64, publishersAtOnce: 64 };
 const probe: Traffic = { ...oneByOne, channels: 1, subscribersPerChannel: 1, burstsPerSecond: 500 };
@@ -251,5 +255,34 @@ export const scenarios: readonly Scenario[] = [
 		decides: 'cpu',
 		isTls: true,
 		work: { ...oneByOne, subscribersPerChannel: 100 },
+	},
+	{
+		id: 'sse-burst',
+		question:
+			'One connection POSTs bursts of 64 messages, each burst in one write, to 1,000 event streams: what does a delivery cost over HTTP?',
+		unit: 'deliveries',
+		decides: 'cpu',
+		isOverStreams: true,
+		work: streamBurst,
+		quick: { ...streamBurst, subscribersPerChannel: 50 },
+	},
+	{
+		id: 'sse-single',
+		question:
+			'One connection POSTs one message at a time to 1,000 event streams: what does a delivery over HTTP cost when nothing can be batched?',
+		unit: 'deliveries',
+		decides: 'cpu',
+		isOverStreams: true,
+		work: streamOneByOne,
+		quick: { ...streamOneByOne, subscribersPerChannel: 50 },
+	},
+	{
+		id: 'sse-idle',
+		question: '15,000 idle event streams, each on a channel of its own: how much memory does each of the last 10,000 add?',
+		unit: 'bytes',
+		decides: 'memory',
+		isOverStreams: true,
+		work: { kind: 'idle', base: 5_000, count: 10_000 },
+		quick: { kind: 'idle', base: 500, count: 1_000 },
 	},
 ];

@@ -1,7 +1,8 @@
-// A client websocket on a raw socket: the handshake, then every byte as it comes. Checks nothing of what it carries.
+// A subscriber on a raw socket: the handshake, then every byte as it comes. Checks nothing of what it carries.
 import { connect as connectPlain, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import type { Dialect } from './dialect.js';
+import { Dechunker } from './chunks.js';
+import type { Dialect, Wrapping } from './dialect.js';
 import type { Target } from './job.js';
 
 export type Connection = {
@@ -49,12 +50,11 @@ export function handshake(target: Target, path: string, subprotocol?: string): s
 	return `${lines.join('\r\n')}\r\n\r\n`;
 }
 
-/** Opens a websocket and subscribes it to a path. Rejects if the server refuses or closes. */
+/** Opens a connection and subscribes it to a path. Rejects if the server refuses or closes. */
 export function subscribe(target: Target, dialect: Dialect, path: string): Promise<Connection> {
 	return new Promise((resolve, reject) => {
 		let received: Buffer | undefined = Buffer.alloc(0);
-		let isUpgraded = false;
-		const deframe = dialect.isInsideFrames ? new Deframer() : undefined;
+		let unwrap: Unwrap | undefined;
 		const connection: Connection = {
 			socket: openSocket(target, (bytes) => {
 				if (received === undefined) pass(bytes);
@@ -75,36 +75,35 @@ export function subscribe(target: Target, dialect: Dialect, path: string): Promi
 		socket.on('error', (error) => gone(error.message));
 		socket.on('close', () => gone('closed by the server'));
 		socket.on('end', () => gone('closed by the server'));
-		socket.write(handshake(target, path, dialect.subprotocol));
+		socket.write(dialect.request(target, path));
 
 		function pass(bytes: Buffer): void {
-			if (deframe === undefined) connection.onBytes(bytes);
-			else deframe.read(bytes, connection.onBytes);
+			if (unwrap?.(bytes, connection.onBytes) === false) gone('the server ended the stream');
 		}
 
-		/** Until the server has agreed: first to the upgrade, then to the subscription. */
+		/** Until the server has agreed: first by the head of its answer, then to the subscription. */
 		function consent(bytes: Buffer): void {
 			let rest = bytes;
-			if (!isUpgraded) {
+			if (unwrap === undefined) {
 				received = Buffer.concat([received as Buffer, rest]);
 				const end = received.indexOf('\r\n\r\n');
 				if (end < 0) return;
-				if (!received.subarray(0, 13).equals(upgraded)) {
+				const wrapping = dialect.wrapping(received.toString('latin1', 0, end));
+				if (wrapping === undefined) {
 					gone(`the handshake was answered with "${received.toString('latin1', 0, received.indexOf('\r'))}"`);
 					socket.destroy();
 					return;
 				}
-				isUpgraded = true;
+				unwrap = unwrapper(wrapping);
 				rest = Buffer.from(received.subarray(end + 4));
 				received = Buffer.alloc(0);
 				const request = dialect.subscribe(`${target.pathPrefix}${path}`);
 				if (request !== undefined) socket.write(request);
 			}
-			if (deframe === undefined) received = Buffer.concat([received as Buffer, rest]);
-			else
-				deframe.read(rest, (inner) => {
-					received = Buffer.concat([received as Buffer, inner]);
-				});
+			const isOpen = unwrap(rest, (inner) => {
+				received = Buffer.concat([received as Buffer, inner]);
+			});
+			if (!isOpen) gone('the server ended the stream');
 			const consented = dialect.consentBytes(received as Buffer);
 			if (consented === undefined) return;
 			connection.early = (received as Buffer).subarray(consented);
@@ -114,7 +113,21 @@ export function subscribe(target: Target, dialect: Dialect, path: string): Promi
 	});
 }
 
-const upgraded = Buffer.from('HTTP/1.1 101 ');
+/** Hands on what is inside the wrapping; the bytes may be overwritten. Returns whether more may come. */
+type Unwrap = (bytes: Buffer, onInner: (inner: Buffer) => void) => boolean;
+
+function unwrapper(wrapping: Wrapping): Unwrap {
+	if (wrapping === 'chunks') {
+		const chunks = new Dechunker();
+		return (bytes, onInner) => chunks.read(bytes, onInner);
+	}
+	const frames = wrapping === 'frames' ? new Deframer() : undefined;
+	return (bytes, onInner) => {
+		if (frames === undefined) onInner(bytes);
+		else frames.read(bytes, onInner);
+		return true;
+	};
+}
 
 /** Takes the frames off a server's stream and hands on what is inside, in pieces as they come. */
 class Deframer {

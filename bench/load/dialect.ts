@@ -1,13 +1,19 @@
 // How to speak with each kind of server: what to send to subscribe and to publish, and how a delivery looks.
-import type { DialectName } from './job.js';
+import { handshake } from './connection.js';
+import { eventStream } from './event-stream.js';
+import type { DialectName, Target } from './job.js';
 
 /** The bytes around a payload. */
 export type Envelope = { readonly before: Buffer; readonly after: Buffer };
 
+/** Frames or chunks may hold several deliveries each, or parts of them, so they are taken off first. */
+export type Wrapping = 'none' | 'frames' | 'chunks';
+
 export type Dialect = {
-	readonly subprotocol?: string;
-	/** Whether a server may put several deliveries into one websocket frame, so that the frames have to be taken off first. */
-	readonly isInsideFrames: boolean;
+	/** The request that opens a connection. */
+	request(target: Target, path: string): string;
+	/** What the server's bytes are wrapped in after the head of its answer; undefined if the answer is a refusal. */
+	wrapping(answerHead: string): Wrapping | undefined;
 	/** What to send after the handshake; undefined if the path alone subscribes. */
 	subscribe(path: string): Buffer | undefined;
 	/** How many bytes of what has come since then complete the server's consent; undefined if it is not complete. */
@@ -52,8 +58,12 @@ export function frameHeader(firstByte: number, payloadBytes: number): Buffer {
 	return header;
 }
 
+const hasUpgraded = (answerHead: string) => answerHead.startsWith('HTTP/1.1 101 ');
+
 const websocket: Dialect = {
-	isInsideFrames: false,
+	request: (target, path) => handshake(target, path),
+	// Each delivery is one frame.
+	wrapping: (answerHead) => (hasUpgraded(answerHead) ? 'none' : undefined),
 	subscribe: () => undefined,
 	consentBytes: () => 0,
 	publishEnvelope: (_path, payloadBytes) => ({ before: clientHeader(text, payloadBytes), after: nothing }),
@@ -75,8 +85,8 @@ const websocket: Dialect = {
 
 /** MQTT 3.1.1 at QoS 0 in binary frames. */
 const mqtt: Dialect = {
-	subprotocol: 'mqtt',
-	isInsideFrames: true,
+	request: (target, path) => handshake(target, path, 'mqtt'),
+	wrapping: (answerHead) => (hasUpgraded(answerHead) ? 'frames' : undefined),
 	subscribe(path) {
 		// Clean session, no keep-alive, a client identifier of the server's choice (section 3.1); the answer need not be awaited.
 		const connect = Buffer.from([0x10, 12, 0, 4, 0x4d, 0x51, 0x54, 0x54, 4, 2, 0, 0, 0, 0]);
@@ -124,7 +134,8 @@ function mqttLength(length: number): Buffer {
 
 /** The NATS client protocol in binary frames. A subject has dots where a path has slashes. */
 const nats: Dialect = {
-	isInsideFrames: true,
+	request: (target, path) => handshake(target, path),
+	wrapping: (answerHead) => (hasUpgraded(answerHead) ? 'frames' : undefined),
 	subscribe: (path) =>
 		inFrame(binary, Buffer.from(`CONNECT {"verbose":false,"pedantic":false}\r\nSUB ${subject(path)} 1\r\nPING\r\n`)),
 	consentBytes(received) {
@@ -159,4 +170,4 @@ function inFrame(firstByte: number, payload: Buffer): Buffer {
 	return Buffer.concat([clientHeader(firstByte, payload.length), payload]);
 }
 
-export const dialects: Readonly<Record<DialectName, Dialect>> = { websocket, mqtt, nats };
+export const dialects: Readonly<Record<DialectName, Dialect>> = { websocket, mqtt, nats, 'event-stream': eventStream };

@@ -1,6 +1,6 @@
 // What one load process is told to do, and what it answers: both travel as JSON between processes.
 
-export type DialectName = 'websocket' | 'mqtt' | 'nats';
+export type DialectName = 'websocket' | 'mqtt' | 'nats' | 'event-stream';
 
 /** Where to send the load, and which processes serve it. */
 export type Target = {
@@ -16,8 +16,8 @@ export type Target = {
 
 /**
  * Messages to subscribers. Publishers are among the subscribers, or connections that POST. Closed loop: each publisher
- * in turn sends a burst of `window` messages in one write and goes on when every subscriber has the last of them, or for POST when
- * the answer is here. With `burstsPerSecond` it sends whether or not the last burst has arrived.
+ * in turn sends a burst of `window` messages in one write and goes on when every subscriber has the last of them, or for `post` when
+ * the answer is here. A `pipelined-post` sends the burst as so many requests and goes on as a websocket does. With `burstsPerSecond` it sends whether or not the last burst has arrived.
  */
 export type Traffic = {
 	readonly kind: 'traffic';
@@ -26,7 +26,7 @@ export type Traffic = {
 	readonly publishersPerChannel: number;
 	/** How many publishers send at a time; when one is done, the one that has rested longest goes on. */
 	readonly publishersAtOnce: number;
-	readonly by: 'websocket' | 'post';
+	readonly by: 'websocket' | 'post' | 'pipelined-post';
 	readonly window: number;
 	readonly burstsPerSecond?: number;
 	readonly payloadBytes: number;
@@ -38,7 +38,7 @@ export type Connects = { readonly kind: 'connects'; readonly count: number; read
 /** Visits: connect, send a message, read it back, close with a handshake; `atOnce` at a time. */
 export type Churn = { readonly kind: 'churn'; readonly atOnce: number };
 
-/** Memory: `base` websockets, then `count` more, each with a channel of its own; the difference is told. */
+/** Memory: `base` subscribers, then `count` more, each with a channel of its own; the difference is told. */
 export type Idle = { readonly kind: 'idle'; readonly base: number; readonly count: number };
 
 /** Subscribers of the first channel that stop reading at once, until the process is ended. They may be cut. */

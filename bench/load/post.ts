@@ -1,4 +1,4 @@
-// A keep-alive HTTP connection that publishes by POST, one request at a time.
+// A keep-alive HTTP connection that publishes by POST: one request at a time, or several in one write.
 import type { Socket } from 'node:net';
 import { openSocket } from './connection.js';
 import type { Target } from './job.js';
@@ -24,14 +24,16 @@ export function openPoster(target: Target): Promise<Poster> {
 		const poster: Poster = {
 			socket: openSocket(target, (bytes) => {
 				received += bytes.toString('latin1');
-				const length = answerLength(received);
-				if (length === undefined || received.length < length) return;
-				if (!/^HTTP\/1\.1 2/.test(received)) {
-					poster.onGone(`a POST was answered with "${received.slice(0, received.indexOf('\r'))}"`);
-					return;
+				for (;;) {
+					const length = answerLength(received);
+					if (length === undefined || received.length < length) return;
+					if (!/^HTTP\/1\.1 2/.test(received)) {
+						poster.onGone(`a POST was answered with "${received.slice(0, received.indexOf('\r'))}"`);
+						return;
+					}
+					received = received.slice(length);
+					poster.onAnswer();
 				}
-				received = received.slice(length);
-				poster.onAnswer();
 			}),
 			onAnswer: () => {},
 			onGone: (why) => reject(new Error(why)),

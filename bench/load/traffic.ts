@@ -104,7 +104,7 @@ export async function runTraffic(job: Job, work: Traffic, onMeasuring: () => voi
 		for (const [index, connection] of connections.entries()) join(channelOf(index), connection);
 		for (let index = 0; index < work.channels * work.publishersPerChannel; index++) {
 			const channel = channelOf(index);
-			const publisher = await (work.by === 'post' ? postPublisher(channel, index) : websocketPublisher(channel, index));
+			const publisher = await (work.by === 'websocket' ? websocketPublisher(channel, index) : postPublisher(channel, index));
 			channel.publishers.set(index, publisher);
 			resting.push(publisher);
 		}
@@ -166,7 +166,7 @@ export async function runTraffic(job: Job, work: Traffic, onMeasuring: () => voi
 			channel.marksPassed++;
 			outstanding--;
 			onBurstDelivered();
-			if (work.by === 'websocket' && work.burstsPerSecond === undefined) nextTurn(passed.publisher);
+			if (work.by !== 'post' && work.burstsPerSecond === undefined) nextTurn(passed.publisher);
 		}
 	}
 
@@ -219,7 +219,7 @@ export async function runTraffic(job: Job, work: Traffic, onMeasuring: () => voi
 		const publisher = { ...newPublisher(envelope, index), write: (burst: Buffer) => poster.socket.write(burst) };
 		sockets.push(poster.socket);
 		poster.onGone = (why) => fail(why);
-		poster.onAnswer = () => nextTurn(publisher);
+		if (work.by === 'post') poster.onAnswer = () => nextTurn(publisher);
 		return publisher;
 	}
 
