@@ -112,19 +112,26 @@ export function commentMs(pingTimeout: number): number {
 	return pingTimeout > 0 ? (pingTimeout / 2) * 1_000 : 25_000;
 }
 
-/** Visits all of a set in every period, some of them at a time. */
+/** Visits all of a set once in every period, some of them at a time. */
 function visitInTurn(streams: Set<StreamConnection>, periodMs: number, visit: (stream: StreamConnection) => void): void {
 	const steps = Math.max(1, Math.floor(periodMs / stepMs));
 	// An iterator of a Set goes on where it was, whatever comes and goes meanwhile.
 	let round = streams.values();
+	let step = 0;
+	let visited = 0;
 	setInterval(() => {
-		for (let left = Math.ceil(streams.size / steps); left > 0; left--) {
+		step++;
+		// In the last step, whatever is left.
+		const due = step < steps ? Math.ceil((streams.size * step) / steps) : Number.POSITIVE_INFINITY;
+		while (visited < due) {
 			const { done, value } = round.next();
-			if (done) {
-				round = streams.values();
-				return;
-			}
+			if (done) break;
+			visited++;
 			visit(value);
 		}
+		if (step < steps) return;
+		round = streams.values();
+		step = 0;
+		visited = 0;
 	}, periodMs / steps).unref();
 }
