@@ -1,6 +1,5 @@
 // Subscribes to a channel over a websocket, which is opened again after it was closed. Gives a function that publishes.
-// biome-ignore lint/correctness/noUnusedVariables: the page that has this script calls it.
-function openChannel(channel = 'http://localhost:8081/room/1', onMessage = console.log) {
+export function openChannel(channel = 'http://localhost:8081/room/1', onMessage = console.log) {
 	let socket;
 	let failures = 0;
 	function connect() {

@@ -1,6 +1,5 @@
 // Subscribes to a channel by an event stream. The browser connects again by itself, except after an answer such as 503.
-// biome-ignore lint/correctness/noUnusedVariables: the page that has this script calls it.
-function subscribe(channel = 'http://localhost:8081/room/1', onMessage = console.log) {
+export function subscribe(channel = 'http://localhost:8081/room/1', onMessage = console.log) {
 	let failures = 0;
 	function connect() {
 		const source = new EventSource(channel);

@@ -1,6 +1,7 @@
 // One server: builds the parts, and starts and stops them. It has no rules of its own.
 import { readFileSync } from 'node:fs';
 import { clientAddressBehind } from './connections/client-address.js';
+import { closes } from './connections/closes.js';
 import { Closing } from './connections/closing.js';
 import { limitCauses, reachedLimit } from './connections/limits.js';
 import { expiryAfter, startAging } from './connections/max-age.js';
@@ -9,6 +10,7 @@ import { Connections } from './connections/registry.js';
 import { spread } from './connections/spread.js';
 import { loadEngine } from './engine.js';
 import { StreamFanOut } from './event-stream/fan-out.js';
+import { Admission } from './http/admission.js';
 import { InFlight } from './http/in-flight.js';
 import { formatOriginRule, isOpaque, originPolicy } from './http/origin.js';
 import type { PageDocument } from './http/page.js';
@@ -35,7 +37,6 @@ import { MemoryBudget, memoryLookMs, readResidentBytes } from './slow/memory.js'
 import { lookMs, SlowWatch } from './slow/watch.js';
 import { stopInPhases } from './stop.js';
 import { pacingLimits } from './websocket/pacing-limits.js';
-import { channelClosed } from './websocket/rules.js';
 
 export type Server = {
 	/** Where it listens, with the real port. */
@@ -95,11 +96,12 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	let state: 'starting' | 'ready' | 'stopping' = 'starting';
 	const isStopping = () => state === 'stopping';
 	const publish = publisher({ ...options, hub });
+	const checkOrigin = originPolicy(options.origin);
+	const namesClients = log.isLevelEnabled('debug');
 
 	addRoutes(app, {
 		...options,
 		hub,
-		connections,
 		membership: new Membership({ hub, connections, catchUp, watch, events }),
 		fanOut,
 		catchUp,
@@ -110,14 +112,21 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		isStopping,
 		page: readPage(),
 		clientAddress: clientAddressBehind(options.trustProxy),
-		isBehindProxies: options.trustProxy.length > 0,
-		namesClients: log.isLevelEnabled('debug'),
-		checkOrigin: originPolicy(options.origin),
-		reachedLimit: reachedLimit(hub, connections, { ...options, maxConnections, isMemoryFull: () => memory.isFull }),
+		namesClients,
+		checkOrigin,
+		admission: new Admission({
+			...options,
+			checkOrigin,
+			reachedLimit: reachedLimit(hub, connections, { ...options, maxConnections, isMemoryFull: () => memory.isFull }),
+			isBehindProxies: options.trustProxy.length > 0,
+			namesClients,
+			connections,
+			isStopping,
+			expiry: expiryAfter(options.maxAge),
+		}),
 		turns: new AnswerTurns(),
 		mayPublish: options.clientPublish === 'all',
 		allowsPost: options.post === 'public',
-		expiry: expiryAfter(options.maxAge),
 	});
 
 	const operatorAddress =
@@ -148,7 +157,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			publish,
 			slow: () => watch.count,
 			whyNotReady,
-			closeSubscriber: (subscription) => catchUp.endAtOnce(subscription, channelClosed),
+			closeSubscriber: (subscription) => catchUp.endAtOnce(subscription, closes.channelClosed),
 			isStopping,
 			stop,
 			shed,

@@ -1,7 +1,7 @@
 // Closes connections with 1012: each after everything that was published before, and no more in a tick than the loop can bear.
-import type { Close } from '../pubsub/close.js';
 import type { Hub } from '../pubsub/hub.js';
 import type { CatchUp } from '../slow/catch-up.js';
+import { closes } from './closes.js';
 import type { Connection } from './connection.js';
 import type { Connections } from './registry.js';
 import type { Round } from './spread.js';
@@ -11,11 +11,7 @@ export const closesPerTick = 200;
 // Places without a connection cost next to nothing.
 const placesPerTick = 5_000;
 
-const closes = {
-	stopping: { cause: 'stopping', reason: 'the server is restarting; connect again' },
-	moved: { cause: 'moved', reason: 'connections are being moved; connect again' },
-	age: { cause: 'age', reason: 'the connection has reached --max-age; connect again' },
-} as const satisfies Record<string, Close>;
+type ClosingCause = 'stopping' | 'moved' | 'age';
 
 export class Closing {
 	readonly #hub: Hub;
@@ -65,7 +61,7 @@ export class Closing {
 		);
 	}
 
-	#over(cause: keyof typeof closes, isMeant: (connection: Connection) => boolean, isCalledOff: () => boolean): Round {
+	#over(cause: ClosingCause, isMeant: (connection: Connection) => boolean, isCalledOff: () => boolean): Round {
 		let place: number | undefined = 0;
 		return {
 			isOver: () => place === undefined || isCalledOff(),
@@ -83,7 +79,7 @@ export class Closing {
 	}
 
 	/** Closes one connection, unless it is being closed already. */
-	#close(connection: Connection, cause: keyof typeof closes): boolean {
+	#close(connection: Connection, cause: ClosingCause): boolean {
 		const { subscription, closeCause } = connection;
 		if (subscription === undefined || closeCause !== undefined) return false;
 		const { channel } = subscription;

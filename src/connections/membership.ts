@@ -30,8 +30,8 @@ export class Membership {
 		events.opened(connection.subscription.channel, party);
 	}
 
-	/** To be called once, when the connection has closed or gets nothing more. */
-	leave(connection: Connection, cause: CloseCause, party: Party | undefined, frame?: CloseFrame): void {
+	/** To be called once, when the connection gets nothing more. `peerCause` is why, unless the server closes it. */
+	leave(connection: Connection, peerCause: CloseCause, party: Party | undefined, frame?: CloseFrame): void {
 		const { hub, connections, catchUp, watch, events } = this.#parts;
 		const { place, subscription } = connection;
 		if (place !== undefined) connections.remove(place);
@@ -41,6 +41,7 @@ export class Membership {
 		catchUp.forget(subscription);
 		hub.leave(subscription);
 		const { channel } = subscription;
+		const cause = connection.closeCause ?? peerCause;
 		if ((cause === 'slow' || cause === 'memory') && slowness !== undefined)
 			events.slow(channel, slowness.ip, slowness.unreadBytes, cause);
 		events.closed(cause, channel, party, frame);

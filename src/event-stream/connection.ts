@@ -6,7 +6,7 @@ import type { Close, CloseCause, DropCause } from '../pubsub/close.js';
 import type { Message } from '../pubsub/message.js';
 import type { Subscription } from '../pubsub/subscription.js';
 import type { Sink, StreamFanOut } from './fan-out.js';
-import { comment, farewell } from './format.js';
+import { closeComment, comment } from './format.js';
 
 /** What all streams share. */
 export type StreamParts = {
@@ -16,7 +16,9 @@ export type StreamParts = {
 	/** Hears when a client has read everything. */
 	readonly onRead: (subscription: Subscription) => void;
 	/** Ends the subscription, once. */
-	readonly leave: (connection: StreamConnection, cause: CloseCause) => void;
+	readonly leave: (stream: StreamConnection) => void;
+	/** Does something to a stream, so that a throw ends the stream, and not the process. */
+	readonly guard: (stream: StreamConnection, act: () => void) => void;
 	/** The client's address, as its socket has it. */
 	readonly addressOf: (res: HttpResponse) => string;
 };
@@ -61,7 +63,7 @@ export class StreamConnection implements Connection, Sink {
 		this.#res = res;
 		this.#parts = parts;
 		res.onWritable(() => {
-			this.probe();
+			parts.guard(this, () => this.probe());
 			return true;
 		});
 	}
@@ -99,11 +101,11 @@ export class StreamConnection implements Connection, Sink {
 		if (this.#res === undefined || this.#isEnding) return;
 		this.closeCause ??= cause;
 		if (this.subscription !== undefined) this.detach(this.subscription.channel.topic);
-		this.write(farewell(reason));
+		this.write(closeComment(reason));
 		this.#isEnding = true;
 		// A client that reads nothing more is dropped by the engine.
 		this.#parts.unsure.delete(this);
-		this.#parts.leave(this, this.closeCause);
+		this.#leave();
 		this.#endIfSent();
 	}
 
@@ -121,8 +123,11 @@ export class StreamConnection implements Connection, Sink {
 		const { subscription } = this;
 		if (subscription === undefined || this.#isEnding) return;
 		this.#parts.fanOut.remove(subscription.channel.topic, this);
-		this.closeCause ??= 'client';
-		this.#parts.leave(this, this.closeCause);
+		this.#leave();
+	}
+
+	#leave(): void {
+		this.#parts.guard(this, () => this.#parts.leave(this));
 	}
 
 	/** Sends whole events. */

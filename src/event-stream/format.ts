@@ -42,7 +42,7 @@ export function preamble(retryMs: number): Buffer {
 /** What is sent to a stream that is quiet. */
 export const comment = Buffer.from(':\n\n');
 
-/** The last words of a stream, for a person who reads it. */
-export function farewell(reason: string): Buffer {
+/** The end of a stream: why the server closes it, for a person who reads it. */
+export function closeComment(reason: string): Buffer {
 	return Buffer.from(`: ${reason}\n\n`);
 }

@@ -1,14 +1,14 @@
 // All event streams of a server: who is let in, and what keeps them alive.
 import type { ClientAddress } from '../connections/client-address.js';
-import type { ReachedLimit } from '../connections/limits.js';
+import { closes } from '../connections/closes.js';
+import type { Grant } from '../connections/connection.js';
 import type { Membership } from '../connections/membership.js';
-import type { Connections } from '../connections/registry.js';
+import type { Admission } from '../http/admission.js';
 import type { Door } from '../http/exchange.js';
-import { type OriginPolicy, originRefusal } from '../http/origin.js';
-import { limitRefusals, stopping } from '../http/refusals.js';
-import { type HeaderLines, isRefused, type Refused, type Reply } from '../http/reply.js';
+import type { OriginPolicy } from '../http/origin.js';
+import { type HeaderLines, isRefused, type Refused, withHeaders } from '../http/reply.js';
 import { hasBody } from '../http/request-head.js';
-import { parseChannelName } from '../pubsub/channel-name.js';
+import type { Events } from '../observe/events.js';
 import type { CatchUp } from '../slow/catch-up.js';
 import { StreamConnection, type StreamParts } from './connection.js';
 import type { StreamFanOut } from './fan-out.js';
@@ -16,20 +16,12 @@ import { preamble } from './format.js';
 
 export type StreamDoorParts = {
 	readonly fanOut: StreamFanOut;
+	readonly admission: Admission;
 	readonly membership: Membership;
-	readonly connections: Connections;
 	readonly catchUp: CatchUp;
+	readonly events: Pick<Events, 'fault'>;
 	readonly checkOrigin: OriginPolicy;
-	readonly reachedLimit: ReachedLimit;
 	readonly clientAddress: ClientAddress;
-	/** Whether an address comes from a header, and must be kept from the request on. */
-	readonly isBehindProxies: boolean;
-	/** Whether the log names every client. */
-	readonly namesClients: boolean;
-	readonly isStopping: () => boolean;
-	/** When a connection that opens now is to be closed. */
-	readonly expiry: () => number | undefined;
-	readonly maxPath: number;
 	/** In seconds. */
 	readonly pingTimeout: number;
 };
@@ -52,19 +44,22 @@ const stepMs = 250;
 // The engine drops a connection ten seconds after a write that left something unread: a subscriber has until --write-timeout.
 const probeMs = 4_000;
 
-/** The door for event streams. It runs timers while there are streams. */
+// A stream only listens. Most streams share this.
+const listens: Grant = { mayPublish: false, expiresMs: undefined };
+
+/** The door for event streams. It also starts the timers that keep them alive. */
 export function streamDoor(parts: StreamDoorParts): Door {
-	const { fanOut, membership, connections, catchUp, checkOrigin, reachedLimit, clientAddress } = parts;
-	const { isBehindProxies, namesClients, isStopping, expiry, maxPath, pingTimeout } = parts;
+	const { fanOut, admission, membership, catchUp, events, checkOrigin, clientAddress, pingTimeout } = parts;
 	const streams = new Set<StreamConnection>();
 	const unsure = new Set<StreamConnection>();
 	const shared: StreamParts = {
 		fanOut,
 		unsure,
+		guard,
 		onRead: (subscription) => catchUp.onRead(subscription),
-		leave(connection, cause) {
-			streams.delete(connection);
-			membership.leave(connection, cause, connection.party);
+		leave(stream) {
+			streams.delete(stream);
+			membership.leave(stream, 'client', stream.party);
 		},
 		addressOf: (res) => clientAddress(res.getRemoteAddress(), undefined),
 	};
@@ -73,31 +68,36 @@ export function streamDoor(parts: StreamDoorParts): Door {
 
 	return (exchange) => {
 		const { head, res } = exchange;
-		const name = parseChannelName(head.path, maxPath);
-		if (isRefused(name)) return name;
-		const verdict = checkOrigin(head.origin, head.host);
-		const refused = (refusal: Refused): Refused => ({ ...refusal, headers: [...(refusal.headers ?? []), ...verdict.headers] });
-		if (!verdict.isAllowed) return refused(originRefusal);
-		if (hasBody(head)) return refused(noBody);
-		const headers = [...streamHeaders, ...verdict.headers, ...varyByAccept];
-		if (head.method === 'head') return { status: 200, headers } satisfies Reply;
-		if (isStopping()) return refused(stopping);
-		const limit = reachedLimit(name);
-		if (limit !== undefined) return refused(limitRefusals[limit]);
-		const id = connections.newId();
-		const ip = namesClients || isBehindProxies ? exchange.address() : undefined;
-		const party = ip === undefined ? undefined : { conn: id, ip, origin: head.origin };
-		// A stream only listens.
-		const stream = new StreamConnection(id, { mayPublish: false, expiresMs: expiry() }, party, res, shared);
+		const { headers: cors } = checkOrigin(head.origin, head.host);
+		const name = admission.channelFor(head);
+		if (isRefused(name)) return withHeaders(name, cors);
+		if (hasBody(head)) return withHeaders(noBody, cors);
+		const headers = [...streamHeaders, ...cors, ...varyByAccept];
+		if (head.method === 'head') return { status: 200, headers };
+		const admitted = admission.admit(name, exchange);
+		if ('cause' in admitted) return withHeaders(admitted, cors);
+		const { id, expiresMs, party } = admitted;
+		const grant = expiresMs === undefined ? listens : { ...listens, expiresMs };
+		const stream = new StreamConnection(id, grant, party, res, shared);
 		exchange.handOver(() => stream.gone());
 		res.cork(() => {
 			for (const [field, value] of headers) res.writeHeader(field, value);
 			stream.write(preamble(retryMsMin + Math.floor(Math.random() * retryMsSpread)));
 		});
 		streams.add(stream);
-		membership.enter(stream, name, party);
+		guard(stream, () => membership.enter(stream, name, party));
 		return undefined;
 	};
+
+	/** Does something to a stream, so that a throw ends the stream, and not the process. */
+	function guard(stream: StreamConnection, act: () => void): void {
+		try {
+			act();
+		} catch (error) {
+			events.fault(error, {}, 'A handler threw; its event stream is ended, and the server goes on.');
+			stream.end(closes.failed);
+		}
+	}
 }
 
 const noBody: Refused = {

@@ -7,7 +7,7 @@ import { type Body, readBody } from './body.js';
 import type { Door, DoorParts } from './exchange.js';
 import type { InFlight } from './in-flight.js';
 import { type OriginPolicy, type OriginVerdict, originRefusal } from './origin.js';
-import { type HeaderLines, isRefused, type Refused, textReply } from './reply.js';
+import { isRefused, type Refused, textReply, withHeaders } from './reply.js';
 import type { RequestHead } from './request-head.js';
 
 export type PublishParts = DoorParts & {
@@ -54,10 +54,6 @@ export function publishDoor(parts: PublishParts): Door {
 		if (!isAllowed) return originRefusal;
 		return parseChannelName(head.path, maxPath);
 	}
-}
-
-function withHeaders(refused: Refused, headers: HeaderLines): Refused {
-	return { ...refused, headers: [...(refused.headers ?? []), ...headers] };
 }
 
 export type PublisherParts = {

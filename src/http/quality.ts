@@ -15,8 +15,9 @@ export function weightsOf(field: string): Map<string, number> {
 const eventStream = 'text/event-stream';
 
 /**
- * Whether a client wants an event stream rather than the page. It has to name the type: A wildcard alone, as curl sends it, means the page.
- * Of a page that is named too, it has to want it more; of one that only a wildcard allows, as much.
+ * Whether a client wants an event stream rather than the page. It has to name `text/event-stream`: a wildcard alone, as curl sends it, means
+ * the page. If it names `text/html` as well, the event stream needs the larger weight. If only a wildcard allows `text/html`, an equal
+ * weight is enough.
  */
 export function prefersEventStream(accept: string | undefined): boolean {
 	if (accept === undefined || !accept.toLowerCase().includes(eventStream)) return false;

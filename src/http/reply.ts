@@ -49,6 +49,11 @@ export function isRefused<Result>(result: Result): result is Extract<Result, Ref
 	return typeof result === 'object';
 }
 
+/** A refusal with more header fields, such as those of CORS. */
+export function withHeaders(refused: Refused, headers: HeaderLines): Refused {
+	return { ...refused, headers: [...(refused.headers ?? []), ...headers] };
+}
+
 const statusLines = {
 	200: '200 OK',
 	204: '204 No Content',

@@ -1,4 +1,5 @@
 // What the engine calls for a websocket: open -> subscribe -> publish -> close.
+import { closes } from '../connections/closes.js';
 import type { Membership } from '../connections/membership.js';
 import type { SocketBehavior } from '../engine.js';
 import type { Events } from '../observe/events.js';
@@ -10,7 +11,7 @@ import type { Subscription } from '../pubsub/subscription.js';
 import type { CatchUp } from '../slow/catch-up.js';
 import type { SlowWatch } from '../slow/watch.js';
 import type { UserData, WebSocket, WebSocketConnection } from './connection.js';
-import { failed, messageRules, tooFast, tooMuchAtOnce } from './rules.js';
+import { messageRules, tooFast, tooMuchAtOnce } from './rules.js';
 import { MessageTurns } from './turns.js';
 
 export type FrameParts = {
@@ -102,8 +103,7 @@ export function webSocketBehavior(
 		const { subscription, terms } = connection;
 		connection.closed();
 		if (subscription === undefined) return;
-		connection.closeCause ??= causeOf(code, subscription.channel);
-		membership.leave(connection, connection.closeCause, terms.party, { code, reason });
+		membership.leave(connection, causeOf(code, subscription.channel), terms.party, { code, reason });
 	}
 
 	/** Wraps a handler of the engine's, so that a throw closes its websocket instead of ending the process. */
@@ -115,7 +115,7 @@ export function webSocketBehavior(
 			} catch (error) {
 				events.fault(error, {}, 'A handler threw; its websocket is closed with 1011, and the server goes on.');
 				try {
-					connection.end(failed);
+					connection.end(closes.failed);
 				} catch {
 					// The engine throws if the websocket is closed already.
 				}

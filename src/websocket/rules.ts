@@ -34,10 +34,3 @@ export const tooMuchAtOnce: Close = {
 	cause: 'flood',
 	reason: 'too many messages at once: send the next ones when some of these have come back',
 };
-
-export const channelClosed: Close = { cause: 'operator', reason: 'the channel was closed' };
-
-export const failed: Close = {
-	cause: 'fault',
-	reason: 'the server failed to handle this connection; its log says why',
-};

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { channelCloser } from '#src/connections/channel-closing.js';
+import { closes } from '#src/connections/closes.js';
 import type { ChannelName } from '#src/pubsub/channel-name.js';
 import type { Close } from '#src/pubsub/close.js';
-import { channelClosed } from '#src/websocket/rules.js';
 import { fakePeer, silentHub } from '../support/fake-peer.js';
 import { TickPeak } from '../support/tick-peak.js';
 
@@ -14,14 +14,14 @@ test('however many channels are closed at once, a tick closes no more than 200 w
 	for (const name of names) {
 		for (let i = 0; i < 30; i++) {
 			const end = (close: Close) => {
-				assert.deepEqual(close, channelClosed);
+				assert.deepEqual(close, closes.channelClosed);
 				ends.count();
 				hub.leave(subscription);
 			};
 			const subscription = hub.join(name, fakePeer({ end }));
 		}
 	}
-	const closeChannel = channelCloser(hub, ({ peer }) => peer.end(channelClosed));
+	const closeChannel = channelCloser(hub, ({ peer }) => peer.end(closes.channelClosed));
 	const all = names.map((name) => closeChannel(hub.find(name) ?? assert.fail()));
 	ends.watch(hub);
 	await Promise.all(all);

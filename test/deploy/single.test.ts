@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { openStreamOverTls } from '../support/event-stream.js';
 import { post, request } from '../support/http.js';
+import { tls } from '../support/tls.js';
 import { HttpsClient, subscribeOver } from './support/clients.js';
-import { tls } from './support/deployed.js';
 import { needsNginx, startNginx } from './support/nginx.js';
 import { startNodes } from './support/nodes.js';
 

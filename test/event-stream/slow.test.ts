@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { certPath, keyPath, tls } from '../deploy/support/deployed.js';
-import { EventParser, openStream, openStreamOverTls, type StreamSubscriber, Unchunker } from '../support/event-stream.js';
+import { Dechunker } from '#bench/load/chunks.js';
+import { loadEngine } from '#src/engine.js';
+import { EventParser, openStream, openStreamOverTls, type StreamSubscriber, streamRequest } from '../support/event-stream.js';
 import { numbered } from '../support/gapless.js';
 import { post, RawConnection, request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
@@ -12,6 +13,7 @@ import { seededRandom } from '../support/random.js';
 import { metric, startTestServer, type TestServer } from '../support/server.js';
 import { subscribe, subscribeMany } from '../support/subscriber.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
+import { tls, tlsFlags } from '../support/tls.js';
 
 const slowCut = 'pathcast_disconnects_total{reason="slow"}';
 
@@ -59,13 +61,40 @@ protocol(
 	},
 );
 
+/** Resolves when the engine has dropped a response that is not read, and that nobody attends to: ten seconds after a write, or some more. */
+async function engineDropsUnread(t: TestContext): Promise<void> {
+	const engine = loadEngine();
+	const app = engine.createApp(undefined);
+	t.after(() => app.close());
+	const dropped = new Promise<void>((resolve) => {
+		app.get('/*', (res) => {
+			res.onAborted(resolve);
+			res.onWritable(() => true);
+			const write = () => {
+				let isOut = true;
+				res.cork(() => {
+					isOut = res.write(Buffer.alloc(10_000));
+				});
+				if (isOut) setImmediate(write);
+			};
+			write();
+		});
+	});
+	const listening = engine.listen(app, '127.0.0.1', 0);
+	assert.ok(listening);
+	const client = connect(engine.localPort(listening), '127.0.0.1');
+	client.on('error', () => {});
+	t.after(() => client.destroy());
+	client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+	await dropped;
+}
+
 test('a stream that reads nothing for longer than the engine waits is kept until --write-timeout, and goes on where it was', async (t) => {
 	const server = await startTestServer(t, '--max-backlog', '64MiB', '--write-timeout', '1m');
 	const stalled = await openStream(t, server, '/room');
 	stalled.response.pause();
 	const sent = await publishUntil(t, server, async () => (await metric(server, 'pathcast_lagging_subscribers')) > 0);
-	// The engine alone would drop it after some ten seconds. Nothing tells when that is over, so this waits.
-	await new Promise((resolve) => setTimeout(resolve, 17_000));
+	await engineDropsUnread(t);
 	assert.equal(await metric(server, 'pathcast_subscribers'), 2);
 	stalled.response.resume();
 	assertGapless(await stalled.texts(sent));
@@ -81,7 +110,7 @@ const listeners = {
 		open: (t: TestContext, port: number) => openStream(t, { port }, '/room'),
 	}),
 	https: (_t: TestContext) => ({
-		flags: ['--tls-cert', certPath, '--tls-key', keyPath],
+		flags: tlsFlags,
 		open: (t: TestContext, port: number) => openStreamOverTls(t, { ...tls, port }, '/room'),
 	}),
 	'a UNIX socket': (t: TestContext) => {
@@ -161,14 +190,15 @@ test('1,000 streams and 1,000 websockets on one path see one order, under load f
 				head += bytes.toString('latin1');
 				const start = head.indexOf('\r\n\r\n') + 4;
 				if (start < 4) return;
-				const chunks = new Unchunker((data) => parser.feed(data));
-				chunks.feed(head.slice(start));
+				const chunks = new Dechunker();
+				const read = (more: Buffer) => chunks.read(more, (data) => parser.feed(data));
+				read(Buffer.from(head.slice(start), 'latin1'));
 				socket.removeAllListeners('data');
-				socket.on('data', (more) => chunks.feed(more.toString('latin1')));
+				socket.on('data', read);
 				streams.push({ texts });
 				resolve();
 			});
-			socket.write('GET /room HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n');
+			socket.write(streamRequest);
 		});
 	while (streams.length < count) await Promise.all(Array.from({ length: 100 }, open));
 	assert.equal(
@@ -182,7 +212,7 @@ test('1,000 streams and 1,000 websockets on one path see one order, under load f
 	const churn = (async () => {
 		while (!isOver) {
 			const connection = new RawConnection(server.port);
-			await connection.write('GET /room HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n');
+			await connection.write(streamRequest);
 			await connection.arrived(': subscribed');
 			connection.end();
 		}

@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { commentMs } from '#src/event-stream/streams.js';
-import { acceptsStream, openStream } from '../support/event-stream.js';
+import { acceptsStream, openStream, streamRequest } from '../support/event-stream.js';
 import { post, RawConnection, request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { needs } from '../support/requirement.js';
@@ -141,7 +141,7 @@ protocol(
 		const connection = new RawConnection(server.port);
 		await connection.write('GET /%zz HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n');
 		assert.equal((await connection.answer()).status, 400);
-		await connection.write('GET /room HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n');
+		await connection.write(streamRequest);
 		await connection.arrived(': subscribed');
 		const full = await ask('/other', { Origin: 'https://example.com' });
 		assert.equal(full.status, 503);
@@ -213,13 +213,12 @@ protocol('A client that closes its connection has left the channel at once.', as
 
 protocol('A client that sends another request on the connection of a stream is disconnected.', async (t) => {
 	const server = await startTestServer(t);
-	const head = 'GET /room HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n';
 	for (const separately of [true, false]) {
 		const connection = new RawConnection(server.port);
-		await connection.write(separately ? head : head + head);
+		await connection.write(separately ? streamRequest : streamRequest.repeat(2));
 		if (separately) {
 			await connection.arrived(': subscribed');
-			await connection.write(head);
+			await connection.write(streamRequest);
 		}
 		await connection.closed;
 	}

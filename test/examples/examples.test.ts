@@ -1,9 +1,6 @@
 // Runs each file of examples/ against a server.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { constants, readdirSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { needsChromium, type OpenedPage, openPage } from '../support/browser.js';
@@ -12,6 +9,7 @@ import { read } from '../support/documents.js';
 import { post, request } from '../support/http.js';
 import { needs } from '../support/requirement.js';
 import { startTestServer, type TestServer } from '../support/server.js';
+import { startSite } from '../support/site.js';
 import { subscribe } from '../support/subscriber.js';
 
 // How long an example may take to subscribe.
@@ -171,16 +169,7 @@ async function printed(example: Command, text: string): Promise<void> {
 	await example.until(() => example.stdout.endsWith(text) || undefined);
 }
 
-/** Serves an empty page, and gives its origin. */
-async function startSite(t: TestContext): Promise<string> {
-	const site = createServer((_, res) => res.setHeader('Content-Type', 'text/html').end('<!doctype html><title>site</title>'));
-	site.listen(0, '127.0.0.1');
-	await once(site, 'listening');
-	t.after(() => site.close());
-	return `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
-}
-
-/** Runs a statement in an empty page with that script. Its function `received` hands the messages to the test, one by one. */
+/** Runs a statement in an empty page that has imported that module. Its function `received` hands the messages to the test, one by one. */
 async function openWith(
 	t: TestContext,
 	site: string,
@@ -188,7 +177,10 @@ async function openWith(
 	statement = '',
 ): Promise<OpenedPage & { received(): Promise<string> }> {
 	const opened = await openPage(t, site);
-	await opened.page.addScriptTag({ content: read(`examples/${file}`) });
+	const source = Buffer.from(read(`examples/${file}`)).toString('base64');
+	await opened.page.evaluate(
+		`import('data:text/javascript;base64,${source}').then((exported) => void Object.assign(window, exported))`,
+	);
 	await opened.page.evaluate(`var messages = [], publish;
 		function received(text) { messages.push(text); }
 		${statement};`);

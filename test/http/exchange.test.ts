@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { pino } from 'pino';
 import { readOptions } from '#src/options/reading.js';
 import { startServer } from '#src/server.js';
+import { openStream } from '../support/event-stream.js';
 import { post } from '../support/http.js';
 import { subscribe } from '../support/subscriber.js';
 
@@ -35,13 +36,16 @@ test('a throw inside a handler answers 500 or closes with 1011, is logged with i
 		reason: 'the server failed to handle this connection; its log says why',
 	});
 	await (await subscribe(t, ws('/close'))).close();
+	assert.equal(await (await openStream(t, { port }, '/open')).closed, 'ended');
+	(await openStream(t, { port }, '/close')).socket.destroy();
+	while (errors.length < 6) await post(port, '/well', '');
 
 	const well = await subscribe(t, ws('/well'));
 	assert.equal((await post(port, '/well', 'x')).headers.get('x-subscribers'), '1');
 	assert.equal(await well.nextText(), 'x');
 	assert.deepEqual(
 		errors.map(({ err }) => /poisoned \w+/.exec(err.stack)?.[0]),
-		['poisoned publish', 'poisoned open', 'poisoned publish', 'poisoned close'],
+		['poisoned publish', 'poisoned open', 'poisoned publish', 'poisoned close', 'poisoned open', 'poisoned close'],
 	);
 	for (const { err } of errors) assert.match(err.stack, /\n +at /);
 });

@@ -5,7 +5,7 @@ import type { Page } from 'playwright-core';
 import { needsChromium, openPage } from '../support/browser.js';
 import { post, request } from '../support/http.js';
 import { startTestServer, type TestServer } from '../support/server.js';
-import { startSite } from './support/site.js';
+import { startSite } from '../support/site.js';
 
 /** Opens an EventSource in a page, which keeps what it hears in `heard`. */
 async function listen(page: Page, url: string, withCredentials = false): Promise<void> {

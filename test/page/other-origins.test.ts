@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import { needsChromium, openPage } from '../support/browser.js';
 import { post } from '../support/http.js';
 import { startTestServer, type TestServer } from '../support/server.js';
+import { startSite } from '../support/site.js';
 import { type Subscriber, subscribe } from '../support/subscriber.js';
-import { startSite } from './support/site.js';
 
 /** What a page sees of a POST of `text`: status, subscribers and body, or that it failed. */
 function postBy(url: string, text: string, init = ''): string {

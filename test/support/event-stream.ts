@@ -45,31 +45,6 @@ export class EventParser {
 	}
 }
 
-/** Takes the chunks of a body apart (RFC 9112, section 7.1), however it is cut. */
-export class Unchunker {
-	#rest = '';
-	#chunkBytes = 0;
-
-	constructor(readonly onData: (data: Buffer) => void) {}
-
-	/** Bytes in Latin-1. */
-	feed(bytes: string): void {
-		this.#rest += bytes;
-		while (this.#rest !== '') {
-			if (this.#chunkBytes === 0) {
-				const [line, size = ''] = /^(?:\r\n)?([0-9a-f]+)\r\n/.exec(this.#rest) ?? [];
-				if (line === undefined) return;
-				this.#rest = this.#rest.slice(line.length);
-				this.#chunkBytes = Number.parseInt(size, 16);
-			}
-			const data = this.#rest.slice(0, this.#chunkBytes);
-			this.#rest = this.#rest.slice(data.length);
-			this.#chunkBytes -= data.length;
-			this.onData(Buffer.from(data, 'latin1'));
-		}
-	}
-}
-
 export class StreamSubscriber {
 	/** How it ended: `ended` after its last chunk, `cut` without. */
 	readonly closed: Promise<'ended' | 'cut'>;
@@ -136,6 +111,8 @@ export class StreamSubscriber {
 }
 
 export const acceptsStream = { Accept: 'text/event-stream' };
+/** A request for the stream of /room, by its bytes. */
+export const streamRequest = 'GET /room HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n';
 
 /** Opens a stream, which the test's end closes. Resolves when it is subscribed. */
 export async function openStream(

@@ -4,7 +4,7 @@ import { Agent, request } from 'node:https';
 import { text } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
 import { type Subscriber, subscribe } from '../../support/subscriber.js';
-import { tls } from './deployed.js';
+import { tls } from '../../support/tls.js';
 
 export type Asked = {
 	readonly method?: string;

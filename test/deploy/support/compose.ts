@@ -7,8 +7,9 @@ import { parse } from 'yaml';
 import type { Command } from '../../support/command.js';
 import { freePort } from '../../support/free-port.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
+import { certPath, keyPath } from '../../support/tls.js';
 import { changedRoot, startContainer, succeedUpon } from './container.js';
-import { certPath, deployed, keyPath } from './deployed.js';
+import { deployed } from './deployed.js';
 import type { Image } from './image.js';
 
 /** What the tests look at. */

@@ -1,8 +1,6 @@
 // The files of deploy/, as a test runs them: only what stands in `places` is put in the place of what the file says.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { createSecureContext } from 'node:tls';
-import { fileURLToPath } from 'node:url';
 
 /** What the file says, and what takes its place; each must stand there exactly so many times. */
 export type Places = readonly (readonly [there: string, here: string, times?: number])[];
@@ -19,10 +17,3 @@ export function deployed(file: string, places: Places): string {
 	}
 	return text;
 }
-
-// Made for these tests: valid for a century, for localhost.
-const pem = (name: string) => fileURLToPath(new URL(`test/support/tls/valid.${name}.pem`, root));
-export const certPath = pem('cert');
-export const keyPath = pem('key');
-/** What a client must know to trust it. */
-export const tls = { secureContext: createSecureContext({ ca: readFileSync(certPath) }), servername: 'localhost' };

@@ -6,7 +6,8 @@ import { type Command, runProgram } from '../../support/command.js';
 import { freePort } from '../../support/free-port.js';
 import { needs } from '../../support/requirement.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
-import { certPath, deployed, keyPath, type Places } from './deployed.js';
+import { certPath, keyPath } from '../../support/tls.js';
+import { deployed, type Places } from './deployed.js';
 import type { Front } from './front.js';
 import type { Ports } from './nodes.js';
 

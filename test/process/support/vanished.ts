@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { openStream } from '../../support/event-stream.js';
+import { openStream, streamRequest } from '../../support/event-stream.js';
 import { metric, startTestServer } from '../../support/server.js';
 
 test('a vanished stream is freed', async (t) => {
@@ -12,7 +12,7 @@ test('a vanished stream is freed', async (t) => {
 	await openStream(t, server, '/room');
 	const socket = connect({ port: server.port, host: '10.9.9.9', localAddress: '10.9.9.9' });
 	t.after(() => socket.destroy());
-	socket.write('GET /room HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n');
+	socket.write(streamRequest);
 	let text = '';
 	while (!text.includes(': subscribed')) {
 		text += await new Promise<string>((resolve) => socket.once('data', (data) => resolve(String(data))));

@@ -1,0 +1,10 @@
+// The closes that connections of every kind may meet.
+import type { Close } from '../pubsub/close.js';
+
+export const closes = {
+	stopping: { cause: 'stopping', reason: 'the server is restarting; connect again' },
+	moved: { cause: 'moved', reason: 'connections are being moved; connect again' },
+	age: { cause: 'age', reason: 'the connection has reached --max-age; connect again' },
+	channelClosed: { cause: 'operator', reason: 'the channel was closed' },
+	failed: { cause: 'fault', reason: 'the server failed to handle this connection; its log says why' },
+} as const satisfies Record<string, Close>;
