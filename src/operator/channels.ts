@@ -105,7 +105,7 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 		{
 			...one,
 			methods: ['DELETE'],
-			help: 'publishes the body, if there is one, and closes the websockets of /room/1 after it (1000); JSON: how many',
+			help: 'publishes the body, if there is one, and closes the websockets (1000) and event streams of /room/1 after it; JSON: how many',
 			answer: forChannel(close, onPublishRefused),
 		},
 	];

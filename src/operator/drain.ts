@@ -21,7 +21,7 @@ export function drainEndpoint({ isStopping, stop, shed, log }: DrainParts): Endp
 		methods: ['POST'],
 		path: '/drain',
 		example: '/drain?over=60s',
-		help: 'closes the present websockets (1012) evenly over that time and goes on serving; /drain alone stops the server',
+		help: 'closes the present websockets (1012) and event streams evenly over that time and goes on serving; /drain alone stops the server',
 		answer({ query, req }) {
 			if (query === '' && !saysMore(req)) {
 				if (isStopping()) return text(202, 'The server is stopping already.');

@@ -7,31 +7,19 @@ import { WebSocketServer } from 'ws';
 import { runChurn, runConnects } from '#bench/load/connections.js';
 import type { Job, Measurement, Traffic } from '#bench/load/job.js';
 import { runTraffic } from '#bench/load/traffic.js';
+import { burstBy, changingOne, type Meddling, measure } from './support/traffic.js';
 
-/** What a subscriber gets in place of the nth message of the channel. */
-type Meddle = (message: Buffer, subscriber: number, nth: number) => Buffer[];
+type Meddle = Meddling<Buffer, Buffer>;
 
 const honest: Meddle = (message) => [message];
-/** Changes nothing but the messages of the second subscriber from the 30th on. */
-const once30 = (meddle: (message: Buffer) => Buffer[]): Meddle => {
-	return (message, subscriber, nth) => (subscriber === 1 && nth === 30 ? meddle(message) : [message]);
-};
+const once30 = (meddle: (message: Buffer) => Buffer[]) => changingOne(meddle, honest);
 const altered = (message: Buffer, at: number) => {
 	const copy = Buffer.from(message);
 	copy[at] = 0x21;
 	return copy;
 };
 
-const burst: Traffic = {
-	kind: 'traffic',
-	channels: 1,
-	subscribersPerChannel: 3,
-	publishersPerChannel: 1,
-	publishersAtOnce: 1,
-	by: 'websocket',
-	window: 16,
-	payloadBytes: 64,
-};
+const burst = burstBy('websocket');
 
 async function startMeddler(t: TestContext, meddle: Meddle, { pings = false, delayMs = 0 } = {}): Promise<Job['target']> {
 	const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
@@ -63,8 +51,7 @@ async function startMeddler(t: TestContext, meddle: Meddle, { pings = false, del
 }
 
 async function judge(t: TestContext, meddle: Meddle, work: Traffic = burst, options = {}): Promise<Measurement> {
-	const target = await startMeddler(t, meddle, options);
-	return runTraffic({ target, work, warmUpMs: 20, measureMs: 50 }, work, () => {});
+	return measure(await startMeddler(t, meddle, options), work);
 }
 
 test('an honest server passes, and every delivery is counted', async (t) => {
@@ -222,7 +209,7 @@ test('pings are answered', async (t) => {
 	});
 	const target = { ...(await startMeddler(t, honest)), port: (server.address() as AddressInfo).port };
 	const work = { ...burst, subscribersPerChannel: 1 };
-	await runTraffic({ target, work, warmUpMs: 20, measureMs: 50 }, work, () => {});
+	await measure(target, work);
 	assert.equal(pongs, 1);
 });
 

@@ -7,28 +7,14 @@ import { type TestContext, test } from 'node:test';
 import { Dechunker } from '#bench/load/chunks.js';
 import { runIdle } from '#bench/load/connections.js';
 import type { Job, Measurement, Traffic } from '#bench/load/job.js';
-import { runTraffic } from '#bench/load/traffic.js';
+import { burstBy, changingOne, type Meddling, measure } from './support/traffic.js';
 
-/** What a stream gets in place of the nth message. */
-type Meddle = (message: string, stream: number, nth: number) => string[];
+type Meddle = Meddling<string, string>;
 
 const eventOf = (message: string) => `data: ${message}\n\n`;
 const honest: Meddle = (message) => [eventOf(message)];
-/** Changes nothing but what the second stream gets for the 30th message. */
-const once30 = (meddle: (message: string) => string[]): Meddle => {
-	return (message, stream, nth) => (stream === 1 && nth === 30 ? meddle(message) : [eventOf(message)]);
-};
-
-const burst: Traffic = {
-	kind: 'traffic',
-	channels: 1,
-	subscribersPerChannel: 3,
-	publishersPerChannel: 1,
-	publishersAtOnce: 1,
-	by: 'pipelined-post',
-	window: 16,
-	payloadBytes: 64,
-};
+const once30 = (meddle: (message: string) => string[]) => changingOne(meddle, honest);
+const burst = burstBy('pipelined-post');
 
 async function startMeddler(t: TestContext, meddle: Meddle, type = 'text/event-stream'): Promise<Job['target']> {
 	const streams: ServerResponse[] = [];
@@ -59,8 +45,7 @@ async function startMeddler(t: TestContext, meddle: Meddle, type = 'text/event-s
 }
 
 async function judge(t: TestContext, meddle: Meddle, work: Traffic = burst): Promise<Measurement> {
-	const target = await startMeddler(t, meddle);
-	return runTraffic({ target, work, warmUpMs: 20, measureMs: 50 }, work, () => {});
+	return measure(await startMeddler(t, meddle), work);
 }
 
 test('an honest server of event streams passes, in bursts and one message at a time, and every event is counted', async (t) => {
@@ -127,18 +112,12 @@ test('a stream that the server ends fails the run', async (t) => {
 	});
 	const { port } = server.address() as AddressInfo;
 	const target = { ...(await startMeddler(t, honest)), port };
-	await assert.rejects(
-		runTraffic({ target, work: burst, warmUpMs: 20, measureMs: 50 }, burst, () => {}),
-		/cut: the server ended the stream/,
-	);
+	await assert.rejects(measure(target, burst), /cut: the server ended the stream/);
 });
 
 test('an answer that is no event stream is a refusal', async (t) => {
 	const target = await startMeddler(t, honest, 'text/html');
-	await assert.rejects(
-		runTraffic({ target, work: burst, warmUpMs: 20, measureMs: 50 }, burst, () => {}),
-		/the handshake was answered with "HTTP\/1.1 200 OK"/,
-	);
+	await assert.rejects(measure(target, burst), /the handshake was answered with "HTTP\/1.1 200 OK"/);
 });
 
 test('idle event streams are opened and counted', async (t) => {
