@@ -29,7 +29,7 @@ export type StreamParts = {
 const pieceBytes = 16_000;
 // A write that only asks whether all is out: so little that it cannot pile up.
 const probeBytes = 256;
-// Of all streams that have no queue.
+// The queue of every stream in which nothing waits.
 const empty: Buffer[] = [];
 // Between two events, an empty line means nothing.
 const emptyLine = Buffer.from('\n');
@@ -51,7 +51,7 @@ export class StreamConnection implements Connection, Sink {
 	#queuedBytes = 0;
 	/** Whether the last write found that the client had not read what was written before. */
 	#isBlocked = false;
-	/** What was written since then, or in the last write. */
+	/** How many bytes the engine may hold: those of the last write, or while it is blocked, all since the first that it may have kept. */
 	#heldBytes = 0;
 	/** Whether the stream ends when all of it has been read. The subscription has ended already. */
 	#isEnding = false;
@@ -88,7 +88,7 @@ export class StreamConnection implements Connection, Sink {
 		write();
 	}
 
-	/** What the engine holds is known at the next write, and then counts whole until all of it is out. */
+	/** Zero until a write finds the stream blocked. Then all counts that the engine was given since, until all of it is out. */
 	unreadBytes(): number {
 		return this.#isBlocked ? this.#heldBytes + this.#queuedBytes : 0;
 	}

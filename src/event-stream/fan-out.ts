@@ -99,7 +99,7 @@ function send(topic: Topic): void {
 	topic.events = none;
 	topic.bytes = 0;
 	const all = joined(events);
-	// From the end, so that one that leaves in its turn, whose place the last one takes, makes none miss anything.
+	// Backwards: when a stream leaves in its turn, the last stream takes its place, and that one has been served.
 	for (let index = sinks.length - 1; index >= 0; index--) {
 		const sink = sinks[index] as Sink;
 		if (sink.skips === 0) {

@@ -61,7 +61,7 @@ protocol(
 	},
 );
 
-/** Resolves when the engine has dropped a response that is not read, and that nobody attends to: ten seconds after a write, or some more. */
+/** Opens a response whose client reads nothing, and resolves when the engine drops it: some ten seconds after the last write. */
 async function engineDropsUnread(t: TestContext): Promise<void> {
 	const engine = loadEngine();
 	const app = engine.createApp(undefined);
