@@ -43,7 +43,7 @@ export class Membership {
 		const { channel } = subscription;
 		const cause = connection.closeCause ?? peerCause;
 		if ((cause === 'slow' || cause === 'memory') && slowness !== undefined)
-			events.slow(channel, slowness.ip, slowness.unreadBytes, cause);
+			events.slow(channel, { ...party, ip: slowness.ip }, slowness.unreadBytes, cause);
 		events.closed(cause, channel, party, frame);
 	}
 }

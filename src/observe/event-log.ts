@@ -26,8 +26,8 @@ export function eventLog(log: Log, limitCauses: readonly string[], originSetting
 			else if (isClosed) logClosed(fields);
 			else log.debug(fields, 'refused');
 		},
-		slow: ({ name, subscribers }, ip, unreadBytes, cause) =>
-			logSlow({ event: 'slow', path: name, ip, reason: cause, backlog: unreadBytes, subscribers }),
+		slow: ({ name, subscribers }, { ip, session }, unreadBytes, cause) =>
+			logSlow({ event: 'slow', path: name, ip, session, reason: cause, backlog: unreadBytes, subscribers }),
 		flooded: (path, ip) => logFlood({ event: 'refused', path, ip, reason: 'flood' }),
 		fault: faultLog(log),
 	};

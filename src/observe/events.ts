@@ -6,7 +6,13 @@ import type { CloseCause, DropCause } from '../pubsub/close.js';
 export type MessageSource = 'websocket' | 'post' | 'operator';
 
 /** What the log says of a client. It costs something to find out, so most events have it at `debug` only. */
-export type Party = { readonly conn?: number; readonly ip: string | undefined; readonly origin?: string | undefined };
+export type Party = {
+	readonly conn?: number;
+	readonly ip: string | undefined;
+	readonly origin?: string | undefined;
+	/** The name that the authorisation service gave the connection. */
+	readonly session?: string | undefined;
+};
 
 /** What a refused request wanted: to subscribe, to publish, or something else. */
 export type RequestAim = 'connect' | 'publish' | 'other';
@@ -36,7 +42,7 @@ export type Events = {
 	keepalive(): void;
 	refused(request: RefusedRequest): void;
 	/** A subscriber was dropped because it did not keep up. */
-	slow(channel: Channel, ip: string, unreadBytes: number, cause: DropCause): void;
+	slow(channel: Channel, party: Party, unreadBytes: number, cause: DropCause): void;
 	/** A websocket was closed because it sent too much at once. */
 	flooded(path: string, ip: string): void;
 	/** A handler threw. */

@@ -105,7 +105,8 @@ function parseValue(row: OptionRow<unknown>, given: { text: string; source: stri
 	}
 }
 
-function checkTogether({ maxBacklog, maxMessage, tlsCert, tlsKey, post, mport }: Options): void {
+function checkTogether(options: Options): void {
+	const { maxBacklog, maxMessage, tlsCert, tlsKey, post, mport, auth, closeCallback, webhook, webhookSecretFile } = options;
 	if (maxBacklog < maxMessage) {
 		throw new StartError(
 			`--max-backlog (${maxBacklog} bytes) is below --max-message (${maxMessage} bytes): ` +
@@ -118,5 +119,13 @@ function checkTogether({ maxBacklog, maxMessage, tlsCert, tlsKey, post, mport }:
 	}
 	if (post === 'admin' && mport === 'off') {
 		throw new StartError("--post admin leaves nobody to POST without the operator's listener: give --mport, or --post public.");
+	}
+	if (closeCallback !== undefined && auth === undefined) {
+		throw new StartError(
+			'--close-callback tells of sessions, and only --auth gives connections one: give --auth, or use --webhook.',
+		);
+	}
+	if (webhookSecretFile !== undefined && webhook.length === 0) {
+		throw new StartError('--webhook-secret-file signs what webhooks get, and there is none: give --webhook.');
 	}
 }

@@ -23,6 +23,52 @@ export function parseAbsolutePath(text: string): string {
 	return text;
 }
 
+/** The URL of a service that the server asks. */
+export function parseUrl(text: string): URL {
+	const remedy = 'write http://host:port/path or https://host/path';
+	if (!/^https?:\/\/[^/?#]/i.test(text) || !URL.canParse(text)) throw new InvalidValue(`is not the URL of a service: ${remedy}`);
+	const url = new URL(text);
+	if (url.username !== '' || url.password !== '') throw new InvalidValue(`holds a name or a password: ${remedy}`);
+	if (url.hash !== '') throw new InvalidValue(`has a fragment (#), which no service gets: ${remedy}`);
+	return url;
+}
+
+/** URLs, separated by commas; none at all is an empty list. */
+export function parseUrls(text: string): readonly URL[] {
+	return text === '' ? [] : text.split(',').map((item) => parseUrl(item.trim()));
+}
+
+/** The name of a header field, in any case of letters (RFC 9110, section 5.1). */
+export function parseFieldName(text: string): string {
+	if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/.test(text)) {
+		throw new InvalidValue('is not the name of a header field: write letters, digits and -, as in X-Session');
+	}
+	if (notForSessions.test(text))
+		throw new InvalidValue('has another meaning in HTTP or here: choose a name of your own, as in X-Session');
+	return text;
+}
+
+const notForSessions =
+	/^(connection|content-.*|cookie|date|host|keep-alive|origin|prefer|server|set-cookie|te|trailer|transfer-encoding|upgrade|x-channel|x-endpoint|x-forwarded-.*|x-kuiperbelt-endpoint|x-max-age|x-original-.*|x-publish|x-real-ip|x-rewrite)$/i;
+
+/** An address that other machines understand. */
+export function parseHostAndPort(text: string): string {
+	if (!/^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$/.test(text)) {
+		throw new InvalidValue('is not an address: write host:port, as in node1.internal:8082');
+	}
+	return text;
+}
+
+/** Some of these words, separated by commas; none at all stands for all. */
+export function parseKinds<const Kind extends string>(kinds: readonly Kind[]): (text: string) => readonly Kind[] {
+	return (text) =>
+		(text === '' ? kinds : text.split(',')).map((item) => {
+			const kind = kinds.find((known) => known === item.trim());
+			if (kind === undefined) throw new InvalidValue(`is not a list of these, separated by commas: ${kinds.join(', ')}`);
+			return kind;
+		});
+}
+
 /** Permissions in octal, as chmod takes them. */
 export function parseMode(text: string): number {
 	if (!/^0?[0-7]{3}$/.test(text)) throw new InvalidValue('is not a mode: write three octal digits, as in 0660');
