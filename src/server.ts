@@ -1,23 +1,29 @@
 // One server: builds the parts, and starts and stops them. It has no rules of its own.
 import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { clientAddressBehind } from './connections/client-address.js';
 import { closes } from './connections/closes.js';
 import { Closing } from './connections/closing.js';
 import { limitCauses, reachedLimit } from './connections/limits.js';
-import { expiryAfter, startAging } from './connections/max-age.js';
+import { agingStepMs, expiryAfter, startAging } from './connections/max-age.js';
 import { Membership } from './connections/membership.js';
 import { Connections } from './connections/registry.js';
 import { spread } from './connections/spread.js';
 import { loadEngine } from './engine.js';
 import { StreamFanOut } from './event-stream/fan-out.js';
+import { questionOutcomes } from './hooks/authorisation.js';
+import { connectHooks } from './hooks/hooks.js';
+import { judgementOutcomes } from './hooks/publish-hook.js';
+import { endpointFields } from './hooks/question.js';
 import { Admission } from './http/admission.js';
+import { asking } from './http/asking.js';
 import { InFlight } from './http/in-flight.js';
 import { formatOriginRule, isOpaque, originPolicy } from './http/origin.js';
 import type { PageDocument } from './http/page.js';
-import { publisher } from './http/post.js';
+import { publisher } from './http/publisher.js';
 import { refusalCauses } from './http/reply.js';
 import { AnswerTurns } from './http/turns.js';
-import { type Address, bindable, type TcpAddress } from './listening/addresses.js';
+import { type Address, bindable, formatAddress, reachable, type TcpAddress } from './listening/addresses.js';
 import { connectionLimit, pausedWithoutDescriptors } from './listening/descriptors.js';
 import { listen } from './listening/listen.js';
 import { readOpenFilesMax } from './listening/open-files.js';
@@ -66,7 +72,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	if (tls) checkTls(tls);
 	const app = engine.createApp(tls);
 
-	const metrics = new Metrics(refusalCauses, closeCauses);
+	const metrics = new Metrics({ refusalCauses, closeCauses, questionOutcomes, judgementOutcomes });
 	const originSetting = options.origin.map(formatOriginRule).join(',');
 	const events = eventsTo(metrics, eventLog(log, limitCauses, originSetting));
 	const fanOut = new StreamFanOut();
@@ -86,16 +92,21 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		residentBytes: readResidentBytes,
 		connections: () => connections.count,
 		free: (bytes) => {
-			for (const { peer } of watch.largest(bytes)) peer.drop('memory');
+			for (const peer of watch.largest(bytes)) peer.drop('memory');
 		},
 		log,
 	});
 	const closing = new Closing(hub, connections, catchUp);
 	const inFlight = new InFlight();
+	let endpoint: readonly string[] = [];
+	const hooks = await connectHooks(options, events, { endpoint: () => endpoint, inFlight });
+	const { authorisation, publishHook } = hooks;
+	const ask = authorisation && asking(authorisation, () => endpoint);
+	const mayPublish = options.clientPublish === 'all';
 	const maxConnections = connectionLimit(options.maxConnections, readOpenFilesMax(), log);
 	let state: 'starting' | 'ready' | 'stopping' = 'starting';
 	const isStopping = () => state === 'stopping';
-	const publish = publisher({ ...options, hub });
+	const messagePublisher = publisher({ ...options, hub });
 	const checkOrigin = originPolicy(options.origin);
 	const namesClients = log.isLevelEnabled('debug');
 
@@ -105,10 +116,14 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		membership: new Membership({ hub, connections, catchUp, watch, events }),
 		fanOut,
 		catchUp,
+		closing,
 		watch,
 		events,
 		inFlight,
-		publish,
+		ask,
+		isAsking: ask !== undefined,
+		publishHook,
+		publisher: messagePublisher,
 		isStopping,
 		page: readPage(),
 		clientAddress: clientAddressBehind(options.trustProxy),
@@ -118,29 +133,37 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			...options,
 			checkOrigin,
 			reachedLimit: reachedLimit(hub, connections, { ...options, maxConnections, isMemoryFull: () => memory.isFull }),
-			isBehindProxies: options.trustProxy.length > 0,
-			namesClients,
+			ask,
+			keepsParties: namesClients || options.trustProxy.length > 0,
 			connections,
 			isStopping,
 			expiry: expiryAfter(options.maxAge),
+			mayPublish,
 		}),
 		turns: new AnswerTurns(),
-		mayPublish: options.clientPublish === 'all',
+		mayPublish,
 		allowsPost: options.post === 'public',
 	});
 
-	const operatorAddress =
-		options.mport === 'off' ? undefined : { ...(await bindable('--mport', options.mport)), name: options.mport.host };
+	const operatorAddress = options.mport === 'off' ? undefined : await bindable('--mport', options.mport);
 	const listening = pausedWithoutDescriptors(await listen(engine, app, options.addr, options.addrMode), log);
-	const operator = operatorAddress && (await startOperatorListener(operatorAddress, endpoints(), inFlight, log).catch(abandon));
+	const operator =
+		operatorAddress &&
+		(await startOperatorListener(operatorAddress, operatorNames(options), endpoints(), inFlight, log).catch(abandon));
+	const boundOperator = operatorAddress && operator && { host: operatorAddress.host, port: boundPort(operator) };
+	endpoint = endpointFields(
+		options.endpoint ?? (boundOperator && formatAddress(reachable(boundOperator))),
+		options.sessionHeader,
+	);
 	const looking = setInterval(() => watch.look(performance.now()), lookMs).unref();
 	const lookingAtMemory = setInterval(() => memory.look(), memoryLookMs).unref();
-	if (options.maxAge !== undefined) startAging(options.maxAge, () => closing.expired());
+	const agingMs = agingStepMs(options.maxAge, authorisation !== undefined);
+	if (agingMs !== undefined) startAging(agingMs, () => closing.expired());
 	state = 'ready';
 
 	return {
 		address: listening.address,
-		operatorAddress: operatorAddress && operator && { host: operatorAddress.host, port: boundPort(operator) },
+		operatorAddress: boundOperator,
 		connectionsMax: maxConnections,
 		engineVersion: engine.version,
 		stop,
@@ -154,10 +177,14 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			metrics,
 			events,
 			log,
-			publish,
+			publisher: messagePublisher,
 			slow: () => watch.count,
 			whyNotReady,
-			closeSubscriber: (subscription) => catchUp.endAtOnce(subscription, closes.channelClosed),
+			waitingForHooks: { questions: () => authorisation?.waiting ?? 0, messages: () => publishHook?.held ?? 0 },
+			closeConnection: (connection, close) => closing.close(connection, close),
+			unreadBytesOf: (connection) => catchUp.unreadBytesOf(connection),
+			closingCount: () => catchUp.endingCount,
+			closeSubscriber: (peer) => catchUp.endAtOnce(peer, closes.channelClosed),
 			isStopping,
 			stop,
 			shed,
@@ -179,6 +206,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	async function stop(): Promise<void> {
 		if (state === 'stopping') return;
 		state = 'stopping';
+		authorisation?.stop();
 		await stopInPhases({
 			...options,
 			hub,
@@ -194,6 +222,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 				clearInterval(looking);
 				clearInterval(lookingAtMemory);
 				app.close();
+				hooks.close();
 			},
 		});
 	}
@@ -204,6 +233,12 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		void spread(closing.all('moved'), present, overSeconds * 1_000);
 		return present;
 	}
+}
+
+/** By which hosts the operator's listener is asked for. */
+function operatorNames({ mport, endpoint }: Options): string[] {
+	const own = mport === 'off' ? [] : [mport.host, mport.host === '' ? hostname() : ''];
+	return [...own, endpoint?.replace(/:[0-9]+$/, '') ?? ''];
 }
 
 /** Warns of what the operator may not expect. */

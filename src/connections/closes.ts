@@ -5,6 +5,8 @@ export const closes = {
 	stopping: { cause: 'stopping', reason: 'the server is restarting; connect again' },
 	moved: { cause: 'moved', reason: 'connections are being moved; connect again' },
 	age: { cause: 'age', reason: 'the connection has reached --max-age; connect again' },
+	expired: { cause: 'expired', reason: 'authorisation expired' },
+	sessionClosed: { cause: 'operator', reason: 'the session was closed' },
 	channelClosed: { cause: 'operator', reason: 'the channel was closed' },
 	failed: { cause: 'fault', reason: 'the server failed to handle this connection; its log says why' },
 } as const satisfies Record<string, Close>;

@@ -1,4 +1,5 @@
-// Closes connections with 1012: each after everything that was published before, and no more in a tick than the loop can bear.
+// Closes connections: each after everything that was published before, and no more in a tick than the loop can bear.
+import type { Close } from '../pubsub/close.js';
 import type { Hub } from '../pubsub/hub.js';
 import type { CatchUp } from '../slow/catch-up.js';
 import { closes } from './closes.js';
@@ -11,7 +12,7 @@ export const closesPerTick = 200;
 // Places without a connection cost next to nothing.
 const placesPerTick = 5_000;
 
-type ClosingCause = 'stopping' | 'moved' | 'age';
+type ClosingCause = 'stopping' | 'moved' | 'age' | 'expired';
 
 export class Closing {
 	readonly #hub: Hub;
@@ -45,8 +46,7 @@ export class Closing {
 		const { lastId } = this.#connections;
 		this.#hasUnread = false;
 		return this.#over(
-			cause,
-			({ id }) => id <= lastId,
+			({ id }) => (id <= lastId ? cause : undefined),
 			() => round !== this.#round,
 		);
 	}
@@ -55,13 +55,24 @@ export class Closing {
 	expired(): Round {
 		const nowMs = performance.now();
 		return this.#over(
-			'age',
-			({ grant: { expiresMs } }) => expiresMs !== undefined && expiresMs <= nowMs,
+			({ grant: { expiry } }) => (expiry !== undefined && expiry.atMs <= nowMs ? expiry.cause : undefined),
 			() => false,
 		);
 	}
 
-	#over(cause: ClosingCause, isMeant: (connection: Connection) => boolean, isCalledOff: () => boolean): Round {
+	/** Closes one connection after everything that was published to it, unless it is being closed already. */
+	close(connection: Connection, close: Close): void {
+		if (connection.closeCause !== undefined) return;
+		connection.closeCause = close.cause;
+		this.#hub.inOrderFor(connection, () => {
+			if (connection.place === undefined) return;
+			this.#hasUnread ||= this.#catchUp.unreadBytesOf(connection) > 0;
+			this.#catchUp.endOnceRead(connection, close);
+		});
+	}
+
+	/** A round over the connections for which `causeOf` gives a cause. */
+	#over(causeOf: (connection: Connection) => ClosingCause | undefined, isCalledOff: () => boolean): Round {
 		let place: number | undefined = 0;
 		return {
 			isOver: () => place === undefined || isCalledOff(),
@@ -70,7 +81,8 @@ export class Closing {
 				if (place === undefined || isCalledOff() || asked === 0) return 0;
 				let closed = 0;
 				place = this.#connections.visit(place, placesPerTick, (connection) => {
-					if (isMeant(connection) && this.#close(connection, cause)) closed++;
+					const cause = causeOf(connection);
+					if (cause !== undefined && this.#closeInRound(connection, cause)) closed++;
 					return closed < asked ? 'more' : 'enough';
 				});
 				return closed;
@@ -78,27 +90,20 @@ export class Closing {
 		};
 	}
 
-	/** Closes one connection, unless it is being closed already. */
-	#close(connection: Connection, cause: ClosingCause): boolean {
+	#closeInRound(connection: Connection, cause: ClosingCause): boolean {
 		const { subscription, closeCause } = connection;
 		if (subscription === undefined || closeCause !== undefined) return false;
-		const { channel } = subscription;
 		// The operator is closing its channel, with a code of its own.
-		if (channel.isClosing && cause !== 'stopping') return false;
-		connection.closeCause = cause;
+		if (subscription.channel.isClosing && cause !== 'stopping') return false;
 		this.#takeRoom();
-		this.#hub.inOrder(channel, () => {
-			if (connection.place === undefined) return;
-			this.#hasUnread ||= this.#catchUp.unreadBytesOf(subscription) > 0;
-			this.#catchUp.endOnceRead(subscription, closes[cause]);
-		});
+		this.close(connection, closes[cause]);
 		if (this.#isWaiting(connection)) this.#waiting.push(connection);
 		return true;
 	}
 
 	/** Whether a connection is still to be closed. A connection that is catching up is closed in its own time. */
-	#isWaiting({ place, subscription }: Connection): boolean {
-		return place !== undefined && subscription !== undefined && !this.#catchUp.isEnding(subscription);
+	#isWaiting(connection: Connection): boolean {
+		return connection.place !== undefined && !this.#catchUp.isEnding(connection);
 	}
 
 	#takeRoom(): void {

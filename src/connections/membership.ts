@@ -26,8 +26,11 @@ export class Membership {
 	enter(connection: Connection, name: ChannelName, party: Party | undefined): void {
 		const { hub, connections, events } = this.#parts;
 		connection.place = connections.add(connection);
-		connection.subscription = hub.join(name, connection);
-		events.opened(connection.subscription.channel, party);
+		const { channel } = hub.join(name, connection);
+		const { session } = connection.grant;
+		if (session !== undefined && hub.join(session.name, connection).channel.subscribers === 2)
+			events.sessionShared(session.name, channel, party);
+		events.opened(channel, party);
 	}
 
 	/** To be called once, when the connection gets nothing more. `peerCause` is why, unless the server closes it. */
@@ -37,9 +40,9 @@ export class Membership {
 		if (place !== undefined) connections.remove(place);
 		connection.place = undefined;
 		if (subscription === undefined) return;
-		const slowness = watch.forget(subscription);
-		catchUp.forget(subscription);
-		hub.leave(subscription);
+		const slowness = watch.forget(connection);
+		catchUp.forget(connection);
+		hub.leave(connection);
 		const { channel } = subscription;
 		const cause = connection.closeCause ?? peerCause;
 		if ((cause === 'slow' || cause === 'memory') && slowness !== undefined)

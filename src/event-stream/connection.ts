@@ -5,7 +5,7 @@ import type { Party } from '../observe/events.js';
 import type { Close, CloseCause, DropCause } from '../pubsub/close.js';
 import type { Message } from '../pubsub/message.js';
 import type { Subscription } from '../pubsub/subscription.js';
-import type { Sink, StreamFanOut } from './fan-out.js';
+import type { Sink, Stream, StreamFanOut } from './fan-out.js';
 import { closeComment, comment } from './format.js';
 
 /** What all streams share. */
@@ -14,8 +14,8 @@ export type StreamParts = {
 	/** The streams that may have something unread in the engine. */
 	readonly unsure: Set<StreamConnection>;
 	/** Hears when a client has read everything. */
-	readonly onRead: (subscription: Subscription) => void;
-	/** Ends the subscription, once. */
+	readonly onRead: (stream: StreamConnection) => void;
+	/** Ends the subscriptions, once. */
 	readonly leave: (stream: StreamConnection) => void;
 	/** Does something to a stream, so that a throw ends the stream, and not the process. */
 	readonly guard: (stream: StreamConnection, act: () => void) => void;
@@ -34,18 +34,18 @@ const empty: Buffer[] = [];
 // Between two events, an empty line means nothing.
 const emptyLine = Buffer.from('\n');
 
-export class StreamConnection implements Connection, Sink {
+export class StreamConnection implements Connection, Stream {
 	readonly id: number;
 	readonly grant: Grant;
 	readonly party: Party | undefined;
 	place: number | undefined = undefined;
 	subscription: Subscription | undefined = undefined;
 	closeCause: CloseCause | undefined = undefined;
-	index = 0;
-	skips = 0;
 	readonly #parts: StreamParts;
 	/** Undefined when there is no connection any more: the engine throws then. */
 	#res: HttpResponse | undefined;
+	/** One for each topic whose fan-out reaches it. */
+	#sinks: Sink[] = [];
 	/** What the engine has not got yet. */
 	#queue: Buffer[] = empty;
 	#queuedBytes = 0;
@@ -53,7 +53,7 @@ export class StreamConnection implements Connection, Sink {
 	#isBlocked = false;
 	/** How many bytes the engine may hold: those of the last write, or while it is blocked, all since the first that it may have kept. */
 	#heldBytes = 0;
-	/** Whether the stream ends when all of it has been read. The subscription has ended already. */
+	/** Whether the stream ends when all of it has been read. The subscriptions have ended already. */
 	#isEnding = false;
 
 	constructor(id: number, grant: Grant, party: Party | undefined, res: HttpResponse, parts: StreamParts) {
@@ -70,12 +70,13 @@ export class StreamConnection implements Connection, Sink {
 
 	attach(topic: string): boolean {
 		if (this.#res === undefined) return false;
-		this.#parts.fanOut.add(topic, this);
+		this.#sinks.push(this.#parts.fanOut.add(topic, this));
 		return true;
 	}
 
 	detach(topic: string): void {
-		this.write(this.#parts.fanOut.remove(topic, this));
+		const index = this.#sinks.findIndex((sink) => sink.topic === topic);
+		for (const sink of this.#sinks.splice(index, index < 0 ? 0 : 1)) this.write(this.#parts.fanOut.remove(sink));
 	}
 
 	send(message: Message): boolean {
@@ -100,7 +101,7 @@ export class StreamConnection implements Connection, Sink {
 	end({ cause, reason }: Close): void {
 		if (this.#res === undefined || this.#isEnding) return;
 		this.closeCause ??= cause;
-		if (this.subscription !== undefined) this.detach(this.subscription.channel.topic);
+		for (const sink of this.#sinks.splice(0)) this.write(this.#parts.fanOut.remove(sink));
 		this.write(closeComment(reason));
 		this.#isEnding = true;
 		// A client that reads nothing more is dropped by the engine.
@@ -120,9 +121,8 @@ export class StreamConnection implements Connection, Sink {
 		this.#res = undefined;
 		this.#parts.unsure.delete(this);
 		this.#queue = empty;
-		const { subscription } = this;
-		if (subscription === undefined || this.#isEnding) return;
-		this.#parts.fanOut.remove(subscription.channel.topic, this);
+		if (this.subscription === undefined || this.#isEnding) return;
+		for (const sink of this.#sinks.splice(0)) this.#parts.fanOut.remove(sink);
 		this.#leave();
 	}
 
@@ -161,7 +161,7 @@ export class StreamConnection implements Connection, Sink {
 		this.#handQueued();
 		if (this.#isBlocked) return;
 		if (this.#isEnding) this.#endIfSent();
-		else if (wasBlocked && this.subscription !== undefined) this.#parts.onRead(this.subscription);
+		else if (wasBlocked) this.#parts.onRead(this);
 	}
 
 	#handQueued(): void {

@@ -2,15 +2,18 @@
 import type { Message } from '../pubsub/message.js';
 import { eventOf } from './format.js';
 
-/** A stream, as the fan-out sees it. */
-export interface Sink {
-	/** Sends bytes: whole events. */
-	write(bytes: Buffer): void;
+/** Takes whole events. */
+export type Stream = { write(bytes: Buffer): void };
+
+/** A stream on a topic. */
+export type Sink = {
+	readonly stream: Stream;
+	readonly topic: string;
 	/** Its index among the streams of its topic. */
 	index: number;
 	/** How many of the events that wait for the end of the tick are older than its subscription. */
 	skips: number;
-}
+};
 
 /** Arrays, because most topics have few streams, and most of the time no event. */
 type Topic = { readonly sinks: Sink[]; events: Buffer[]; bytes: number };
@@ -55,29 +58,28 @@ export class StreamFanOut {
 	}
 
 	/** Adds a stream. It gets what is published from now on. */
-	add(name: string, sink: Sink): void {
+	add(name: string, stream: Stream): Sink {
 		const topic = this.#topics.get(name);
 		if (topic === undefined) {
-			sink.index = 0;
-			sink.skips = 0;
+			const sink = { stream, topic: name, index: 0, skips: 0 };
 			this.#topics.set(name, { sinks: [sink], events: none, bytes: 0 });
-		} else {
-			sink.index = topic.sinks.length;
-			sink.skips = topic.events.length;
-			topic.sinks.push(sink);
+			return sink;
 		}
+		const sink = { stream, topic: name, index: topic.sinks.length, skips: topic.events.length };
+		topic.sinks.push(sink);
+		return sink;
 	}
 
-	/** Removes a stream, and gives the events that it was still to be sent. */
-	remove(name: string, sink: Sink): Buffer {
-		const topic = this.#topics.get(name);
+	/** Removes a stream from a topic, and gives the events that it was still to be sent. */
+	remove(sink: Sink): Buffer {
+		const topic = this.#topics.get(sink.topic);
 		if (topic === undefined || topic.sinks[sink.index] !== sink) return nothing;
 		const last = topic.sinks.pop();
 		if (last !== undefined && last !== sink) {
 			topic.sinks[sink.index] = last;
 			last.index = sink.index;
 		}
-		if (topic.sinks.length === 0) this.#topics.delete(name);
+		if (topic.sinks.length === 0) this.#topics.delete(sink.topic);
 		return Buffer.concat(topic.events.slice(sink.skips));
 	}
 
@@ -103,9 +105,9 @@ function send(topic: Topic): void {
 	for (let index = sinks.length - 1; index >= 0; index--) {
 		const sink = sinks[index] as Sink;
 		if (sink.skips === 0) {
-			sink.write(all);
+			sink.stream.write(all);
 		} else {
-			sink.write(joined(events.slice(sink.skips)));
+			sink.stream.write(joined(events.slice(sink.skips)));
 			sink.skips = 0;
 		}
 	}

@@ -1,10 +1,9 @@
 // All event streams of a server: who is let in, and what keeps them alive.
 import type { ClientAddress } from '../connections/client-address.js';
 import { closes } from '../connections/closes.js';
-import type { Grant } from '../connections/connection.js';
 import type { Membership } from '../connections/membership.js';
-import type { Admission } from '../http/admission.js';
-import type { Door } from '../http/exchange.js';
+import type { Admission, Admitted } from '../http/admission.js';
+import type { Door, Exchange } from '../http/exchange.js';
 import type { OriginPolicy } from '../http/origin.js';
 import { type HeaderLines, isRefused, type Refused, withHeaders } from '../http/reply.js';
 import { hasBody } from '../http/request-head.js';
@@ -44,9 +43,6 @@ const stepMs = 250;
 // The engine drops a connection ten seconds after a write that left something unread: a subscriber has until --write-timeout.
 const probeMs = 4_000;
 
-// A stream only listens. Most streams share this.
-const listens: Grant = { mayPublish: false, expiresMs: undefined };
-
 /** The door for event streams. It also starts the timers that keep them alive. */
 export function streamDoor(parts: StreamDoorParts): Door {
 	const { fanOut, admission, membership, catchUp, events, checkOrigin, clientAddress, pingTimeout } = parts;
@@ -56,7 +52,7 @@ export function streamDoor(parts: StreamDoorParts): Door {
 		fanOut,
 		unsure,
 		guard,
-		onRead: (subscription) => catchUp.onRead(subscription),
+		onRead: (stream) => catchUp.onRead(stream),
 		leave(stream) {
 			streams.delete(stream);
 			membership.leave(stream, 'client', stream.party);
@@ -67,17 +63,22 @@ export function streamDoor(parts: StreamDoorParts): Door {
 	visitInTurn(unsure, probeMs, (stream) => stream.probe());
 
 	return (exchange) => {
-		const { head, res } = exchange;
+		const { head } = exchange;
 		const { headers: cors } = checkOrigin(head.origin, head.host);
 		const name = admission.channelFor(head);
 		if (isRefused(name)) return withHeaders(name, cors);
 		if (hasBody(head)) return withHeaders(noBody, cors);
 		const headers = [...streamHeaders, ...cors, ...varyByAccept];
-		if (head.method === 'head') return { status: 200, headers };
-		const admitted = admission.admit(name, exchange);
-		if ('cause' in admitted) return withHeaders(admitted, cors);
-		const { id, expiresMs, party } = admitted;
-		const grant = expiresMs === undefined ? listens : { ...listens, expiresMs };
+		return admission.admit(name, exchange, (admitted) => {
+			if ('cause' in admitted) return withHeaders(admitted, cors);
+			if (head.method === 'head') return { status: 200, headers };
+			open(exchange, admitted, headers);
+			return undefined;
+		});
+	};
+
+	function open(exchange: Exchange, { id, name, grant, party, hello }: Admitted, headers: HeaderLines): void {
+		const { res } = exchange;
 		const stream = new StreamConnection(id, grant, party, res, shared);
 		exchange.handOver(() => stream.gone());
 		res.cork(() => {
@@ -85,9 +86,11 @@ export function streamDoor(parts: StreamDoorParts): Door {
 			stream.write(preamble(retryMsMin + Math.floor(Math.random() * retryMsSpread)));
 		});
 		streams.add(stream);
-		guard(stream, () => membership.enter(stream, name, party));
-		return undefined;
-	};
+		guard(stream, () => {
+			membership.enter(stream, name, party);
+			if (hello !== undefined) stream.send(hello);
+		});
+	}
 
 	/** Does something to a stream, so that a throw ends the stream, and not the process. */
 	function guard(stream: StreamConnection, act: () => void): void {

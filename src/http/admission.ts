@@ -1,41 +1,53 @@
 // Who is let in as a subscriber, by websocket or event stream, and what is known of a client from then on.
+import type { Expiry, Grant } from '../connections/connection.js';
 import type { ReachedLimit } from '../connections/limits.js';
 import type { Connections } from '../connections/registry.js';
+import type { Allowed } from '../hooks/authorisation.js';
 import type { Party } from '../observe/events.js';
 import { type ChannelName, parseChannelName } from '../pubsub/channel-name.js';
+import type { Message } from '../pubsub/message.js';
+import type { Ask } from './asking.js';
 import type { Exchange } from './exchange.js';
 import { type OriginPolicy, originRefusal } from './origin.js';
 import { limitRefusals, stopping } from './refusals.js';
-import { isRefused, type Refused } from './reply.js';
+import { isRefused, type Refused, type Reply } from './reply.js';
 import type { RequestHead } from './request-head.js';
 
 export type AdmissionParts = {
 	readonly checkOrigin: OriginPolicy;
 	readonly reachedLimit: ReachedLimit;
-	/** Whether an address comes from a header, and must be kept from the request on. */
-	readonly isBehindProxies: boolean;
-	/** Whether the log names every client. */
-	readonly namesClients: boolean;
+	/** Undefined without an authorisation service. */
+	readonly ask: Ask | undefined;
+	/** Whether something is to be known of every client: its address comes from a header, or the log or a hook names it. */
+	readonly keepsParties: boolean;
 	readonly connections: Connections;
 	readonly isStopping: () => boolean;
-	/** When a connection that opens now is to be closed. */
+	/** When a connection that opens now is to be closed, by performance.now(). */
 	readonly expiry: () => number | undefined;
+	/** Whether clients may publish by websocket. */
+	readonly mayPublish: boolean;
 	readonly maxPath: number;
 };
 
 export type Admitted = {
 	readonly id: number;
-	/** When the connection is to be closed, by performance.now(); undefined for never. */
-	readonly expiresMs: number | undefined;
-	/** What the request tells of the client, where the log needs it. */
+	/** The channel, which may be another than that of the path. */
+	readonly name: ChannelName;
+	readonly grant: Grant;
+	/** What the request tells of the client, where the log or a hook needs it. */
 	readonly party: Party | undefined;
+	/** The first message that it is sent. */
+	readonly hello: Message | undefined;
 };
 
 export class Admission {
 	readonly #parts: AdmissionParts;
+	/** What most connections may do. They share it. */
+	readonly commonGrant: Grant;
 
 	constructor(parts: AdmissionParts) {
 		this.#parts = parts;
+		this.commonGrant = { mayPublish: parts.mayPublish, publishesTo: undefined, expiry: undefined, session: undefined };
 	}
 
 	/** The channel that a request may subscribe to, or why it may subscribe to none. */
@@ -46,15 +58,61 @@ export class Admission {
 		return checkOrigin(origin, host).isAllowed ? name : originRefusal;
 	}
 
-	/** Lets a client into a channel, unless the server stops or a limit is reached. */
-	admit(name: ChannelName, exchange: Exchange): Admitted | Refused {
-		const { reachedLimit, isBehindProxies, namesClients, connections, isStopping, expiry } = this.#parts;
+	/**
+	 * Lets a client into a channel, unless the server stops, a limit is reached, or the authorisation service does not allow it. Calls
+	 * `serve` with the outcome: at once, or when the service has answered, unless the client has gone.
+	 */
+	admit(
+		name: ChannelName,
+		exchange: Exchange,
+		serve: (outcome: Admitted | Refused) => Reply | Refused | undefined,
+	): Reply | Refused | undefined {
+		const { ask } = this.#parts;
+		const refused = this.#whyNoRoom(name);
+		if (refused !== undefined) return serve(refused);
+		if (ask === undefined) return serve(this.#admitted(name, exchange, undefined));
+		exchange.onGone = ask(exchange, 'subscribe', (answer) => {
+			if ('cause' in answer) return serve(answer);
+			const { rewrite = name } = answer;
+			// Much may have happened meanwhile.
+			return serve(this.#whyNoRoom(rewrite) ?? this.#admitted(rewrite, exchange, answer));
+		});
+		return undefined;
+	}
+
+	#whyNoRoom(name: ChannelName): Refused | undefined {
+		const { isStopping, reachedLimit } = this.#parts;
 		if (isStopping()) return stopping;
 		const limit = reachedLimit(name);
-		if (limit !== undefined) return limitRefusals[limit];
+		return limit === undefined ? undefined : limitRefusals[limit];
+	}
+
+	#admitted(name: ChannelName, exchange: Exchange, allowed: Allowed | undefined): Admitted {
+		const { connections, keepsParties } = this.#parts;
 		const id = connections.newId();
-		const party =
-			namesClients || isBehindProxies ? { conn: id, ip: exchange.address(), origin: exchange.head.origin } : undefined;
-		return { id, expiresMs: expiry(), party };
+		const session = allowed?.session;
+		const isKnown = keepsParties || session !== undefined;
+		const party = isKnown ? { conn: id, ip: exchange.address(), origin: exchange.head.origin, session } : undefined;
+		return { id, name, grant: this.#grantOf(allowed), party, hello: allowed?.hello };
+	}
+
+	#grantOf(allowed: Allowed | undefined): Grant {
+		const expiry = this.#expiryOf(allowed?.maxAge);
+		if (allowed === undefined && expiry === undefined) return this.commonGrant;
+		const { publishes = 'here', session } = allowed ?? {};
+		return {
+			mayPublish: this.#parts.mayPublish && publishes !== 'nowhere',
+			publishesTo: publishes === 'here' || publishes === 'nowhere' ? undefined : publishes,
+			expiry,
+			session: session && { name: session, openedMs: Date.now() },
+		};
+	}
+
+	/** The earlier of what --max-age and the service say. */
+	#expiryOf(seconds: number | undefined): Expiry | undefined {
+		const ageMs = this.#parts.expiry();
+		const expiredMs = seconds === undefined ? Number.POSITIVE_INFINITY : performance.now() + seconds * 1_000;
+		if (ageMs !== undefined && ageMs <= expiredMs) return { atMs: ageMs, cause: 'age' };
+		return seconds === undefined ? undefined : { atMs: expiredMs, cause: 'expired' };
 	}
 }

@@ -5,7 +5,7 @@ import type { Events, RequestAim } from '../observe/events.js';
 import { readBody } from './body.js';
 import { handshakeWithoutGet, isHandshake } from './handshake.js';
 import { prefersEventStream } from './quality.js';
-import { type RefusalCause, type Refused, type Reply, textReply, writeReply } from './reply.js';
+import { type RefusalCause, type Refused, type Reply, refusalReply, textReply, writeReply } from './reply.js';
 import { ambiguity, hasBody, hasToken, type RequestHead, readHead } from './request-head.js';
 import type { AnswerTurns } from './turns.js';
 
@@ -17,12 +17,14 @@ export type DoorParts = {
 	readonly isStopping: () => boolean;
 	readonly turns: AnswerTurns;
 	readonly clientAddress: ClientAddress;
+	/** Whether an authorisation service is asked, which is told all header fields. */
+	readonly isAsking: boolean;
 };
 
 /** Makes an engine handler of a door. */
 export function openDoor<Rest extends unknown[]>(door: Door<Rest>, parts: DoorParts) {
 	return (res: HttpResponse, req: HttpRequest, ...rest: Rest): void => {
-		const exchange = new Exchange(res, readHead(req), parts);
+		const exchange = new Exchange(res, readHead(req, parts.isAsking), parts);
 		exchange.serve(() => {
 			const { head } = exchange;
 			const ambiguous = ambiguity(head);
@@ -67,6 +69,11 @@ export class Exchange {
 		return this.#parts.clientAddress(this.res.getRemoteAddress(), this.head.forwardedFor);
 	}
 
+	/** The address of the peer, which may be a proxy. */
+	peer(): string {
+		return this.#parts.clientAddress(this.res.getRemoteAddress(), undefined);
+	}
+
 	/** Whether the client wants the connection closed after the answer (RFC 9112, section 9.6). */
 	get isLast(): boolean {
 		const { connection } = this.head;
@@ -93,6 +100,13 @@ export class Exchange {
 		}
 	}
 
+	/** The same in a later turn, unless the client has gone. */
+	serveLater(serve: () => Reply | Refused | undefined): void {
+		if (this.#isGone) return;
+		this.onGone = ignore;
+		this.res.cork(() => this.serve(serve));
+	}
+
 	/**
 	 * Gives the answer, once. The connection is closed after it if the client asks for that, while the server stops, and after some
 	 * refusals. If the body is still coming then, it is discarded first, or the client would not get the answer.
@@ -101,9 +115,9 @@ export class Exchange {
 		let reply: Reply;
 		let isLast = this.isLast || (this.hasArrived && this.#parts.isStopping());
 		if ('cause' in result) {
-			const { status, reason, headers = [], closesConnection = false } = result;
+			const { status, closesConnection = false } = result;
 			this.#tellRefused(result.cause, status, this.res.getRemoteAddress());
-			reply = textReply(status, reason, headers);
+			reply = refusalReply(result);
 			isLast ||= closesConnection;
 		} else {
 			reply = result;

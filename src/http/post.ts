@@ -1,19 +1,25 @@
-// POST and PUT: a body in, the same fan-out as a websocket message, the number of subscribers back. The operator's listener publishes
-// bodies by the same rules.
+// POST and PUT: a body in, the same fan-out as a websocket message, the number of subscribers back.
+import type { Allowed } from '../hooks/authorisation.js';
+import type { PublishHook } from '../hooks/publish-hook.js';
 import { type ChannelName, parseChannelName } from '../pubsub/channel-name.js';
-import type { Hub } from '../pubsub/hub.js';
-import { textMessage, trustedMessage } from '../pubsub/message.js';
+import { copyOf, type Message, trustedMessage } from '../pubsub/message.js';
+import type { Ask } from './asking.js';
 import { type Body, readBody } from './body.js';
-import type { Door, DoorParts } from './exchange.js';
+import type { Door, DoorParts, Exchange } from './exchange.js';
 import type { InFlight } from './in-flight.js';
 import { type OriginPolicy, type OriginVerdict, originRefusal } from './origin.js';
-import { isRefused, type Refused, textReply, withHeaders } from './reply.js';
+import type { Publisher } from './publisher.js';
+import { isRefused, type Refused, type Reply, textReply, withHeaders } from './reply.js';
 import type { RequestHead } from './request-head.js';
 
 export type PublishParts = DoorParts & {
-	readonly publish: Publisher;
+	readonly publisher: Publisher;
 	readonly checkOrigin: OriginPolicy;
-	/** The requests whose body is still coming, so that stopping can wait for them. */
+	/** Undefined without an authorisation service. */
+	readonly ask: Ask | undefined;
+	/** Judges each message; undefined without --publish-hook. */
+	readonly publishHook: PublishHook | undefined;
+	/** The requests that wait for their body or for a service, so that stopping can wait for them. */
 	readonly inFlight: InFlight;
 	/** Whether the log names every client. */
 	readonly namesClients: boolean;
@@ -21,31 +27,23 @@ export type PublishParts = DoorParts & {
 	readonly maxPath: number;
 };
 
+/** A request to publish, and the CORS headers of its answer. */
+type Posting = { readonly exchange: Exchange; readonly cors: Reply['headers'] };
+
 export function publishDoor(parts: PublishParts): Door {
-	const { publish, checkOrigin, inFlight, events, namesClients, maxMessage, maxPath } = parts;
+	const { publisher, checkOrigin, ask, publishHook, inFlight, events, namesClients, maxMessage, maxPath } = parts;
+	// Called once for each request: it waits for nothing any more, or its client has gone.
+	const end = () => inFlight.end();
 
 	return (exchange) => {
-		const { head, isLast } = exchange;
+		const { head } = exchange;
 		const verdict = checkOrigin(head.origin, head.host);
 		const name = channelToPublish(head, verdict);
 		if (isRefused(name)) return withHeaders(name, verdict.headers);
-		const announcedBytes = head.contentLength === undefined ? undefined : Number(head.contentLength);
 		inFlight.begin();
-		readBody(
-			exchange,
-			{ announcedBytes, bytesMax: maxMessage, isLast },
-			(body) => {
-				inFlight.end();
-				exchange.serve(() => {
-					const result = publish(name, body, head);
-					if (isRefused(result)) return withHeaders(result, verdict.headers);
-					const party = namesClients ? { ip: exchange.address(), origin: head.origin } : undefined;
-					events.published('post', name, body?.byteLength ?? 0, result, party);
-					return textReply(200, 'OK', [['X-Subscribers', String(result)], ...verdict.headers]);
-				});
-			},
-			() => inFlight.end(),
-		);
+		const posting = { exchange, cors: verdict.headers };
+		if (ask === undefined) receive(posting, (body) => judge(posting, name, body), end);
+		else askAndReceive(posting, name, ask);
 		return undefined;
 	};
 
@@ -54,65 +52,106 @@ export function publishDoor(parts: PublishParts): Door {
 		if (!isAllowed) return originRefusal;
 		return parseChannelName(head.path, maxPath);
 	}
+
+	function receive(
+		{ exchange }: Posting,
+		serve: (body: Body | undefined) => Reply | Refused | undefined,
+		onGone: () => void,
+	): void {
+		const { isLast, head } = exchange;
+		const announcedBytes = head.contentLength === undefined ? undefined : Number(head.contentLength);
+		const bounds = { announcedBytes, bytesMax: maxMessage, isLast };
+		readBody(exchange, bounds, (body) => exchange.serve(() => serve(body)), onGone);
+	}
+
+	/** Receives the body while the service is asked: the engine would lose it later. */
+	function askAndReceive(posting: Posting, name: ChannelName, ask: Ask): void {
+		const { exchange, cors } = posting;
+		let answer: Allowed | Refused | undefined;
+		let received: { readonly body: Body | undefined } | undefined;
+		const serveIfBoth = () => {
+			if (answer === undefined || received === undefined) return undefined;
+			const target = targetOf(answer, name);
+			if (!isRefused(target)) return judge(posting, target, received.body);
+			end();
+			return withHeaders(target, cors);
+		};
+		const takeBack = ask(exchange, 'publish', (given) => {
+			answer = given;
+			return serveIfBoth();
+		});
+		const onGone = () => {
+			takeBack();
+			end();
+		};
+		receive(
+			posting,
+			(body) => {
+				const isEarly = answer === undefined;
+				received = { body: isEarly && body !== undefined ? copyOf(body) : body };
+				if (isEarly) exchange.onGone = onGone;
+				return serveIfBoth();
+			},
+			onGone,
+		);
+	}
+
+	/** Publishes a body, if the hook does not object. */
+	function judge(posting: Posting, name: ChannelName, body: Body | undefined): Reply | Refused | undefined {
+		const { exchange, cors } = posting;
+		const message = publisher.read(body, exchange.head);
+		if ('cause' in message || publishHook === undefined || message.bytes.byteLength === 0) {
+			end();
+			return 'cause' in message ? withHeaders(message, cors) : publish(posting, name, message);
+		}
+		const judged = { name, message, session: undefined, ip: exchange.address() };
+		const isTaken = publishHook.judge(exchange, judged, (judgement) => {
+			exchange.serveLater(() => {
+				end();
+				if ('reason' in judgement) return withHeaders({ ...hookRefusals[judgement.kind], reason: judgement.reason }, cors);
+				return publish(posting, name, judgement.kind === 'dropped' ? nothing : judgement.message);
+			});
+		});
+		if (isTaken) {
+			exchange.onGone = end;
+			return undefined;
+		}
+		end();
+		return withHeaders(hookBusy, cors);
+	}
+
+	function publish({ exchange, cors }: Posting, name: ChannelName, message: Message): Reply | Refused {
+		const { head } = exchange;
+		const result = publisher.publish(name, message, head);
+		if (isRefused(result)) return withHeaders(result, cors);
+		const party = namesClients ? { ip: exchange.address(), origin: head.origin } : undefined;
+		events.published('post', name, message.bytes.byteLength, result, party);
+		return textReply(200, 'OK', [['X-Subscribers', String(result)], ...cors]);
+	}
 }
 
-export type PublisherParts = {
-	readonly hub: Hub;
-	readonly binary: boolean;
-	readonly maxMessage: number;
-};
-
-/**
- * Publishes a body and gives the number of subscribers that it goes to, or refuses it and publishes nothing. The body is
- * undefined if it is longer than a message may be.
- */
-export type Publisher = (
-	name: ChannelName,
-	body: Body | undefined,
-	head: Pick<RequestHead, 'contentEncoding' | 'contentType' | 'ifMatch'>,
-) => number | Refused;
-
-export function publisher({ hub, binary, maxMessage }: PublisherParts): Publisher {
-	const tooLarge: Refused = {
-		status: 413,
-		cause: 'size',
-		reason: `The message is longer than ${maxMessage} bytes (--max-message).`,
-	};
-
-	return (name, body, { contentEncoding, contentType, ifMatch }) => {
-		if (contentEncoding !== undefined && contentEncoding.toLowerCase() !== 'identity') return encoded;
-		if (body === undefined) return tooLarge;
-		const message = binary && isOctetStream(contentType) ? trustedMessage(body, true) : textMessage(body);
-		if (message === undefined) return notUtf8;
-		const channel = hub.find(name);
-		if (ifMatch !== undefined && ifMatch !== '*') return noEntityTags;
-		if (ifMatch === '*' && channel === undefined) return nobodyListens;
-		const subscribers = channel?.subscribers ?? 0;
-		if (channel !== undefined && body.byteLength > 0) hub.publish(channel, message);
-		return subscribers;
-	};
+/** The channel that an allowed request publishes to. */
+function targetOf(answer: Allowed | Refused, name: ChannelName): ChannelName | Refused {
+	if ('cause' in answer) return answer;
+	const { rewrite = name, publishes } = answer;
+	if (publishes === 'nowhere') return mayNotPublish;
+	return publishes === 'here' ? rewrite : publishes;
 }
 
-const notUtf8: Refused = {
-	status: 400,
-	cause: 'body',
-	reason:
-		'The body is not valid UTF-8. Binary messages need the server option --binary and Content-Type: application/octet-stream.',
+// A message that the hook drops is answered as if it had been published.
+const nothing = trustedMessage(new Uint8Array(0), false);
+const mayNotPublish: Refused = {
+	status: 403,
+	cause: 'auth',
+	reason: 'The authorisation service of this server lets this client only listen.',
 };
-const encoded: Refused = {
-	status: 415,
-	cause: 'body',
-	reason: 'The body is compressed or otherwise encoded (Content-Encoding): send it as it is.',
-	// RFC 9110, section 15.5.16: the codings that would be accepted.
-	headers: [['Accept-Encoding', 'identity']],
+const hookRefusals = {
+	refused: { status: 403, cause: 'hook' },
+	failed: { status: 502, cause: 'hook' },
+} as const;
+const hookBusy: Refused = {
+	status: 503,
+	cause: 'hook',
+	reason: 'Too many messages wait for the publish hook of this server: try again in a few seconds.',
+	headers: [['Retry-After', '5']],
 };
-const nobodyListens: Refused = {
-	status: 412,
-	cause: 'nobody',
-	reason: 'Nobody is subscribed to this channel; nothing was published.',
-};
-const noEntityTags: Refused = { status: 412, cause: 'nobody', reason: 'A channel has no entity tags: If-Match can only be *.' };
-
-function isOctetStream(contentType: string | undefined): boolean {
-	return contentType?.split(';', 1)[0]?.trim().toLowerCase() === 'application/octet-stream';
-}

@@ -5,15 +5,20 @@ export type HeaderLines = readonly (readonly [name: string, value: string])[];
 
 /**
  * Why a request is not served: the label in the metrics and the log. `pipelining` is a connection that was closed because it sent too
- * many requests at once, `unread` one that ended before its client had read an answer.
+ * many requests at once, `unread` one that ended before its client had read an answer. `auth` is a refusal of the authorisation service,
+ * `auth_failed` stands for no usable answer of it, `auth_busy` for too many questions, `hook` for a refusal of --publish-hook.
  */
 export const refusalCauses = [
+	'auth',
+	'auth_busy',
+	'auth_failed',
 	'body',
 	'channels',
 	'connections',
 	'fault',
 	'framing',
 	'handshake',
+	'hook',
 	'memory',
 	'method',
 	'nobody',
@@ -39,6 +44,8 @@ export type Refused = {
 	readonly status: RefusedStatus;
 	readonly cause: RefusalCause;
 	readonly reason: string;
+	/** What the client gets in place of the reason. */
+	readonly body?: Uint8Array;
 	readonly headers?: HeaderLines;
 	/** Whether the connection ends with the answer, and holds no file descriptor after it. */
 	readonly closesConnection?: boolean;
@@ -59,13 +66,17 @@ const statusLines = {
 	204: '204 No Content',
 	304: '304 Not Modified',
 	400: '400 Bad Request',
+	401: '401 Unauthorized',
 	403: '403 Forbidden',
+	404: '404 Not Found',
 	405: '405 Method Not Allowed',
 	412: '412 Precondition Failed',
 	413: '413 Content Too Large',
 	415: '415 Unsupported Media Type',
 	426: '426 Upgrade Required',
+	429: '429 Too Many Requests',
 	500: '500 Internal Server Error',
+	502: '502 Bad Gateway',
 	503: '503 Service Unavailable',
 } as const;
 export type Status = keyof typeof statusLines;
@@ -76,6 +87,11 @@ const textPlain: HeaderLines = [['Content-Type', 'text/plain; charset=utf-8']];
 /** One line of text for a person. */
 export function textReply(status: Status, line: string, headers: HeaderLines): Reply {
 	return { status, headers: [...headers, ...textPlain], body: `${line}\n` };
+}
+
+export function refusalReply({ status, reason, body, headers = [] }: Refused): Reply {
+	if (body === undefined) return textReply(status, reason, headers);
+	return { status, headers: [...headers, ...textPlain, ['X-Content-Type-Options', 'nosniff']], body };
 }
 
 /**

@@ -25,6 +25,8 @@ export type RequestHead = {
 	webSocketVersion: string | undefined;
 	/** Whether there is any `Sec-WebSocket-*` field. */
 	hasWebSocketField: boolean;
+	/** For the authorisation service: what follows the question mark, and all header fields as name, value, name, value. */
+	readonly asked: { readonly query: string; readonly fields: readonly string[] } | undefined;
 };
 
 const fields = new Map([
@@ -46,7 +48,9 @@ const fields = new Map([
 	['x-forwarded-for', 'forwardedFor'],
 ] as const);
 
-export function readHead(req: HttpRequest): RequestHead {
+/** `isAsked` keeps what the authorisation service is to be told. */
+export function readHead(req: HttpRequest, isAsked: boolean): RequestHead {
+	const all: string[] = [];
 	// Every field from the start: objects of one shape are faster to make and to read.
 	const head: RequestHead = {
 		path: req.getUrl(),
@@ -68,6 +72,7 @@ export function readHead(req: HttpRequest): RequestHead {
 		webSocketProtocol: undefined,
 		webSocketVersion: undefined,
 		hasWebSocketField: false,
+		asked: isAsked ? { query: req.getQuery() ?? '', fields: all } : undefined,
 	};
 	req.forEach((name, value) => {
 		const field = fields.get(name as never);
@@ -76,6 +81,7 @@ export function readHead(req: HttpRequest): RequestHead {
 			head[field] = earlier === undefined ? value : `${earlier}, ${value}`;
 		}
 		if (name.startsWith('sec-websocket-')) head.hasWebSocketField = true;
+		if (isAsked) all.push(name, value);
 	});
 	return head;
 }

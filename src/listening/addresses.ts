@@ -2,7 +2,7 @@
 import { lookup } from 'node:dns/promises';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { networkInterfaces } from 'node:os';
+import { hostname, networkInterfaces } from 'node:os';
 import { dirname } from 'node:path';
 import { StartError } from '../start-error.js';
 
@@ -33,6 +33,11 @@ export async function bindable(flag: string, { host, port }: TcpAddress): Promis
 
 function hasIPv6(): boolean {
 	return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ family }) => family === 'IPv6'));
+}
+
+/** The name of this machine in place of all interfaces, so that other machines find the address. */
+export function reachable({ host, port }: TcpAddress): TcpAddress {
+	return { host: host === '::' || host === '0.0.0.0' ? hostname() : host, port };
 }
 
 /** The error for an address that cannot be listened on, by the system's error code. */

@@ -12,6 +12,12 @@ export function eventLog(log: Log, limitCauses: readonly string[], originSetting
 	const logClosed = limited('warn', 'a connection was closed that sent too many requests at once, or did not read its answers');
 	const logFlood = limited('warn', 'a websocket was closed that sent too much at once');
 	const logSlow = limited('info', 'a subscriber did not keep up and was disconnected');
+	const logQuestion = limited('warn', 'the authorisation service (--auth) gave no usable answer');
+	const logJudgement = limited('warn', 'the publish hook (--publish-hook) gave no usable answer');
+	const logShared = limited(
+		'warn',
+		'a second connection has the session of one that is open: the service should give each a new one',
+	);
 	const isDebug = log.isLevelEnabled('debug');
 
 	const events: Partial<Events> = {
@@ -28,6 +34,13 @@ export function eventLog(log: Log, limitCauses: readonly string[], originSetting
 		},
 		slow: ({ name, subscribers }, { ip, session }, unreadBytes, cause) =>
 			logSlow({ event: 'slow', path: name, ip, session, reason: cause, backlog: unreadBytes, subscribers }),
+		sessionShared: (session, { name }, party) => logShared({ event: 'session', session, path: name, ip: party?.ip }),
+		questioned(outcome, _, detail) {
+			if (detail !== undefined && outcome !== 'stopping') logQuestion({ event: 'hook', reason: outcome, detail });
+		},
+		judged(_, detail) {
+			if (detail !== undefined) logJudgement({ event: 'hook', reason: 'failed', detail });
+		},
 		flooded: (path, ip) => logFlood({ event: 'refused', path, ip, reason: 'flood' }),
 		fault: faultLog(log),
 	};

@@ -34,6 +34,12 @@ export type CloseFrame = { readonly code: number; readonly reason: ArrayBuffer }
 export type Events = {
 	/** A connection was opened and subscribed. */
 	opened(channel: Channel, party: Party | undefined): void;
+	/** A second connection was opened with the session of one that is open. */
+	sessionShared(session: string, channel: Channel, party: Party | undefined): void;
+	/** A question to the authorisation service has ended: how, after how many seconds, and if there was no usable answer, why. */
+	questioned(outcome: string, seconds: number, detail: string | undefined): void;
+	/** The publish hook has judged a message: how, and if it gave no usable answer, why. */
+	judged(outcome: string, detail: string | undefined): void;
 	/** A connection was closed, by either side. A websocket has the code and the reason of its close frame. */
 	closed(cause: CloseCause, channel: Channel, party: Party | undefined, frame: CloseFrame | undefined): void;
 	/** A message was accepted: how many bytes, for how many subscribers. */
@@ -52,6 +58,9 @@ export type Events = {
 // An event that is missing here does not compile.
 const names = Object.keys({
 	opened: true,
+	sessionShared: true,
+	questioned: true,
+	judged: true,
 	closed: true,
 	published: true,
 	keepalive: true,

@@ -1,7 +1,15 @@
 // Plain counters on the hot path, written in Prometheus' text format when they are scraped.
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Hub } from '../pubsub/hub.js';
 import type { Events, MessageSource, RefusedRequest } from './events.js';
+
+/** Every value of the labels that have a fixed set of them. */
+export type Labels = {
+	readonly refusalCauses: readonly string[];
+	readonly closeCauses: readonly string[];
+	readonly questionOutcomes: readonly string[];
+	readonly judgementOutcomes: readonly string[];
+};
 
 /** The counters. As a listener, it counts the events that it is told of. */
 export class Metrics implements Partial<Events> {
@@ -14,11 +22,21 @@ export class Metrics implements Partial<Events> {
 	readonly messages = { websocket: 0, post: 0 };
 	readonly refusals = new Map<string, number>();
 	readonly disconnects = new Map<string, number>();
+	readonly questions = new Map<string, number>();
+	readonly judgements = new Map<string, number>();
+	readonly questionSeconds = new Histogram({
+		name: 'pathcast_auth_question_seconds',
+		help: 'From the arrival of a request to the answer of --auth, if one came in time.',
+		buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+		registers: [],
+	});
 
 	/** The labels are given so that each is exposed before it has happened. */
-	constructor(refusalCauses: readonly string[], closeCauses: readonly string[]) {
+	constructor({ refusalCauses, closeCauses, questionOutcomes, judgementOutcomes }: Labels) {
 		for (const cause of refusalCauses) this.refusals.set(cause, 0);
 		for (const cause of closeCauses) this.disconnects.set(cause, 0);
+		for (const outcome of questionOutcomes) this.questions.set(outcome, 0);
+		for (const outcome of judgementOutcomes) this.judgements.set(outcome, 0);
 	}
 
 	opened(): void {
@@ -26,13 +44,22 @@ export class Metrics implements Partial<Events> {
 	}
 
 	closed(cause: string): void {
-		this.disconnects.set(cause, (this.disconnects.get(cause) ?? 0) + 1);
+		count(this.disconnects, cause);
+	}
+
+	questioned(outcome: string, seconds: number): void {
+		count(this.questions, outcome);
+		if (outcome === 'allowed' || outcome === 'denied' || outcome === 'malformed') this.questionSeconds.observe(seconds);
+	}
+
+	judged(outcome: string): void {
+		count(this.judgements, outcome);
 	}
 
 	refused({ cause, aim }: Pick<RefusedRequest, 'cause' | 'aim'>): void {
 		if (aim === 'connect') this.connectErrors++;
 		if (aim === 'publish') this.publishErrors++;
-		this.refusals.set(cause, (this.refusals.get(cause) ?? 0) + 1);
+		count(this.refusals, cause);
 	}
 
 	keepalive(): void {
@@ -48,7 +75,19 @@ export class Metrics implements Partial<Events> {
 	}
 }
 
+function count(counts: Map<string, number>, label: string): void {
+	counts.set(label, (counts.get(label) ?? 0) + 1);
+}
+
 export type Exposition = { readonly contentType: string; expose(): Promise<string> };
+
+/** What waits for the hooks. */
+export type WaitingForHooks = {
+	/** Questions that wait for their turn. */
+	readonly questions: () => number;
+	/** Messages that wait for the publish hook. */
+	readonly messages: () => number;
+};
 
 /** What the process is set to, what it has now, and whether it serves. */
 export type ServerState = {
@@ -56,6 +95,7 @@ export type ServerState = {
 	readonly maxConnections: number;
 	/** How many subscribers have something unread. */
 	readonly slow: () => number;
+	readonly waitingForHooks: WaitingForHooks;
 	/** 0 for none. */
 	readonly memoryBudget: number;
 };
@@ -64,7 +104,7 @@ export type ServerState = {
 export function metricsExposition(
 	metrics: Metrics,
 	hub: Hub,
-	{ isReady, maxConnections, slow, memoryBudget }: ServerState,
+	{ isReady, maxConnections, slow, waitingForHooks, memoryBudget }: ServerState,
 ): Exposition {
 	const registry = new Registry();
 	collectDefaultMetrics({ register: registry });
@@ -108,6 +148,7 @@ export function metricsExposition(
 	gauge('pathcast_subscribers', 'Subscribers at present.', () => hub.subscribers);
 	gauge('pathcast_lagging_subscribers', 'Subscribers with a backlog when last looked at.', slow);
 	gauge('pathcast_backlog_bytes', 'Kept for slow subscribers, each message once.', () => hub.keptBytes);
+	gauge('pathcast_sessions', 'Sessions with at least one connection at present.', () => hub.sessions);
 	gauge('pathcast_channels', 'Channels with at least one subscriber at present.', () => hub.channels);
 	counter('pathcast_connections_opened_total', 'Websockets and event streams opened.', () => metrics.connections);
 	counter(
@@ -123,5 +164,15 @@ export function metricsExposition(
 	counter('pathcast_keepalives_total', 'Empty websocket messages, which are dropped.', () => metrics.keepalives);
 	counter('pathcast_refusals_total', 'Requests refused, by reason.', () => metrics.refusals, 'reason');
 	counter('pathcast_disconnects_total', 'Websockets and event streams ended, by reason.', () => metrics.disconnects, 'reason');
+	counter('pathcast_auth_questions_total', 'Questions to --auth, by outcome.', () => metrics.questions, 'outcome');
+	registry.registerMetric(metrics.questionSeconds);
+	gauge('pathcast_auth_waiting', 'Questions to --auth that wait for their turn.', waitingForHooks.questions);
+	counter(
+		'pathcast_publish_hook_messages_total',
+		'Messages judged by --publish-hook, by outcome.',
+		() => metrics.judgements,
+		'outcome',
+	);
+	gauge('pathcast_publish_hook_waiting', 'Messages that wait for --publish-hook.', waitingForHooks.messages);
 	return { contentType: registry.contentType, expose: () => registry.metrics() };
 }

@@ -1,5 +1,6 @@
 // The operator's endpoints for channels: list them, count their subscribers, publish to them, and close them.
 
+import type { Publisher } from '../http/publisher.js';
 import { isRefused, type Refused } from '../http/reply.js';
 import type { Events } from '../observe/events.js';
 import type { Log } from '../observe/log.js';
@@ -7,7 +8,7 @@ import type { Channel } from '../pubsub/channel.js';
 import type { ChannelName } from '../pubsub/channel-name.js';
 import { type Endpoint, json, type OperatorAnswer, type OperatorRequest, text } from './endpoint.js';
 import { channelListing, type ListingParts } from './listing.js';
-import { readRequestBody } from './request-body.js';
+import { bodyHead, readRequestBody } from './request-body.js';
 
 function refusal({ status, reason, headers = [] }: Refused): OperatorAnswer {
 	return text(status, reason, Object.fromEntries(headers));
@@ -15,12 +16,7 @@ function refusal({ status, reason, headers = [] }: Refused): OperatorAnswer {
 
 export type ChannelParts = ListingParts & {
 	readonly maxMessage: number;
-	/** Publishes a body as the public POST does, and gives the number of subscribers. An undefined body was too long. */
-	readonly publish: (
-		name: ChannelName,
-		body: Buffer | undefined,
-		head: { contentEncoding: string | undefined; contentType: string | undefined; ifMatch: string | undefined },
-	) => number | Refused;
+	readonly publisher: Publisher;
 	/** Closes every subscriber after everything that was published before. Resolves when all have left. */
 	readonly closeChannel: (channel: Channel) => Promise<void>;
 	/** Hears of messages that are published here. Refusals have no line in the log. */
@@ -30,7 +26,7 @@ export type ChannelParts = ListingParts & {
 };
 
 export function channelEndpoints(parts: ChannelParts): Endpoint[] {
-	const { hub, readName, maxMessage, publish, closeChannel, events, onPublishRefused, log } = parts;
+	const { hub, readName, maxMessage, publisher, closeChannel, events, onPublishRefused, log } = parts;
 
 	/** Answers for the channel that the path names, if it names one. */
 	function forChannel(
@@ -70,12 +66,8 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 	}
 
 	function publishBody(name: ChannelName, body: Buffer | undefined, { headers }: OperatorRequest['req']): number | Refused {
-		const head = {
-			contentEncoding: headers['content-encoding'],
-			contentType: headers['content-type'],
-			ifMatch: headers['if-match'],
-		};
-		const result = publish(name, body, head);
+		const message = publisher.read(body, bodyHead(headers));
+		const result = 'cause' in message ? message : publisher.publish(name, message, { ifMatch: headers['if-match'] });
 		if (isRefused(result)) onPublishRefused(result.cause);
 		else events.published('operator', name, body?.byteLength ?? 0, result, undefined);
 		return result;

@@ -1,17 +1,20 @@
 // All endpoints of the operator's listener.
 import { channelCloser } from '../connections/channel-closing.js';
+import type { Connection } from '../connections/connection.js';
 import type { Connections } from '../connections/registry.js';
-import type { Publisher } from '../http/post.js';
+import type { Publisher } from '../http/publisher.js';
 import type { Events } from '../observe/events.js';
 import type { Log } from '../observe/log.js';
-import { type Metrics, metricsExposition } from '../observe/metrics.js';
+import { type Metrics, metricsExposition, type WaitingForHooks } from '../observe/metrics.js';
 import { parseChannelName } from '../pubsub/channel-name.js';
+import type { Close } from '../pubsub/close.js';
 import type { Hub } from '../pubsub/hub.js';
-import type { Subscription } from '../pubsub/subscription.js';
+import type { Peer } from '../pubsub/peer.js';
 import { channelEndpoints } from './channels.js';
 import { drainEndpoint } from './drain.js';
 import type { Endpoint } from './endpoint.js';
 import { healthEndpoints } from './health.js';
+import { sessionEndpoints } from './sessions.js';
 import { statsEndpoint } from './stats.js';
 
 export type OperatorParts = {
@@ -20,12 +23,19 @@ export type OperatorParts = {
 	readonly metrics: Metrics;
 	readonly events: Events;
 	readonly log: Log;
-	readonly publish: Publisher;
+	readonly publisher: Publisher;
 	/** How many subscribers have something unread. */
 	readonly slow: () => number;
+	readonly waitingForHooks: WaitingForHooks;
 	readonly whyNotReady: () => string | undefined;
+	readonly sessionHeader: string;
+	readonly strictBroadcast: boolean;
+	readonly closeConnection: (connection: Connection, close: Close) => void;
+	readonly unreadBytesOf: (connection: Connection) => number;
+	/** How many connections have been closed by the server, and still have to read something before. */
+	readonly closingCount: () => number;
 	/** Closes one subscriber of a channel that the operator closes. It has left when this returns. */
-	readonly closeSubscriber: (subscription: Subscription) => void;
+	readonly closeSubscriber: (peer: Peer) => void;
 	readonly isStopping: () => boolean;
 	readonly stop: () => void;
 	/** Closes the connections that are open now, evenly over that time, and gives how many. */
@@ -38,21 +48,24 @@ export type OperatorParts = {
 
 export function operatorEndpoints(parts: OperatorParts): Endpoint[] {
 	const { hub, connections, metrics, whyNotReady, closeSubscriber, maxConnections, maxPath, memoryBudget } = parts;
+	const common = {
+		...parts,
+		closeChannel: channelCloser(hub, closeSubscriber),
+		readName: (path: string) => parseChannelName(path, maxPath),
+		onPublishRefused: (cause: string) => metrics.refused({ cause, aim: 'publish' }),
+	};
 	const exposition = metricsExposition(metrics, hub, {
 		isReady: () => whyNotReady() === undefined,
 		maxConnections,
 		slow: parts.slow,
+		waitingForHooks: parts.waitingForHooks,
 		memoryBudget,
 	});
 	return [
 		...healthEndpoints({ exposition, whyNotReady }),
-		statsEndpoint(metrics, hub, connections),
-		...channelEndpoints({
-			...parts,
-			closeChannel: channelCloser(hub, closeSubscriber),
-			readName: (path) => parseChannelName(path, maxPath),
-			onPublishRefused: (cause) => metrics.refused({ cause, aim: 'publish' }),
-		}),
+		statsEndpoint(metrics, hub, connections, parts.closingCount),
+		...channelEndpoints(common),
+		...sessionEndpoints(common),
 		drainEndpoint(parts),
 	];
 }

@@ -4,15 +4,17 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { discardedBytesMax, discardMsMax } from '../http/discarding.js';
 import type { InFlight } from '../http/in-flight.js';
-import { listenError } from '../listening/addresses.js';
+import { listenError, type TcpAddress } from '../listening/addresses.js';
 import { faultLog } from '../observe/event-log.js';
 import { type Log, rateLimited } from '../observe/log.js';
 import { type Endpoint, type OperatorAnswer, text } from './endpoint.js';
-import { type OperatorAddress, visitorRefusal } from './visitors.js';
+import { visitorRefusal } from './visitors.js';
 
 // As on the public side: a client that sends a request more slowly than this is cut off, with 408 where that can be written.
 const requestMsMax = 10_000;
 const requestCheckMs = 1_000;
+// A /send may name a thousand sessions.
+const headBytesMax = 65_536;
 // A client that does not wait for its answers can have a thousand requests in one read.
 const requestsPerTick = 256;
 // How long an answer may stay unread. A channel of a million subscribers takes about a minute to close.
@@ -20,7 +22,8 @@ const idleMsMax = 120_000;
 
 /** Serves these endpoints, and a list of them at `/`. Throws a StartError if the address cannot be had. */
 export async function startOperatorListener(
-	address: OperatorAddress,
+	address: TcpAddress,
+	names: readonly string[],
 	endpoints: readonly Endpoint[],
 	inFlight: InFlight,
 	log: Log,
@@ -47,7 +50,7 @@ export async function startOperatorListener(
 		inTick.set(socket, requests);
 		return requests > requestsPerTick;
 	};
-	const server = createServer({ ...timeouts, requireHostHeader: false }, (req, res) => {
+	const server = createServer({ ...timeouts, maxHeaderSize: headBytesMax, requireHostHeader: false }, (req, res) => {
 		if (req.socket.destroyed) return;
 		if (isTooMany(req.socket)) {
 			logPipelining();
@@ -58,7 +61,7 @@ export async function startOperatorListener(
 		const [, path = '', query = ''] = /^([^?]*)\??(.*)$/s.exec(req.url ?? '') ?? [];
 		const here = all.filter((endpoint) => isAt(endpoint, path));
 		const allowsAnyHost = here.length > 0 && here.every((endpoint) => endpoint.allowsAnyHost);
-		const refusal = visitorRefusal(req, address, allowsAnyHost);
+		const refusal = visitorRefusal(req, address, names, allowsAnyHost);
 		if (refusal !== undefined) {
 			logRefused({ path, origin: req.headers.origin, host: req.headers.host, code: 403 });
 			return send(res, text(403, refusal));
@@ -142,7 +145,7 @@ function write(res: ServerResponse, { status, body, type = 'text/plain; charset=
 
 const unreadable: Record<string, [status: string, line: string]> = {
 	HPE_INVALID_URL: ['400 Bad Request', 'The path may hold ASCII alone here: percent-encode the rest as UTF-8.'],
-	HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'The path and the headers may take 16 KiB together.'],
+	HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'The path and the headers may take 64 KiB together.'],
 	ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', `The request was not complete after ${requestMsMax / 1_000} seconds.`],
 };
 

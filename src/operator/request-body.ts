@@ -1,6 +1,11 @@
 // Reads the body of an operator's request within a bound.
 import type { IncomingMessage } from 'node:http';
 
+/** What a head says of its body. */
+export function bodyHead(headers: IncomingMessage['headers']) {
+	return { contentEncoding: headers['content-encoding'], contentType: headers['content-type'] };
+}
+
 /**
  * Resolves to the whole body, or to undefined as soon as it is known to exceed `bytesMax`: by its announced length before
  * any of it is read, else while counting. What is too much is discarded. Never resolves if the client goes away first:

@@ -5,9 +5,14 @@ import type { Hub } from '../pubsub/hub.js';
 import { type Endpoint, json } from './endpoint.js';
 
 // The causes of closing that are about a message.
-const messageCauses = ['binary', 'receive_only', 'too_long', 'rate'];
+const messageCauses = ['binary', 'receive_only', 'too_long', 'rate', 'publish_refused'];
 
-export function statsEndpoint(metrics: Metrics, hub: Hub, connections: { readonly count: number }): Endpoint {
+export function statsEndpoint(
+	metrics: Metrics,
+	hub: Hub,
+	connections: { readonly count: number },
+	closingCount: () => number,
+): Endpoint {
 	const startedMs = performance.now();
 	return {
 		methods: ['GET'],
@@ -20,7 +25,9 @@ export function statsEndpoint(metrics: Metrics, hub: Hub, connections: { readonl
 				total_messages: sum(Object.values(metrics.messages)),
 				connect_errors: metrics.connectErrors,
 				message_errors: metrics.publishErrors + sum(messageCauses.map((cause) => metrics.disconnects.get(cause) ?? 0)),
+				closing_connections: closingCount(),
 				channels: hub.channels,
+				sessions: hub.sessions,
 				deliveries: hub.deliveries,
 				dropped: metrics.unheard,
 				backlog: hub.deferredBytes,

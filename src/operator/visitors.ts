@@ -3,16 +3,14 @@ import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 import type { TcpAddress } from '../listening/addresses.js';
 
-/** Where the listener is bound, and the host that `--mport` gave for it: empty for all interfaces. */
-export type OperatorAddress = TcpAddress & { readonly name: string };
-
 /**
- * Why a request is refused with 403, or undefined. `allowsAnyHost` is for endpoints that machines ask for under names that we cannot
+ * Why a request is refused with 403, or undefined. `names` are hosts by which the listener may be asked for. `allowsAnyHost` is for endpoints that machines ask for under names that we cannot
  * know, when the listener is not bound to loopback.
  */
 export function visitorRefusal(
 	req: IncomingMessage,
-	{ host: boundHost, name }: OperatorAddress,
+	{ host: boundHost }: TcpAddress,
+	names: readonly string[],
 	allowsAnyHost: boolean,
 ): string | undefined {
 	const { origin, 'sec-fetch-site': fetchSite = 'none' } = req.headers;
@@ -21,7 +19,7 @@ export function visitorRefusal(
 	if (allowsAnyHost && !isLoopback(boundHost)) return undefined;
 	// After DNS rebinding, a page needs no Origin, but its requests have the page's own Host.
 	const hosts = req.headersDistinct.host ?? [];
-	return hosts.every((host) => isOurs(host, name.toLowerCase())) ? undefined : hostRefusal;
+	return hosts.every((host) => isOurs(host, names)) ? undefined : hostRefusal;
 }
 
 // In any notation: 127.0.0.1 may be written ::ffff:127.0.0.1.
@@ -33,11 +31,11 @@ function isLoopback(host: string): boolean {
 	return loopback.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4');
 }
 
-function isOurs(host: string, ownName: string): boolean {
+function isOurs(host: string, ownNames: readonly string[]): boolean {
 	const [, ipv6, name = ''] = /^(?:\[([^\]]+)\]|([^:]*))(?::[0-9]*)?$/.exec(host.toLowerCase()) ?? [];
-	return isIP(ipv6 ?? name) !== 0 || name === 'localhost' || (name !== '' && name === ownName);
+	return isIP(ipv6 ?? name) !== 0 || name === 'localhost' || (name !== '' && ownNames.some((own) => own.toLowerCase() === name));
 }
 
 const pageRefusal = "Web pages may not use the operator's listener: leave the Origin header out.";
 const hostRefusal =
-	"The operator's listener does not go by this Host: ask for localhost, an IP address, or the host that --mport names.";
+	"The operator's listener does not go by this Host: ask for localhost, an IP address, or the host that --mport or --endpoint names.";

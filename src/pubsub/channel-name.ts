@@ -5,6 +5,11 @@ declare const channelNameBrand: unique symbol;
 /** A decoded path: valid UTF-8, leading slash, at most as many code points as `--max-path` allows. */
 export type ChannelName = string & { readonly [channelNameBrand]: true };
 
+declare const sessionNameBrand: unique symbol;
+
+/** The name of a session, which is a private channel: no path leads to it, because it has no leading slash. */
+export type SessionName = ChannelName & { readonly [sessionNameBrand]: true };
+
 /** Why a path names no channel, as one line for the client. */
 export type PathRefused = { readonly status: 400; readonly cause: 'path'; readonly reason: string };
 
@@ -34,6 +39,26 @@ export function parseChannelName(path: string, maxPath: number): ChannelName | P
 		return refused(`The path is longer than ${maxPath} characters, its leading slash included (--max-path).`);
 	}
 	return name as ChannelName;
+}
+
+/** The path of a channel, percent-encoded. */
+export function pathOf(name: ChannelName): string {
+	return name.split('/').map(encodeURIComponent).join('/');
+}
+
+const sessionCharactersMax = 256;
+
+/**
+ * The session of a name that the authorisation service gives: visible ASCII, no leading slash, and no comma, because a header field lists
+ * sessions with commas. Undefined if it is none.
+ */
+export function parseSessionName(text: string): SessionName | undefined {
+	const isName = text.length <= sessionCharactersMax && /^[!-+\-.0-~][!-+\--~]*$/.test(text);
+	return isName ? (text as SessionName) : undefined;
+}
+
+export function isSession(name: ChannelName): name is SessionName {
+	return !name.startsWith('/');
 }
 
 function countCodePoints(text: string): number {

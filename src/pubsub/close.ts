@@ -3,7 +3,8 @@
 /**
  * Why a connection ended: the label in the metrics. `client` is a connection that its client closed, `lost` one that ended without a
  * close frame, `slow` a subscriber that did not keep up, `memory` one whose unread bytes were among the most when memory was short,
- * `flood` one that sent too much at once.
+ * `flood` one that sent too much at once, `expired` one whose authorisation has ended, `publish_refused` one whose message --publish-hook
+ * refused.
  */
 export const closeCauses = [
 	'client',
@@ -19,6 +20,8 @@ export const closeCauses = [
 	'operator',
 	'moved',
 	'age',
+	'expired',
+	'publish_refused',
 	'stopping',
 ] as const;
 export type CloseCause = (typeof closeCauses)[number];

@@ -1,13 +1,13 @@
 // Channels, from their first subscriber to their last, and the order of their messages. Knows no network: the fan-out is passed in.
 import { type Channel, newChannel } from './channel.js';
-import type { ChannelName } from './channel-name.js';
+import { type ChannelName, isSession } from './channel-name.js';
 import { KeptMessages, type Position } from './kept-messages.js';
 import type { Message } from './message.js';
 import { NameMap } from './name-map.js';
 import { type FanOut, type Judge, Pacing, type PacingLimits } from './pacing.js';
 import type { Peer } from './peer.js';
 import { Places } from './places.js';
-import { addSubscription, removeSubscription, type Subscription } from './subscription.js';
+import { addSibling, addSubscription, removeSubscription, type Subscription } from './subscription.js';
 
 export class Hub {
 	readonly #pacing: Pacing;
@@ -20,6 +20,7 @@ export class Hub {
 	readonly restMs: number;
 	readonly #kept = new Set<KeptMessages>();
 	#topics = 0;
+	#sessions = 0;
 	#subscribers = 0;
 
 	constructor(fanOut: FanOut, judge: Judge, limits: PacingLimits) {
@@ -28,10 +29,16 @@ export class Hub {
 		this.#pacing = new Pacing(fanOut, judge, limits);
 	}
 
+	/** Without the sessions. */
 	get channels(): number {
-		return this.#channels.size;
+		return this.#channels.size - this.#sessions;
 	}
 
+	get sessions(): number {
+		return this.#sessions;
+	}
+
+	/** Of the channels, and not of the sessions. */
 	get subscribers(): number {
 		return this.#subscribers;
 	}
@@ -77,19 +84,34 @@ export class Hub {
 			channel = newChannel(name, String(++this.#topics));
 			channel.place = this.#listed.add(channel);
 			this.#channels.add(name, channel);
+			if (isSession(name)) this.#sessions++;
 		}
-		const subscription = { peer, channel, isReached: false, position: undefined, newer: undefined, older: undefined };
+		const subscription: Subscription = {
+			peer,
+			channel,
+			isReached: false,
+			position: undefined,
+			newer: undefined,
+			older: undefined,
+			sibling: undefined,
+		};
 		channel.subscribers++;
 		addSubscription(channel, subscription);
-		this.#subscribers++;
+		addSibling(subscription);
+		if (!isSession(name)) this.#subscribers++;
 		this.inOrder(channel, () => reach(subscription));
 		return subscription;
 	}
 
+	/** Ends all subscriptions of a peer. */
+	leave({ subscription }: Peer): void {
+		for (let next = subscription; next !== undefined; next = next.sibling) this.#end(next);
+	}
+
 	/** Ends a subscription. With the last one the channel is gone, and what it has not sent. */
-	leave(subscription: Subscription): void {
+	#end(subscription: Subscription): void {
 		const { channel, position } = subscription;
-		this.#subscribers--;
+		if (!isSession(channel.name)) this.#subscribers--;
 		removeSubscription(channel, subscription);
 		if (position !== undefined) this.#endCatchUp(subscription, position);
 		else if (subscription.isReached) channel.reached--;
@@ -107,6 +129,7 @@ export class Hub {
 	#free(channel: Channel): void {
 		this.#listed.remove(channel.place);
 		this.#channels.delete(channel.name);
+		if (isSession(channel.name)) this.#sessions--;
 	}
 
 	/**
@@ -134,6 +157,16 @@ export class Hub {
 	/** Does something to a channel's subscribers after everything that is published so far, and before everything that comes. */
 	inOrder(channel: Channel, action: () => void): void {
 		this.#pacing.inOrder(channel, action);
+	}
+
+	/** Does something after everything that is published so far to a peer, on all its channels. */
+	inOrderFor({ subscription }: Peer, action: () => void): void {
+		this.#inOrderFrom(subscription, action);
+	}
+
+	#inOrderFrom(subscription: Subscription | undefined, action: () => void): void {
+		if (subscription === undefined) action();
+		else this.inOrder(subscription.channel, () => this.#inOrderFrom(subscription.sibling, action));
 	}
 
 	/**

@@ -1,9 +1,12 @@
 // The port between channels and open peers of any kind.
 import type { Close, DropCause } from './close.js';
 import type { Message } from './message.js';
+import type { Subscription } from './subscription.js';
 
 /** One open peer: a websocket or an event stream. */
 export interface Peer {
+	/** The first of its subscriptions, which lead to the others; undefined before it has one. The hub sets it. */
+	subscription: Subscription | undefined;
 	/** Lets the fan-out of a topic reach the peer. False if the peer is closed. */
 	attach(topic: string): boolean;
 	/** Ends that. What was published before still reaches the peer. */
@@ -16,8 +19,8 @@ export interface Peer {
 	address(): string;
 	/** How many bytes wait in this process for the peer to read. */
 	unreadBytes(): number;
-	/** Closes the peer after everything that was sent to it. Its subscription has left when this returns. */
+	/** Closes the peer after everything that was sent to it. Its subscriptions have left when this returns. */
 	end(close: Close): void;
-	/** Closes the peer at once. Does nothing if it is closed. Its subscription has left when this returns. */
+	/** Closes the peer at once. Does nothing if it is closed. Its subscriptions have left when this returns. */
 	drop(cause: DropCause): void;
 }

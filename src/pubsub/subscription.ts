@@ -16,7 +16,21 @@ export type Subscription = {
 	position: Position | undefined;
 	newer: Subscription | undefined;
 	older: Subscription | undefined;
+	/** The next subscription of the same peer. */
+	sibling: Subscription | undefined;
 };
+
+/** Adds to the subscriptions of its peer. */
+export function addSibling(subscription: Subscription): void {
+	const { peer } = subscription;
+	let last = peer.subscription;
+	if (last === undefined) {
+		peer.subscription = subscription;
+		return;
+	}
+	while (last.sibling !== undefined) last = last.sibling;
+	last.sibling = subscription;
+}
 
 /** The subscriptions, from the newest to the oldest. */
 export type Subscriptions = { newest: Subscription | undefined };

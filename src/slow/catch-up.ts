@@ -1,9 +1,10 @@
-// Slow subscribers that are catching up: the fan-out does not reach them; they are sent the kept messages as they read.
+// Slow subscribers that are catching up: the fan-out does not reach them; they are sent the kept messages as they read. A peer catches up on
+// all its channels together.
 import { closesPerTick } from '../connections/closing.js';
 import type { Channel } from '../pubsub/channel.js';
 import type { Close } from '../pubsub/close.js';
 import type { Hub } from '../pubsub/hub.js';
-import type { Subscription } from '../pubsub/subscription.js';
+import type { Peer } from '../pubsub/peer.js';
 
 /** A subscriber that reads has mostly less than this unread, so with less, dropping it or keeping messages for it gains nothing. */
 export const readerBytes = 65_536;
@@ -16,12 +17,12 @@ const sendOverheadBytes = 256;
 export class CatchUp {
 	readonly #hub: Hub;
 	readonly #unreadBytesMax: number;
-	/** Subscribers that have read everything that the engine had for them. */
-	readonly #ready = new Set<Subscription>();
-	/** Subscribers for which nothing is kept any more. */
-	readonly #lost: Subscription[] = [];
-	/** Subscribers that are closed when they have caught up. */
-	readonly #ending = new Map<Subscription, Close>();
+	/** Peers that have read everything that the engine had for them. */
+	readonly #ready = new Set<Peer>();
+	/** Peers for which nothing is kept any more. */
+	readonly #lost: Peer[] = [];
+	/** Peers that are closed when they have caught up. */
+	readonly #ending = new Map<Peer, Close>();
 	#isTickScheduled = false;
 
 	constructor(hub: Hub, unreadBytesMax: number) {
@@ -29,30 +30,43 @@ export class CatchUp {
 		this.#unreadBytesMax = unreadBytesMax;
 	}
 
-	/** How many bytes wait for a subscriber to read, in the engine and among the kept messages. */
-	unreadBytesOf({ peer, channel, position }: Subscription): number {
-		const keptBytes = position === undefined ? 0 : (channel.kept?.bytesFor(position) ?? 0);
-		return peer.unreadBytes() + keptBytes;
+	/** How many bytes wait for a peer to read, in the engine and among the kept messages. */
+	unreadBytesOf(peer: Peer): number {
+		let bytes = peer.unreadBytes();
+		for (let subscription = peer.subscription; subscription !== undefined; subscription = subscription.sibling) {
+			const { channel, position } = subscription;
+			if (position !== undefined) bytes += channel.kept?.bytesFor(position) ?? 0;
+		}
+		return bytes;
 	}
 
-	/** How many bytes closing it frees: its own, and its part of those that other subscribers wait for too. */
-	freedBy({ peer, channel, position }: Subscription): number {
-		const keptBytes = position === undefined ? 0 : (channel.kept?.partOf(position) ?? 0);
-		return peer.unreadBytes() + keptBytes;
+	/** How many bytes closing it frees: its own, and its part of those that other peers wait for too. */
+	freedBy(peer: Peer): number {
+		let bytes = peer.unreadBytes();
+		for (let subscription = peer.subscription; subscription !== undefined; subscription = subscription.sibling) {
+			const { channel, position } = subscription;
+			if (position !== undefined) bytes += channel.kept?.partOf(position) ?? 0;
+		}
+		return bytes;
+	}
+
+	/** How many peers are closed when they have caught up. */
+	get endingCount(): number {
+		return this.#ending.size;
 	}
 
 	/** Whether it is closed when it has caught up. */
-	isEnding(subscription: Subscription): boolean {
-		return this.#ending.has(subscription);
+	isEnding(peer: Peer): boolean {
+		return this.#ending.has(peer);
 	}
 
 	/**
-	 * Lets a subscriber that does not read catch up, or drops it if it has too much unread. Until then the engine keeps a copy of each
+	 * Lets a peer that does not read catch up, or drops it if it has too much unread. Until then the engine keeps a copy of each
 	 * message for each subscriber, in buffers that double all at once if many subscribers stop together.
 	 */
-	consider(subscription: Subscription, unreadBytes: number): void {
-		if (unreadBytes > this.#unreadBytesMax) subscription.peer.drop('slow');
-		else if (unreadBytes >= Math.min(readerBytes, this.#unreadBytesMax / 4)) this.start(subscription);
+	consider(peer: Peer, unreadBytes: number): void {
+		if (unreadBytes > this.#unreadBytesMax) peer.drop('slow');
+		else if (unreadBytes >= Math.min(readerBytes, this.#unreadBytesMax / 4)) this.start(peer);
 	}
 
 	/**
@@ -60,63 +74,67 @@ export class CatchUp {
 	 * enough when the next message comes is dropped. The engine's own limit is off: over it, the engine drops a message and closes later,
 	 * and until then a peer that reads gets later messages: on 20.57 any slow one, on 20.30 one that goes on sending.
 	 */
-	judge(channel: Channel, onSlow: (subscription: Subscription, unreadBytes: number) => void): void {
+	judge(channel: Channel, onSlow: (peer: Peer, unreadBytes: number) => void): void {
 		for (let subscription = channel.newest; subscription !== undefined; subscription = subscription.older) {
-			const unreadBytes = subscription.peer.unreadBytes();
+			const { peer } = subscription;
+			const unreadBytes = peer.unreadBytes();
 			if (unreadBytes <= this.#unreadBytesMax) continue;
-			onSlow(subscription, unreadBytes);
-			this.start(subscription);
+			onSlow(peer, unreadBytes);
+			this.start(peer);
 		}
 	}
 
-	/** Takes a subscriber out of the fan-out's reach, unless that has been done, or it is not reached yet. */
-	start(subscription: Subscription): void {
-		const { peer, channel, isReached } = subscription;
-		if (!isReached) return;
-		peer.detach(channel.topic);
-		this.#hub.startCatchUp(subscription, () => {
-			this.#lost.push(subscription);
-			this.#scheduleTick();
-		});
+	/** Takes the subscriptions of a peer out of the fan-out's reach, unless that has been done, or they are not reached yet. */
+	start(peer: Peer): void {
+		for (let subscription = peer.subscription; subscription !== undefined; subscription = subscription.sibling) {
+			if (!subscription.isReached) continue;
+			peer.detach(subscription.channel.topic);
+			this.#hub.startCatchUp(subscription, () => {
+				this.#lost.push(peer);
+				this.#scheduleTick();
+			});
+		}
 	}
 
-	/** Hears of every subscriber whose peer has read something that the engine kept for it. */
-	onRead(subscription: Subscription): void {
-		if (subscription.position === undefined || subscription.peer.unreadBytes() > 0) return;
-		this.#ready.add(subscription);
+	/** Hears of every peer that has read something that the engine kept for it. */
+	onRead(peer: Peer): void {
+		if (!isCatchingUp(peer) || peer.unreadBytes() > 0) return;
+		this.#ready.add(peer);
 		this.#scheduleTick();
 	}
 
 	/**
-	 * Closes a subscriber after everything that was published to it. If it is catching up, it has to read that first: giving the engine
+	 * Closes a peer after everything that was published to it. If it is catching up, it has to read that first: giving the engine
 	 * everything at once would hold up the loop when many are closed, and fill a buffer for each. Until then it is fed, judged and
 	 * counted as before.
 	 */
-	endOnceRead(subscription: Subscription, close: Close): void {
-		if (this.unreadBytesOf(subscription) === subscription.peer.unreadBytes()) {
-			this.endAtOnce(subscription, close);
-		} else {
-			this.#hub.keepNoMoreFor(subscription);
-			this.#ending.set(subscription, close);
+	endOnceRead(peer: Peer, close: Close): void {
+		if (this.unreadBytesOf(peer) === peer.unreadBytes()) {
+			this.endAtOnce(peer, close);
+			return;
 		}
+		this.start(peer);
+		for (let subscription = peer.subscription; subscription !== undefined; subscription = subscription.sibling) {
+			this.#hub.keepNoMoreFor(subscription);
+		}
+		this.#ending.set(peer, close);
 	}
 
-	/** The same, but the engine gets everything that the subscriber has to read, and the subscriber has left when this returns. */
-	endAtOnce(subscription: Subscription, close: Close): void {
-		const { peer, position } = subscription;
+	/** The same, but the engine gets everything that the peer has to read, and the peer has left its channels when this returns. */
+	endAtOnce(peer: Peer, close: Close): void {
 		// What it has to read is kept no longer, or more than a subscriber may have unread.
-		if (position?.isLost || this.unreadBytesOf(subscription) > this.#unreadBytesMax) {
+		if (isLost(peer) || this.unreadBytesOf(peer) > this.#unreadBytesMax) {
 			peer.drop('slow');
 			return;
 		}
-		if (position !== undefined) this.#send(subscription, 'all');
+		if (isCatchingUp(peer)) this.#send(peer, 'all');
 		peer.end(close);
 	}
 
-	/** Forgets a subscriber that is about to leave its channel. */
-	forget(subscription: Subscription): void {
-		this.#ready.delete(subscription);
-		this.#ending.delete(subscription);
+	/** Forgets a peer that is about to leave its channels. */
+	forget(peer: Peer): void {
+		this.#ready.delete(peer);
+		this.#ending.delete(peer);
 	}
 
 	#scheduleTick(): void {
@@ -127,48 +145,66 @@ export class CatchUp {
 
 	readonly #tick = (): void => {
 		this.#isTickScheduled = false;
-		for (const { peer } of this.#lost.splice(0, closesPerTick)) peer.drop('slow');
+		for (const peer of this.#lost.splice(0, closesPerTick)) peer.drop('slow');
 		let left = tickBytes;
-		for (const subscription of [...this.#ready]) {
+		for (const peer of [...this.#ready]) {
 			if (left <= 0) break;
-			// A subscriber that is to have more goes to the end.
-			this.#ready.delete(subscription);
-			left -= this.#sendShare(subscription);
+			// A peer that is to have more goes to the end.
+			this.#ready.delete(peer);
+			left -= this.#sendShare(peer);
 		}
 		if (this.#lost.length + this.#ready.size > 0) this.#scheduleTick();
 	};
 
-	/** Sends a subscriber its share of a tick, and gives what that cost, in bytes. */
-	#sendShare(subscription: Subscription): number {
-		const { peer, channel, position } = subscription;
-		if (position === undefined) return 0;
-		const costBytes = this.#send(subscription, 'share');
+	/** Sends a peer its share of a tick, and gives what that cost, in bytes. */
+	#sendShare(peer: Peer): number {
+		if (!isCatchingUp(peer)) return 0;
+		const costBytes = this.#send(peer, 'share');
 		if (peer.unreadBytes() > 0) return costBytes;
-		const close = this.#ending.get(subscription);
-		if (this.unreadBytesOf(subscription) > 0) {
-			this.#ready.add(subscription);
-		} else if (close !== undefined) {
-			peer.end(close);
-		} else {
-			peer.attach(channel.topic);
-			this.#hub.caughtUp(subscription);
-		}
+		const close = this.#ending.get(peer);
+		if (this.unreadBytesOf(peer) > 0) this.#ready.add(peer);
+		else if (close !== undefined) peer.end(close);
+		else this.#caughtUp(peer);
 		return costBytes;
 	}
 
+	#caughtUp(peer: Peer): void {
+		for (let subscription = peer.subscription; subscription !== undefined; subscription = subscription.sibling) {
+			if (subscription.position === undefined) continue;
+			peer.attach(subscription.channel.topic);
+			this.#hub.caughtUp(subscription);
+		}
+	}
+
 	/** Sends everything, or a share: until the engine has to keep some of it, or it is much. Gives what that cost, in bytes. */
-	#send(subscription: Subscription, amount: 'all' | 'share'): number {
-		const { peer } = subscription;
+	#send(peer: Peer, amount: 'all' | 'share'): number {
 		let costBytes = 0;
 		peer.gather(() => {
-			for (;;) {
-				const message = this.#hub.nextFor(subscription);
-				if (message === undefined) break;
-				const isOut = peer.send(message);
-				costBytes += message.bytes.byteLength + sendOverheadBytes;
-				if (amount === 'share' && (!isOut || costBytes >= shareBytes)) break;
+			for (let subscription = peer.subscription; subscription !== undefined; subscription = subscription.sibling) {
+				for (;;) {
+					const message = this.#hub.nextFor(subscription);
+					if (message === undefined) break;
+					const isOut = peer.send(message);
+					costBytes += message.bytes.byteLength + sendOverheadBytes;
+					if (amount === 'share' && (!isOut || costBytes >= shareBytes)) return;
+				}
 			}
 		});
 		return costBytes;
 	}
+}
+
+function isCatchingUp(peer: Peer): boolean {
+	for (let subscription = peer.subscription; subscription !== undefined; subscription = subscription.sibling) {
+		if (subscription.position !== undefined) return true;
+	}
+	return false;
+}
+
+/** Whether something that it has to read is kept no longer. */
+function isLost(peer: Peer): boolean {
+	for (let subscription = peer.subscription; subscription !== undefined; subscription = subscription.sibling) {
+		if (subscription.position?.isLost) return true;
+	}
+	return false;
 }

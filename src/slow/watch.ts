@@ -2,7 +2,7 @@
 import { closesPerTick } from '../connections/closing.js';
 import type { Connections } from '../connections/registry.js';
 import type { Channel } from '../pubsub/channel.js';
-import type { Subscription } from '../pubsub/subscription.js';
+import type { Peer } from '../pubsub/peer.js';
 import { type CatchUp, readerBytes } from './catch-up.js';
 
 /** What is known of a subscriber that has something unread. */
@@ -32,10 +32,10 @@ const heldUpMsMax = 10 * lookMs;
 export class SlowWatch {
 	readonly #connections: Connections;
 	readonly #parts: SlowWatchParts;
-	readonly #slow = new Map<Subscription, Slowness>();
+	readonly #slow = new Map<Peer, Slowness>();
 	#place = 0;
 	// An iterator of a Map goes on where it was, whatever comes and goes meanwhile.
-	#slowRound: Iterator<Subscription>;
+	#slowRound: Iterator<Peer>;
 	#lookedMs: number | undefined;
 	#clockMs = 0;
 	#drops = 0;
@@ -62,29 +62,29 @@ export class SlowWatch {
 
 	/** Judges the subscribers of a channel before its next share: see CatchUp.judge. */
 	judge(channel: Channel): void {
-		this.#parts.catchUp.judge(channel, (subscription, unreadBytes) => this.note(subscription, unreadBytes));
+		this.#parts.catchUp.judge(channel, (peer, unreadBytes) => this.note(peer, unreadBytes));
 	}
 
 	/** The subscribers with the most unread, until dropping them frees so many bytes. */
-	largest(bytes: number): Subscription[] {
+	largest(bytes: number): Peer[] {
 		const worth = [...this.#slow].filter(([, { unreadBytes }]) => unreadBytes >= readerBytes);
 		worth.sort(([, one], [, other]) => other.unreadBytes - one.unreadBytes);
-		const largest: Subscription[] = [];
+		const largest: Peer[] = [];
 		let left = bytes;
-		for (const [subscription] of worth.slice(0, closesPerTick)) {
+		for (const [peer] of worth.slice(0, closesPerTick)) {
 			if (left <= 0) break;
-			left -= this.#parts.catchUp.freedBy(subscription);
-			largest.push(subscription);
+			left -= this.#parts.catchUp.freedBy(peer);
+			largest.push(peer);
 		}
 		return largest;
 	}
 
 	/** Notes what a subscriber is known to have unread. */
-	note(subscription: Subscription, unreadBytes: number): Slowness {
-		const slowness = this.#slow.get(subscription);
+	note(peer: Peer, unreadBytes: number): Slowness {
+		const slowness = this.#slow.get(peer);
 		if (slowness === undefined) {
-			const first = { unreadBytes, shrunkMs: this.#clockMs, ip: subscription.peer.address() };
-			this.#slow.set(subscription, first);
+			const first = { unreadBytes, shrunkMs: this.#clockMs, ip: peer.address() };
+			this.#slow.set(peer, first);
 			return first;
 		}
 		if (unreadBytes < slowness.unreadBytes) slowness.shrunkMs = this.#clockMs;
@@ -93,45 +93,45 @@ export class SlowWatch {
 	}
 
 	/** Forgets a subscriber that has closed, and gives what was known of it, if it was slow. */
-	forget(subscription: Subscription): Slowness | undefined {
-		const slowness = this.#slow.get(subscription);
-		this.#slow.delete(subscription);
+	forget(peer: Peer): Slowness | undefined {
+		const slowness = this.#slow.get(peer);
+		this.#slow.delete(peer);
 		return slowness;
 	}
 
 	#lookAtSlow(): void {
 		for (let looks = 0; looks < looksMax && this.#drops < closesPerTick; looks++) {
-			const { done, value: subscription } = this.#slowRound.next();
+			const { done, value: peer } = this.#slowRound.next();
 			if (done) {
 				this.#slowRound = this.#slow.keys();
 				if (looks === 0 && this.#slow.size > 0) continue;
 				return;
 			}
-			this.#lookAt(subscription);
+			this.#lookAt(peer);
 		}
 	}
 
 	#lookAtAll(): void {
 		let looks = 0;
-		const next = this.#connections.visit(this.#place, placesMax, ({ subscription }) => {
+		const next = this.#connections.visit(this.#place, placesMax, (connection) => {
 			// The slow ones have their own turn.
-			if (subscription !== undefined && !this.#slow.has(subscription)) this.#lookAt(subscription);
+			if (connection.subscription !== undefined && !this.#slow.has(connection)) this.#lookAt(connection);
 			return ++looks === looksMax ? 'enough' : 'more';
 		});
 		this.#place = next ?? 0;
 	}
 
-	#lookAt(subscription: Subscription): void {
+	#lookAt(peer: Peer): void {
 		const { catchUp, writeTimeoutMs } = this.#parts;
-		const unreadBytes = catchUp.unreadBytesOf(subscription);
+		const unreadBytes = catchUp.unreadBytesOf(peer);
 		if (unreadBytes === 0) {
-			this.#slow.delete(subscription);
+			this.#slow.delete(peer);
 			return;
 		}
-		const readsNothing = unreadBytes >= (this.#slow.get(subscription)?.unreadBytes ?? Number.POSITIVE_INFINITY);
-		const { shrunkMs } = this.note(subscription, unreadBytes);
-		if (writeTimeoutMs > 0 && this.#clockMs - shrunkMs >= writeTimeoutMs) subscription.peer.drop('slow');
-		else if (readsNothing) catchUp.consider(subscription, unreadBytes);
-		if (!this.#slow.has(subscription)) this.#drops++;
+		const readsNothing = unreadBytes >= (this.#slow.get(peer)?.unreadBytes ?? Number.POSITIVE_INFINITY);
+		const { shrunkMs } = this.note(peer, unreadBytes);
+		if (writeTimeoutMs > 0 && this.#clockMs - shrunkMs >= writeTimeoutMs) peer.drop('slow');
+		else if (readsNothing) catchUp.consider(peer, unreadBytes);
+		if (!this.#slow.has(peer)) this.#drops++;
 	}
 }

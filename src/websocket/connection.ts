@@ -23,6 +23,8 @@ const closeCodes: Record<Close['cause'], number> = {
 	operator: 1000,
 	moved: 1012,
 	age: 1012,
+	expired: 1008,
+	publish_refused: 1008,
 	stopping: 1012,
 };
 
@@ -76,7 +78,9 @@ export class WebSocketConnection implements Connection {
 	attach(topic: string): boolean {
 		if (this.#ws === undefined) return false;
 		const isAttached = this.#ws.subscribe(topic);
-		if (this.subscription?.position !== undefined) this.#ws.unsubscribe(catchingUpTopic);
+		for (let subscription = this.subscription; subscription !== undefined; subscription = subscription.sibling) {
+			if (subscription.position !== undefined) this.#ws.unsubscribe(catchingUpTopic);
+		}
 		return isAttached;
 	}
 
@@ -88,6 +92,13 @@ export class WebSocketConnection implements Connection {
 
 	send({ bytes, isBinary }: Message): boolean {
 		return this.#ws?.send(bytes, isBinary) === 1;
+	}
+
+	/** Sends the first message, when the connection has opened. */
+	greet(message: Message): void {
+		// Without any topic, 16 KB and more can corrupt the stream (20.30). Its channel may have to send earlier messages first.
+		if (!this.subscription?.isReached) this.#ws?.subscribe(catchingUpTopic);
+		this.send(message);
 	}
 
 	gather(write: () => void): void {

@@ -1,25 +1,32 @@
 // What the engine calls for a websocket: open -> subscribe -> publish -> close.
 import { closes } from '../connections/closes.js';
+import type { Closing } from '../connections/closing.js';
 import type { Membership } from '../connections/membership.js';
 import type { SocketBehavior } from '../engine.js';
-import type { Events } from '../observe/events.js';
+import type { PublishHook } from '../hooks/publish-hook.js';
+import type { Events, Party } from '../observe/events.js';
 import type { Channel } from '../pubsub/channel.js';
-import type { Close, CloseCause } from '../pubsub/close.js';
+import type { ChannelName } from '../pubsub/channel-name.js';
+import type { CloseCause } from '../pubsub/close.js';
 import type { Hub } from '../pubsub/hub.js';
-import { trustedMessage } from '../pubsub/message.js';
+import { type Message, trustedMessage } from '../pubsub/message.js';
 import type { Subscription } from '../pubsub/subscription.js';
 import type { CatchUp } from '../slow/catch-up.js';
 import type { SlowWatch } from '../slow/watch.js';
 import type { UserData, WebSocket, WebSocketConnection } from './connection.js';
-import { messageRules, tooFast, tooMuchAtOnce } from './rules.js';
+import { messageRules, tooFast, tooManyHeld, tooMuchAtOnce } from './rules.js';
 import { MessageTurns } from './turns.js';
 
 export type FrameParts = {
 	readonly hub: Hub;
 	readonly membership: Membership;
+	readonly closing: Closing;
+	/** Judges each message; undefined without --publish-hook. */
+	readonly publishHook: PublishHook | undefined;
 	readonly catchUp: CatchUp;
 	readonly watch: SlowWatch;
 	readonly events: Events;
+	readonly mayPublish: boolean;
 	readonly binary: boolean;
 	readonly echoKeepalive: boolean;
 	readonly maxMessage: number;
@@ -33,7 +40,7 @@ export function webSocketBehavior(
 	upgrade: NonNullable<SocketBehavior<UserData>['upgrade']>,
 	parts: FrameParts,
 ): SocketBehavior<UserData> {
-	const { hub, membership, catchUp, watch, events, echoKeepalive, maxMessage, maxBacklog } = parts;
+	const { hub, membership, closing, publishHook, catchUp, watch, events, echoKeepalive, maxMessage, maxBacklog } = parts;
 	const messageClose = messageRules(parts);
 	const rateClose = tooFast(parts.maxRate);
 	const turns = new MessageTurns();
@@ -51,15 +58,39 @@ export function webSocketBehavior(
 			if (echoKeepalive) ws.send('', isBinary);
 			return;
 		}
-		const close = messageClose(bytes.byteLength, isBinary, connection.terms.grant.mayPublish);
-		if (close !== undefined) {
-			closeInOrder(connection, subscription, close);
-			return;
-		}
+		const { grant, party } = connection.terms;
+		const close = messageClose(bytes.byteLength, isBinary, grant.mayPublish);
+		const message = trustedMessage(bytes, isBinary);
 		const { channel } = subscription;
-		events.published('websocket', channel.name, bytes.byteLength, channel.subscribers, connection.terms.party);
-		// While the engine reads a socket it gathers what goes to this socket, so a message to its sender alone need not be deferred.
-		hub.publish(channel, trustedMessage(bytes, isBinary), channel.subscribers === 1);
+		if (close !== undefined) {
+			closing.close(connection, close);
+		} else if (publishHook !== undefined) {
+			judge(publishHook, connection, grant.publishesTo ?? channel.name, message);
+		} else if (grant.publishesTo !== undefined) {
+			publish(grant.publishesTo, message, party);
+		} else {
+			events.published('websocket', channel.name, bytes.byteLength, channel.subscribers, party);
+			// While the engine reads a socket it gathers what goes to this socket, so a message to its sender alone need not be deferred.
+			hub.publish(channel, message, channel.subscribers === 1);
+		}
+	}
+
+	/** Publishes on any channel. */
+	function publish(name: ChannelName, message: Message, party: Party | undefined): void {
+		const channel = hub.find(name);
+		events.published('websocket', name, message.bytes.byteLength, channel?.subscribers ?? 0, party);
+		if (channel !== undefined) hub.publish(channel, message);
+	}
+
+	/** Publishes a message if the hook does not object, also if its sender has left by then. */
+	function judge(hook: PublishHook, connection: WebSocketConnection, name: ChannelName, message: Message): void {
+		const { grant, party } = connection.terms;
+		const judged = { name, message, session: grant.session?.name, ip: connection.address() };
+		const isTaken = hook.judge(connection, judged, (judgement) => {
+			if ('reason' in judgement) closing.close(connection, { cause: 'publish_refused', reason: judgement.reason });
+			else if (judgement.kind !== 'dropped') publish(name, judgement.message, party);
+		});
+		if (!isTaken) closing.close(connection, tooManyHeld);
 	}
 
 	/** The subscription of a connection that has sent something; undefined if the connection is closing, or is closed for that. */
@@ -73,28 +104,20 @@ export function webSocketBehavior(
 			connection.end(tooMuchAtOnce);
 			return undefined;
 		}
-		if (dropIfSlow(connection, subscription)) return undefined;
+		if (dropIfSlow(connection)) return undefined;
 		const { allowances } = terms;
 		if (allowances === undefined) return subscription;
 		const allowance = isPong ? allowances.pongs : allowances.messages;
 		if (allowance.take(performance.now())) return subscription;
-		closeInOrder(connection, subscription, rateClose);
+		closing.close(connection, rateClose);
 		return undefined;
 	}
 
-	/** Closes a connection after everything that was published before. */
-	function closeInOrder(connection: WebSocketConnection, subscription: Subscription, close: Close): void {
-		connection.closeCause = close.cause;
-		hub.inOrder(subscription.channel, () => {
-			if (connection.place !== undefined) catchUp.endOnceRead(subscription, close);
-		});
-	}
-
 	// A websocket that sends keepalives or pings and reads nothing would pile up echoes and pongs: it is judged here too.
-	function dropIfSlow(connection: WebSocketConnection, subscription: Subscription): boolean {
-		const unreadBytes = catchUp.unreadBytesOf(subscription);
+	function dropIfSlow(connection: WebSocketConnection): boolean {
+		const unreadBytes = catchUp.unreadBytesOf(connection);
 		if (unreadBytes <= maxBacklog) return false;
-		watch.note(subscription, unreadBytes);
+		watch.note(connection, unreadBytes);
 		connection.drop('slow');
 		return true;
 	}
@@ -135,7 +158,7 @@ export function webSocketBehavior(
 		upgrade,
 		open: guarded(opened),
 		message: guarded(received),
-		drain: guarded(({ subscription }) => subscription && catchUp.onRead(subscription)),
+		drain: guarded((connection) => catchUp.onRead(connection)),
 		ping: guarded((connection) => void subscriptionOfSender(connection)),
 		pong: guarded((connection) => void subscriptionOfSender(connection, true)),
 		close: guarded(closed),

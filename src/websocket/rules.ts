@@ -2,6 +2,8 @@
 import type { Close } from '../pubsub/close.js';
 
 export type MessageRuleParts = {
+	/** Whether any websocket may publish. */
+	readonly mayPublish: boolean;
 	readonly binary: boolean;
 	readonly maxMessage: number;
 };
@@ -9,10 +11,12 @@ export type MessageRuleParts = {
 /** Gives why a message is answered by a close frame; undefined if it may be published. */
 export type MessageRules = (bytes: number, isBinary: boolean, mayPublish: boolean) => Close | undefined;
 
-export function messageRules({ binary, maxMessage }: MessageRuleParts): MessageRules {
+export function messageRules({ mayPublish: mayAnyPublish, binary, maxMessage }: MessageRuleParts): MessageRules {
 	const receiveOnly: Close = {
 		cause: 'receive_only',
-		reason: 'websockets only receive here; publish by POST (--client-publish none)',
+		reason: mayAnyPublish
+			? 'this websocket may only receive'
+			: 'websockets only receive here; publish by POST (--client-publish none)',
 	};
 	const textOnly: Close = { cause: 'binary', reason: 'only text messages are accepted here (--binary is off)' };
 	const tooLong: Close = { cause: 'too_long', reason: `a message may take ${maxMessage} bytes at most (--max-message)` };
@@ -29,6 +33,11 @@ export function tooFast(maxRate: number): Close {
 		reason: `a websocket may send ${maxRate} messages a second, empty ones and pings included, and as many pongs (--max-rate)`,
 	};
 }
+
+export const tooManyHeld: Close = {
+	cause: 'publish_refused',
+	reason: 'too many messages wait for the publish hook: send the next ones when some of these have come back',
+};
 
 export const tooMuchAtOnce: Close = {
 	cause: 'flood',

@@ -6,38 +6,41 @@ import type { Admission, Admitted } from '../http/admission.js';
 import type { Door } from '../http/exchange.js';
 import { firstProtocol, handshakeRefusal } from '../http/handshake.js';
 import { isRefused } from '../http/reply.js';
-import { type Terms, type WebSocket, WebSocketConnection } from './connection.js';
+import { type Terms, type UserData, type WebSocket, WebSocketConnection } from './connection.js';
 
 export type UpgradeParts = {
 	readonly admission: Admission;
 	readonly clientAddress: ClientAddress;
-	readonly mayPublish: boolean;
 	readonly maxRate: number;
 };
 
 /** Lets a valid handshake with a valid path in, if its origin is allowed and there is room. */
-export function upgradeDoor({ admission, clientAddress, mayPublish, maxRate }: UpgradeParts): Door<[UpgradeContext]> {
+export function upgradeDoor({ admission, clientAddress, maxRate }: UpgradeParts): Door<[UpgradeContext]> {
 	const addressOf = (ws: WebSocket) => clientAddress(ws.getRemoteAddress(), undefined);
 	const allowance = () => new Allowance(maxRate, performance.now());
-	const common: Terms = { grant: { mayPublish, expiresMs: undefined }, allowances: undefined, party: undefined, addressOf };
+	const common: Terms = { grant: admission.commonGrant, allowances: undefined, party: undefined, addressOf };
 	return (exchange, context) => {
 		const { head, res } = exchange;
 		const handshake = handshakeRefusal(head);
 		if (handshake !== undefined) return handshake;
 		const name = admission.channelFor(head);
 		if (isRefused(name)) return name;
-		const admitted = admission.admit(name, exchange);
-		if ('cause' in admitted) return admitted;
-		const connection = new WebSocketConnection(admitted.id, termsOf(admitted));
-		// No extensions: compression stays off.
-		res.upgrade({ connection, name }, head.webSocketKey ?? '', firstProtocol(head) ?? '', '', context);
-		return undefined;
+		return admission.admit(name, exchange, (admitted) => {
+			if ('cause' in admitted) return admitted;
+			const connection = new WebSocketConnection(admitted.id, termsOf(admitted));
+			const data: UserData = { connection, name: admitted.name };
+			// No extensions: compression stays off.
+			res.upgrade(data, head.webSocketKey ?? '', firstProtocol(head) ?? '', '', context);
+			// The engine has called `open`, in this turn: nothing was published in between.
+			if (admitted.hello !== undefined) connection.greet(admitted.hello);
+			return undefined;
+		});
 	};
 
-	function termsOf({ expiresMs, party }: Admitted): Terms {
-		if (expiresMs === undefined && party === undefined && maxRate === 0) return common;
+	function termsOf({ grant, party }: Admitted): Terms {
+		if (grant === admission.commonGrant && party === undefined && maxRate === 0) return common;
 		return {
-			grant: { mayPublish, expiresMs },
+			grant,
 			allowances: maxRate > 0 ? { messages: allowance(), pongs: allowance() } : undefined,
 			party,
 			addressOf,

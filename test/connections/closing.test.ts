@@ -75,11 +75,11 @@ function crowd(count: number, onEnd: () => void) {
 			leave() {
 				places.remove(connection.place ?? assert.fail('it has gone already'));
 				connection.place = undefined;
-				hub.leave(connection.subscription ?? assert.fail());
+				hub.leave(connection);
 			},
 		};
 		connection.place = places.add(connection);
-		connection.subscription = hub.join(`/room/${i % 3}` as ChannelName, connection);
+		hub.join(`/room/${i % 3}` as ChannelName, connection);
 		return connection;
 	});
 	const publish = (messages: number) => {

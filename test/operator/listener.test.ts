@@ -196,7 +196,7 @@ test('an endpoint that throws or rejects is answered with 500, and logged with i
 		endpoint('/misspeaks', () => text(200, 'OK', { 'X-Split': 'a\r\nb' })),
 		endpoint('/works', () => text(200, 'OK')),
 	];
-	const admin = await startOperatorListener({ host: '127.0.0.1', port: 0, name: '' }, endpoints, new InFlight(), log);
+	const admin = await startOperatorListener({ host: '127.0.0.1', port: 0 }, [], endpoints, new InFlight(), log);
 	t.after(() => admin.close());
 	for (const path of ['/throws', '/rejects', '/misspeaks'])
 		assert.equal((await request(boundPort(admin), { path })).status, 500, path);

@@ -105,8 +105,8 @@ protocol(
 		const random = seededRandom(t);
 		const hub = silentHub();
 		const join = (name: string) => {
-			const subscription = hub.join(name as ChannelName, fakePeer());
-			return { leave: () => hub.leave(subscription) };
+			const { peer } = hub.join(name as ChannelName, fakePeer());
+			return { leave: () => hub.leave(peer) };
 		};
 		const stays = (i: number) => i % 4 > 0;
 		const fleeting: { leave(): void }[] = [];
@@ -127,8 +127,8 @@ protocol(
 		};
 		const listing = channelListing({ hub, readName: (path) => parseChannelName(path, 256) });
 		const endpoint: Endpoint = { methods: ['GET'], path: '/channels', help: '', answer: listing };
-		const address = { host: '127.0.0.1', port: 0, name: '' };
-		const admin = await startOperatorListener(address, [endpoint], new InFlight(), pino({ enabled: false }));
+		const address = { host: '127.0.0.1', port: 0 };
+		const admin = await startOperatorListener(address, [], [endpoint], new InFlight(), pino({ enabled: false }));
 		t.after(() => admin.close());
 		const port = boundPort(admin);
 

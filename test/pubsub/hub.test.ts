@@ -81,7 +81,7 @@ test('a join does not hurry a paced burst, and who leaves before its turn is not
 	const { hub, out, publish } = recordedHub(800);
 	hub.join(room, someone());
 	for (let i = 0; i < 6; i++) publish(room, 'x'.repeat(50));
-	hub.leave(hub.join(room, fakePeer({ attach: () => false })));
+	hub.leave(hub.join(room, fakePeer({ attach: () => false })).peer);
 	await tickEnd();
 	for (const expected of [2, 4, 6]) {
 		assert.equal(out.length, expected);
@@ -140,7 +140,7 @@ test('messages that no subscriber is left to receive are dropped, and no later s
 	const { hub, out, publish } = recordedHub();
 	const first = hub.join(room, someone());
 	for (let i = 0; i < 50; i++) publish(room, 'before');
-	hub.leave(first);
+	hub.leave(first.peer);
 	assert.equal(hub.find(room), undefined);
 	hub.join(room, someone());
 	await tickEnd();
@@ -197,7 +197,7 @@ test('messages that have not gone out yet are counted in bytes, until they have,
 	await tickEnd();
 	t.mock.timers.tick(10);
 	assert.deepEqual([first.channel.outbox?.deferredBytes, hub.deferredBytes], [2 * 100, 2 * 100 + 200]);
-	hub.leave(first);
+	hub.leave(first.peer);
 	assert.equal(hub.deferredBytes, 200);
 	t.mock.timers.tick(10);
 	assert.equal(hub.deferredBytes, 0);
@@ -214,7 +214,7 @@ test('deliveries are messages times subscribers at the time they go out', async 
 	publish(room, 'x');
 	await tickEnd();
 	assert.equal(hub.deliveries, 42);
-	hub.leave(first);
+	hub.leave(first.peer);
 	assert.deepEqual([hub.subscribers, hub.channels], [1, 1]);
 });
 
@@ -237,12 +237,12 @@ test('a closing channel sends what was published, and no more; its name is free 
 	publish(room, 'after');
 	await tickEnd();
 	assert.deepEqual(out, [...Array(30).fill('1 before'), '2 after', ...Array(20).fill('1 before'), 'sent']);
-	hub.leave(first);
+	hub.leave(first.peer);
 	assert.equal(out.at(-1), 'sent');
-	hub.leave(second);
+	hub.leave(second.peer);
 	assert.equal(out.at(-1), 'empty');
 	assert.deepEqual([hub.find(room), hub.channels, hub.subscribers], [next, 1, 1]);
-	hub.leave(third);
+	hub.leave(third.peer);
 	assert.equal(hub.join(room, someone()).channel.topic, '3');
 });
 
@@ -255,7 +255,7 @@ test('a channel that is closed when nobody is left, or that all leave before it 
 		() => out.push('sent'),
 		() => out.push('empty'),
 	);
-	hub.leave(first);
+	hub.leave(first.peer);
 	await tickEnd();
 	assert.deepEqual(out, [...Array(30).fill('1 before'), 'empty']);
 	hub.close(

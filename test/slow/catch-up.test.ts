@@ -30,8 +30,8 @@ function crowd(count: number, unreadBytesMax: number) {
 		const close = (end: 'ended' | 'dropped') => {
 			if (reader.end !== undefined) return;
 			reader.end = end;
-			catchUp.forget(reader.subscription);
-			hub.leave(reader.subscription);
+			catchUp.forget(reader.subscription.peer);
+			hub.leave(reader.subscription.peer);
 		};
 		const peer = fakePeer({
 			attach() {
@@ -68,7 +68,7 @@ function crowd(count: number, unreadBytesMax: number) {
 	};
 	const read = (reader: Reader, bytes = reader.unreadBytes) => {
 		reader.unreadBytes -= bytes;
-		catchUp.onRead(reader.subscription);
+		catchUp.onRead(reader.subscription.peer);
 	};
 	return { catchUp, readers, publish, read };
 }
@@ -80,17 +80,17 @@ test('a subscriber with 64 KiB unread catches up, or with a quarter of the backl
 	] as const) {
 		const { catchUp, readers } = crowd(1, backlogBytesMax);
 		const [reader = assert.fail()] = readers;
-		catchUp.consider(reader.subscription, enough - 1);
+		catchUp.consider(reader.subscription.peer, enough - 1);
 		// Nor while the fan-out does not reach it yet.
 		reader.subscription.isReached = false;
-		catchUp.consider(reader.subscription, enough);
+		catchUp.consider(reader.subscription.peer, enough);
 		reader.subscription.isReached = true;
 		assert.equal(reader.subscription.position, undefined);
-		catchUp.consider(reader.subscription, enough);
+		catchUp.consider(reader.subscription.peer, enough);
 		assert.notEqual(reader.subscription.position, undefined);
-		catchUp.consider(reader.subscription, backlogBytesMax);
+		catchUp.consider(reader.subscription.peer, backlogBytesMax);
 		assert.equal(reader.end, undefined);
-		catchUp.consider(reader.subscription, backlogBytesMax + 1);
+		catchUp.consider(reader.subscription.peer, backlogBytesMax + 1);
 		assert.equal(reader.end, 'dropped');
 	}
 });
@@ -99,7 +99,7 @@ test('a slow subscriber is sent each message when it has read the one before, an
 	const { catchUp, readers, publish, read } = crowd(1, 1_048_576);
 	const [reader = assert.fail()] = readers;
 	reader.isFast = false;
-	catchUp.consider(reader.subscription, 65_536);
+	catchUp.consider(reader.subscription.peer, 65_536);
 	publish(3, 1_000);
 	for (let sent = 0; sent < 3; sent++) {
 		read(reader, 500);
@@ -119,11 +119,11 @@ test('a slow subscriber is sent each message when it has read the one before, an
 
 test('messages that are kept for many subscribers count once in what closing all of them frees', () => {
 	const { catchUp, readers, publish } = crowd(8, 1_048_576);
-	const freed = () => readers.reduce((sum, { subscription }) => sum + catchUp.freedBy(subscription), 0);
+	const freed = () => readers.reduce((sum, { subscription }) => sum + catchUp.freedBy(subscription.peer), 0);
 	assert.equal(freed(), 8 * 65_536);
-	for (const { subscription } of readers) catchUp.consider(subscription, 65_536);
+	for (const { subscription } of readers) catchUp.consider(subscription.peer, 65_536);
 	publish(2, 10_000);
-	assert.ok(readers.every(({ subscription }) => catchUp.unreadBytesOf(subscription) === 65_536 + 2 * 10_064));
+	assert.ok(readers.every(({ subscription }) => catchUp.unreadBytesOf(subscription.peer) === 65_536 + 2 * 10_064));
 	assert.equal(freed(), 8 * 65_536 + 2 * 10_064);
 });
 
@@ -134,18 +134,18 @@ test('a subscriber that is closed has room for everything before the close frame
 	] as const) {
 		const { catchUp, readers, publish } = crowd(2, 131_072);
 		const [behind = assert.fail(), other = assert.fail()] = readers;
-		catchUp.consider(behind.subscription, 65_536);
+		catchUp.consider(behind.subscription.peer, 65_536);
 		publish(1, 1_000);
 		behind.unreadBytes = 131_072 - 1_064 + tooMuch;
 		other.unreadBytes = 131_072 + tooMuch;
-		for (const { subscription } of readers) catchUp.endAtOnce(subscription, bye);
+		for (const { subscription } of readers) catchUp.endAtOnce(subscription.peer, bye);
 		assert.deepEqual([behind.end, behind.sent, other.end], [end, 1 - tooMuch, end]);
 	}
 });
 
 test('a tick sends the readers some 4 MiB, and none a second share before all have had the first', async () => {
 	const { catchUp, readers, publish, read } = crowd(40, 64 * 1_048_576);
-	for (const { subscription } of readers) catchUp.consider(subscription, 65_536);
+	for (const { subscription } of readers) catchUp.consider(subscription.peer, 65_536);
 	publish(20, 300_000);
 	for (const reader of readers) read(reader);
 	const sent = () => readers.reduce((sum, reader) => sum + reader.sent, 0);
@@ -162,12 +162,12 @@ test('a tick sends the readers some 4 MiB, and none a second share before all ha
 test('a subscriber for which nothing is kept any more is dropped even if it reads, or is closed, before its turn; a tick drops 200', async () => {
 	for (const readsOn of [false, true]) {
 		const { catchUp, readers, publish, read } = crowd(500, 131_072);
-		for (const { subscription } of readers) catchUp.consider(subscription, 65_536);
+		for (const { subscription } of readers) catchUp.consider(subscription.peer, 65_536);
 		publish(2, 60_000);
 		assert.ok(readers.every(({ end }) => end === undefined));
 		if (readsOn) for (const reader of readers) read(reader);
 		const [closed = assert.fail()] = readers;
-		catchUp.endAtOnce(closed.subscription, bye);
+		catchUp.endAtOnce(closed.subscription.peer, bye);
 		assert.equal(closed.end, 'dropped');
 		for (const count of [200, 400, 500]) {
 			await turn();
@@ -179,7 +179,7 @@ test('a subscriber for which nothing is kept any more is dropped even if it read
 
 test('tiny messages count more than their bytes: a tick sends some 16,000 of them', async () => {
 	const { catchUp, readers, publish, read } = crowd(50, 64 * 1_048_576);
-	for (const { subscription } of readers) catchUp.consider(subscription, 65_536);
+	for (const { subscription } of readers) catchUp.consider(subscription.peer, 65_536);
 	publish(2_000, 1);
 	for (const reader of readers) read(reader);
 	const sent = () => readers.reduce((sum, reader) => sum + reader.sent, 0);
@@ -193,9 +193,9 @@ test('tiny messages count more than their bytes: a tick sends some 16,000 of the
 test('a subscriber that is closed while it catches up is fed as before, and closed when it has read everything that was published until then', async () => {
 	const { catchUp, readers, publish, read } = crowd(3, 1_048_576);
 	const [refused = assert.fail(), stopped = assert.fail(), other = assert.fail()] = readers;
-	for (const { subscription } of [refused, stopped]) catchUp.consider(subscription, 65_536);
+	for (const { subscription } of [refused, stopped]) catchUp.consider(subscription.peer, 65_536);
 	publish(5, 1_000);
-	for (const { subscription } of readers) catchUp.endOnceRead(subscription, { cause: 'rate', reason: 'too fast' });
+	for (const { subscription } of readers) catchUp.endOnceRead(subscription.peer, { cause: 'rate', reason: 'too fast' });
 	assert.deepEqual(
 		readers.map(({ end, sent }) => [end, sent]),
 		[

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { Connection } from '#src/connections/connection.js';
 import { Connections } from '#src/connections/registry.js';
 import type { Channel } from '#src/pubsub/channel.js';
+import type { Peer } from '#src/pubsub/peer.js';
 import type { Subscription } from '#src/pubsub/subscription.js';
 import { SlowWatch } from '#src/slow/watch.js';
 import { fakeConnection } from '../support/fake-peer.js';
@@ -18,7 +19,7 @@ class Reader {
 		drop: (reader: Reader) => void = () => {},
 	) {
 		this.connection = fakeConnection({ drop: () => drop(this) });
-		const links = { isReached: true, position: undefined, newer: undefined, older: undefined };
+		const links = { isReached: true, position: undefined, newer: undefined, older: undefined, sibling: undefined };
 		this.subscription = { peer: this.connection, channel: {} as Channel, ...links };
 		this.connection.subscription = this.subscription;
 	}
@@ -32,30 +33,30 @@ function watched(count: number, writeTimeoutMs: number) {
 	const drop = (reader: Reader) => {
 		stalled.push(reader);
 		connections.remove(reader.connection.place ?? assert.fail());
-		watch.forget(reader.subscription);
+		watch.forget(reader.connection);
 	};
 	const add = (reader: Reader) => {
 		reader.connection.place = connections.add(reader.connection);
 	};
 	const all = Array.from({ length: count }, () => new Reader(0, drop));
 	for (const reader of all) add(reader);
-	const readers = new Map(all.map((reader) => [reader.subscription, reader]));
-	const of = (subscription: Subscription) => readers.get(subscription) ?? new Reader();
+	const readers = new Map<Peer, Reader>(all.map((reader) => [reader.connection, reader]));
+	const of = (peer: Peer) => readers.get(peer) ?? new Reader();
 	const watch = new SlowWatch(connections, {
 		writeTimeoutMs,
 		catchUp: {
-			unreadBytesOf(subscription) {
-				of(subscription).looks++;
-				return of(subscription).unreadBytes;
+			unreadBytesOf(peer) {
+				of(peer).looks++;
+				return of(peer).unreadBytes;
 			},
-			freedBy: (subscription) => of(subscription).unreadBytes - of(subscription).sharedBytes,
-			consider: (subscription, unreadBytes) => void readsNothing.push([of(subscription), unreadBytes]),
+			freedBy: (peer) => of(peer).unreadBytes - of(peer).sharedBytes,
+			consider: (peer, unreadBytes) => void readsNothing.push([of(peer), unreadBytes]),
 			judge: () => assert.fail(),
 		},
 	});
 	const leave = (reader: Reader) => {
 		connections.remove(reader.connection.place ?? assert.fail());
-		watch.forget(reader.subscription);
+		watch.forget(reader.connection);
 	};
 	return { add, leave, all, stalled, readsNothing, watch };
 }
@@ -100,8 +101,8 @@ test('a subscriber that reads something from time to time is not dropped, one th
 	}
 	assert.deepEqual(new Set(stalled), new Set([readsNothing, growing, late]));
 	assert.equal(watch.count, 1);
-	assert.equal(watch.forget(idle.subscription), undefined);
-	assert.equal(watch.forget(sawtooth.subscription)?.ip, '192.0.2.1');
+	assert.equal(watch.forget(idle.connection), undefined);
+	assert.equal(watch.forget(sawtooth.connection)?.ip, '192.0.2.1');
 });
 
 test('with 0, no subscriber is dropped for reading nothing', () => {
@@ -126,8 +127,7 @@ test('the subscribers with the most unread are those that make up for what is to
 	for (const [i, reader] of all.entries()) reader.unreadBytes = 65_535 - 400 + i;
 	for (const i of [100, 200, 300]) (all[i] as Reader).unreadBytes = 1_000_000 * i;
 	watch.look(0);
-	const largest = (bytes: number) =>
-		watch.largest(bytes).map((found) => all.findIndex(({ subscription }) => subscription === found));
+	const largest = (bytes: number) => watch.largest(bytes).map((found) => all.findIndex(({ connection }) => connection === found));
 	assert.deepEqual(largest(0), []);
 	assert.deepEqual(largest(1), [300]);
 	assert.deepEqual(largest(300_000_001), [300, 200]);

@@ -16,6 +16,7 @@ export function silentHub(unreadBytesMax = 1_048_576): Hub {
 /** A peer that takes everything at once, but for what a test gives it. */
 export function fakePeer(own: Partial<Peer> = {}): Peer {
 	return {
+		subscription: undefined,
 		attach: () => true,
 		detach() {},
 		send: () => true,
@@ -33,9 +34,8 @@ export function fakeConnection(own: Partial<Connection> = {}): Connection {
 	return {
 		...fakePeer(),
 		id: 1,
-		grant: { mayPublish: true, expiresMs: undefined },
+		grant: { mayPublish: true, publishesTo: undefined, expiry: undefined, session: undefined },
 		place: undefined,
-		subscription: undefined,
 		closeCause: undefined,
 		...own,
 	};

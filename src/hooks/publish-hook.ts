@@ -1,0 +1,146 @@
+// Asks a service about each message of a client before it is published: as it is, replaced, not at all, or refused.
+import { type ChannelName, pathOf, type SessionName } from '../pubsub/channel-name.js';
+import { copyOf, type Message, textMessage, trustedMessage } from '../pubsub/message.js';
+import { Gate, waitingMax } from './gate.js';
+import type { EndpointFields } from './question.js';
+import type { NoAnswer, Service, ServiceAnswer } from './service.js';
+
+export type JudgedMessage = {
+	readonly name: ChannelName;
+	readonly message: Message;
+	readonly session: SessionName | undefined;
+	/** The client's address. */
+	readonly ip: string;
+};
+
+/** What is done with a message. `reason` is for its client. */
+export type Judgement =
+	| { readonly kind: 'published' | 'replaced'; readonly message: Message }
+	| { readonly kind: 'dropped' }
+	| { readonly kind: 'refused' | 'failed'; readonly reason: string };
+
+/** The label in the metrics. */
+export const judgementOutcomes = ['published', 'replaced', 'dropped', 'refused', 'failed', 'busy'] as const satisfies readonly (
+	| Judgement['kind']
+	| 'busy'
+)[];
+
+export type PublishHookParts = {
+	readonly service: Service;
+	readonly atOnceMax: number;
+	/** In seconds, from sending the question. */
+	readonly authTimeout: number;
+	readonly sessionHeader: string;
+	readonly endpoint: EndpointFields;
+	readonly maxMessage: number;
+	/** Counts the messages that wait for their judgement, so that stopping can wait for them. */
+	readonly inFlight: { begin(): void; end(): void };
+	/** Hears of each judgement, and why there was no usable answer. */
+	readonly onJudged: (outcome: (typeof judgementOutcomes)[number], detail: string | undefined) => void;
+};
+
+type Held = { readonly judged: JudgedMessage; readonly done: (judgement: Judgement) => void };
+
+// Of one sender, so that no client takes up all the waiting room.
+const ownMax = 128;
+
+export class PublishHook {
+	readonly #parts: PublishHookParts;
+	readonly #gate: Gate;
+	/** For each sender, its messages that are not judged yet, in their order. The first is being judged. */
+	readonly #held = new Map<object, Held[]>();
+	#heldCount = 0;
+
+	constructor(parts: PublishHookParts) {
+		this.#parts = parts;
+		this.#gate = new Gate(parts.atOnceMax, Number.POSITIVE_INFINITY);
+	}
+
+	/** How many messages wait for their judgement. */
+	get held(): number {
+		return this.#heldCount;
+	}
+
+	/**
+	 * Has a message judged, after all earlier ones of its sender, and calls `done` in a later turn. The message is copied. False, and
+	 * `done` is never called, if too many messages wait. After a refusal, what the sender has sent since is forgotten.
+	 */
+	judge(sender: object, judged: JudgedMessage, done: Held['done']): boolean {
+		const own = this.#held.get(sender);
+		if ((own?.length ?? 0) >= ownMax || this.#heldCount >= this.#parts.atOnceMax + waitingMax) {
+			this.#parts.onJudged('busy', undefined);
+			return false;
+		}
+		const { bytes, isBinary } = judged.message;
+		const held = { judged: { ...judged, message: trustedMessage(copyOf(bytes), isBinary) }, done };
+		this.#heldCount++;
+		this.#parts.inFlight.begin();
+		if (own !== undefined) {
+			own.push(held);
+			return true;
+		}
+		this.#held.set(sender, [held]);
+		this.#ask(sender, held);
+		return true;
+	}
+
+	#ask(sender: object, held: Held): void {
+		const { service, authTimeout, maxMessage } = this.#parts;
+		const { judged } = held;
+		this.#gate.enter(() => {
+			const deadlineMs = performance.now() + authTimeout * 1_000;
+			const { bytes } = judged.message;
+			const body = new Uint8Array(bytes);
+			const request = { method: 'POST', headers: this.#headersOf(judged), body, deadlineMs, bodyBytesMax: maxMessage } as const;
+			service.ask(request, (answer) => {
+				this.#gate.leave();
+				this.#end(sender, held, answer);
+			});
+		});
+	}
+
+	#headersOf({ name, message, session, ip }: JudgedMessage): string[] {
+		const { sessionHeader, endpoint } = this.#parts;
+		const type = message.isBinary ? 'application/octet-stream' : 'text/plain; charset=utf-8';
+		const headers = ['Content-Type', type, 'X-Channel', pathOf(name), ...endpoint()];
+		if (ip !== '') headers.push('X-Real-IP', ip);
+		if (session !== undefined) headers.push(sessionHeader, session);
+		return headers;
+	}
+
+	#end(sender: object, { judged, done }: Held, answer: ServiceAnswer | NoAnswer): void {
+		const judgement = judgementOf(answer, judged.message, this.#parts.maxMessage);
+		const own = this.#held.get(sender) ?? [];
+		const isRefused = 'reason' in judgement;
+		this.#forget(isRefused ? own.splice(0) : own.splice(0, 1));
+		const [next] = own;
+		if (next === undefined) this.#held.delete(sender);
+		this.#parts.onJudged(judgement.kind, 'reason' in judgement && judgement.kind === 'failed' ? detailOf(answer) : undefined);
+		done(judgement);
+		// After the message before it is published.
+		if (next !== undefined) this.#ask(sender, next);
+	}
+
+	#forget(held: readonly Held[]): void {
+		this.#heldCount -= held.length;
+		for (const _ of held) this.#parts.inFlight.end();
+	}
+}
+
+function judgementOf(answer: ServiceAnswer | NoAnswer, message: Message, bytesMax: number): Judgement {
+	if ('failure' in answer) return failed;
+	const { status, body } = answer;
+	if (status === 204) return { kind: 'published', message };
+	if (status === 304) return { kind: 'dropped' };
+	if (status === 403) return { kind: 'refused', reason: 'the server does not publish this message' };
+	if (status !== 200 || body === undefined || body.length > bytesMax) return failed;
+	if (body.length === 0) return { kind: 'dropped' };
+	const replaced = message.isBinary ? trustedMessage(body, true) : textMessage(body);
+	return replaced === undefined ? failed : { kind: 'replaced', message: replaced };
+}
+
+function detailOf(answer: ServiceAnswer | NoAnswer): string {
+	return 'failure' in answer ? answer.detail : `status ${answer.status}, or a body that is no message`;
+}
+
+const failed: Judgement = { kind: 'failed', reason: 'the server could not find out whether to publish this message' };

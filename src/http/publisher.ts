@@ -1,0 +1,69 @@
+// What a body must be to become a message, and how many get it: the same rules for POST and PUT, and for the operator's listener.
+import type { ChannelName } from '../pubsub/channel-name.js';
+import type { Hub } from '../pubsub/hub.js';
+import { type Message, textMessage, trustedMessage } from '../pubsub/message.js';
+import type { Body } from './body.js';
+import type { Refused } from './reply.js';
+import type { RequestHead } from './request-head.js';
+
+export type PublisherParts = {
+	readonly hub: Hub;
+	readonly binary: boolean;
+	readonly maxMessage: number;
+};
+
+export type Publisher = {
+	/** The message that a body makes, or why it makes none. The body is undefined if it is longer than a message may be. */
+	read(body: Body | undefined, head: Pick<RequestHead, 'contentEncoding' | 'contentType'>): Message | Refused;
+	/** Publishes a message, and gives the number of subscribers that it goes to, or refuses it. An empty one goes nowhere. */
+	publish(name: ChannelName, message: Message, head: Pick<RequestHead, 'ifMatch'>): number | Refused;
+};
+
+export function publisher({ hub, binary, maxMessage }: PublisherParts): Publisher {
+	const tooLarge: Refused = {
+		status: 413,
+		cause: 'size',
+		reason: `The message is longer than ${maxMessage} bytes (--max-message).`,
+	};
+
+	return {
+		read(body, { contentEncoding, contentType }) {
+			if (contentEncoding !== undefined && contentEncoding.toLowerCase() !== 'identity') return encoded;
+			if (body === undefined) return tooLarge;
+			const message = binary && isOctetStream(contentType) ? trustedMessage(body, true) : textMessage(body);
+			return message ?? notUtf8;
+		},
+		publish(name, message, { ifMatch }) {
+			const channel = hub.find(name);
+			if (ifMatch !== undefined && ifMatch !== '*') return noEntityTags;
+			if (ifMatch === '*' && channel === undefined) return nobodyListens;
+			const subscribers = channel?.subscribers ?? 0;
+			if (channel !== undefined && message.bytes.byteLength > 0) hub.publish(channel, message);
+			return subscribers;
+		},
+	};
+}
+
+const notUtf8: Refused = {
+	status: 400,
+	cause: 'body',
+	reason:
+		'The body is not valid UTF-8. Binary messages need the server option --binary and Content-Type: application/octet-stream.',
+};
+const encoded: Refused = {
+	status: 415,
+	cause: 'body',
+	reason: 'The body is compressed or otherwise encoded (Content-Encoding): send it as it is.',
+	// RFC 9110, section 15.5.16: the codings that would be accepted.
+	headers: [['Accept-Encoding', 'identity']],
+};
+const nobodyListens: Refused = {
+	status: 412,
+	cause: 'nobody',
+	reason: 'Nobody is subscribed to this channel; nothing was published.',
+};
+const noEntityTags: Refused = { status: 412, cause: 'nobody', reason: 'A channel has no entity tags: If-Match can only be *.' };
+
+function isOctetStream(contentType: string | undefined): boolean {
+	return contentType?.split(';', 1)[0]?.trim().toLowerCase() === 'application/octet-stream';
+}
