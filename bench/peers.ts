@@ -24,8 +24,8 @@ export type Peer = {
 	readonly canPost: boolean;
 	/** Whether it serves event streams, too. */
 	readonly canStream?: boolean;
-	/** Measured by POST alone, because its websockets are those of another; or with event streams alone. */
-	readonly only?: 'post' | 'streams';
+	/** Measured by POST alone, because its websockets are those of another; or with event streams, or by handshakes alone. */
+	readonly only?: 'post' | 'streams' | 'connects';
 	/** Runs on the older engine; left out where that does not load, or is what the others run on. */
 	readonly isOnOlderEngine?: boolean;
 	/** The file without which it cannot run, and how to get it. */
@@ -57,6 +57,17 @@ export function pathcastIn(checkout: string, name: string): Peer {
 }
 
 const pathcast = pathcastIn(join(sources, '..'), 'pathcast');
+
+/** Asks a service about each handshake. */
+const asking: Peer = {
+	...pathcast,
+	name: 'pathcast --auth',
+	only: 'connects',
+	command(options) {
+		const { file, args } = pathcast.command(options);
+		return { file, args: [join(build, 'peers/asking.js'), ...args] };
+	},
+};
 
 function bareEngine(when: 'handler' | 'deferred', checks: 'plain' | 'checked'): Peer {
 	return {
@@ -175,6 +186,7 @@ function writeConfig(name: string, { port, sparePort, folder }: StartOptions, mo
 
 export const peers: readonly Peer[] = [
 	pathcast,
+	asking,
 	bareEngine('handler', 'plain'),
 	bareEngine('deferred', 'plain'),
 	bareEngine('handler', 'checked'),

@@ -193,9 +193,9 @@ export function isBare({ peer }: { readonly peer: string }): boolean {
 	return peer.startsWith('engine');
 }
 
-/** On either engine. */
+/** On either engine, and with a hook. */
 export function isPathcast({ peer }: { readonly peer: string }): boolean {
-	return peer === 'pathcast' || peer === 'pathcast (older engine)';
+	return ['pathcast', 'pathcast --auth', 'pathcast (older engine)'].includes(peer);
 }
 
 export function ranked(scenario: Scenario, rows: readonly Row[]): Row[] {

@@ -160,10 +160,10 @@ function measureMs({ decides, seconds: own }: Scenario, { quick, seconds }: Opti
 	return 1_000 * (seconds ?? 1.5) * (decides === 'p99' ? 3 : 1);
 }
 
-/** The checked engines differ in POST alone; some peers have event streams alone. */
+/** The checked engines differ in POST alone; some peers have event streams alone, or are there for handshakes. */
 function contendersIn({ work, isOverStreams }: Scenario, measured: readonly Peer[], pin: Pinning): Contender[] {
 	const isPost = work.kind === 'traffic' && work.by === 'post';
-	const kind = isOverStreams ? 'streams' : isPost ? 'post' : undefined;
+	const kind = isOverStreams ? 'streams' : isPost ? 'post' : work.kind === 'connects' ? 'connects' : undefined;
 	return measured.filter(({ only }) => only === undefined || only === kind).map((peer) => contenderOf(peer, pin));
 }
 

@@ -22,7 +22,7 @@ export type RouteParts = DoorParts &
 	};
 
 export function addRoutes(app: App, parts: RouteParts): void {
-	const { page, checkOrigin, mayPublish, allowsPost, maxMessage, maxPath } = parts;
+	const { page, checkOrigin, mayPublish, allowsPost, isAsking, maxMessage, maxPath } = parts;
 	const settings = { maxMessage, mayPublish, allowsPost };
 	const showPage = pageDoor(page, settings, maxPath);
 	const openStream = streamDoor(parts);
@@ -36,7 +36,7 @@ export function addRoutes(app: App, parts: RouteParts): void {
 		app.post('/*', post);
 		app.put('/*', post);
 	}
-	app.options('/*', openDoor(optionsDoor(checkOrigin, allowsPost), parts));
+	app.options('/*', openDoor(optionsDoor(checkOrigin, allowsPost, isAsking), parts));
 	app.any('/*', openDoor(otherMethodDoor(allowsPost), parts));
 }
 

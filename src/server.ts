@@ -103,7 +103,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const { authorisation, publishHook } = hooks;
 	const ask = authorisation && asking(authorisation, () => endpoint);
 	const mayPublish = options.clientPublish === 'all';
-	const maxConnections = connectionLimit(options.maxConnections, readOpenFilesMax(), log);
+	const maxConnections = connectionLimit(options.maxConnections, readOpenFilesMax(), hooks.connectionsMax, log);
 	let state: 'starting' | 'ready' | 'stopping' = 'starting';
 	const isStopping = () => state === 'stopping';
 	const messagePublisher = publisher({ ...options, hub });

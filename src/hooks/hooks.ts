@@ -21,6 +21,8 @@ export type Hooks = {
 	readonly authorisation: Authorisation | undefined;
 	/** Undefined without --publish-hook. */
 	readonly publishHook: PublishHook | undefined;
+	/** How many connections to services there may be. */
+	readonly connectionsMax: number;
 	/** Ends all connections to the services. */
 	readonly close: () => void;
 };
@@ -39,6 +41,7 @@ export async function connectHooks(
 	return {
 		authorisation: authService && new Authorisation({ ...common, service: authService, gate, onEnd: events.questioned }),
 		publishHook: hookService && new PublishHook({ ...common, service: hookService, onJudged: events.judged }),
+		connectionsMax: authConcurrency * [authService, hookService].filter((service) => service !== undefined).length,
 		close() {
 			authService?.close();
 			hookService?.close();

@@ -9,12 +9,13 @@ function servedMethods(allowsPost: boolean): string {
 }
 
 /** A CORS preflight (Fetch, section 3.2.2) for the origins that `--origin` allows, else the methods there are. */
-export function optionsDoor(checkOrigin: OriginPolicy, allowsPost: boolean): Door {
+export function optionsDoor(checkOrigin: OriginPolicy, allowsPost: boolean, isAsking: boolean): Door {
 	const methods = servedMethods(allowsPost);
 	const allow: HeaderLines = [['Allow', methods]];
 	const preflight: HeaderLines = [
 		['Access-Control-Allow-Methods', methods],
-		['Access-Control-Allow-Headers', 'Content-Type, If-Match'],
+		// For the authorisation service.
+		['Access-Control-Allow-Headers', `Content-Type, If-Match${isAsking ? ', Authorization' : ''}`],
 		['Access-Control-Max-Age', '600'],
 	];
 	return ({ head: { origin, host } }) => {

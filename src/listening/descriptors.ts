@@ -12,11 +12,12 @@ const connectionsExpected = 10_000;
 
 /**
  * How many websockets there may be: as many as are asked for, and never more than the file descriptors allow; 0 asks for all of these.
- * Beyond them no connection could be accepted, not even to refuse it. Warns if the number is lower than an operator may expect.
+ * Beyond them no connection could be accepted, not even to refuse it. `toServices` are those that the hooks take. Warns if the number is
+ * lower than an operator may expect.
  */
-export function connectionLimit(asked: number, openFilesMax: number, log: Log): number {
+export function connectionLimit(asked: number, openFilesMax: number, toServices: number, log: Log): number {
 	const reserve = Math.min(reserveMax, Math.max(reserveMin, Math.floor(openFilesMax / 4)));
-	const allowed = Math.max(1, openFilesMax - reserve);
+	const allowed = Math.max(1, openFilesMax - reserve - toServices);
 	const cause = `ulimit -n is ${openFilesMax}, which allows ${allowed} websockets`;
 	const remedy = 'raise it (in systemd, LimitNOFILE=) for more';
 	if (asked > allowed) {

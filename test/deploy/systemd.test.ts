@@ -104,7 +104,7 @@ test('every PATHCAST_ variable of the sample file is an option with a value that
 test("the unit's limit of open files is room for 100,000 websockets", () => {
 	const warned: object[] = [];
 	const log = pino({ level: 'warn' }, { write: (line) => warned.push(JSON.parse(line)) });
-	assert.equal(connectionLimit(0, Number(setting(unit, 'LimitNOFILE')), log), 100_000);
+	assert.equal(connectionLimit(0, Number(setting(unit, 'LimitNOFILE')), 0, log), 100_000);
 	assert.deepEqual(warned, []);
 });
 

@@ -28,7 +28,7 @@ test('the limit of connections leaves room for everything else, whatever the lim
 		[2_000_000, 1_048_576, 1_047_576],
 	] as const;
 	for (const [asked, openFiles, limit] of cases)
-		assert.equal(connectionLimit(asked, openFiles, log), limit, `${asked} of ${openFiles}`);
+		assert.equal(connectionLimit(asked, openFiles, 0, log), limit, `${asked} of ${openFiles}`);
 	assert.deepEqual(
 		warnings.map((line) => /which allows ([0-9]+) websockets/.exec(line)?.[1]),
 		['1', '1', '192', '768', '64', '1047576'],
