@@ -1,25 +1,24 @@
 // What the authorisation service is told of a client's request: its header fields, less those that are for this connection or for this
 // server alone, and less its own copies of those that are added.
 
-/** A client's request, as the service is told of it. */
-export type AskedRequest = {
-	readonly action: 'subscribe' | 'publish';
+/** The head of a client's request, as the service is told of it. */
+export type AskedHead = {
 	/** In lower case. */
 	readonly method: string;
 	/** As it came. */
 	readonly path: string;
-	readonly query: string;
-	/** All header fields, in their order: name, value, name, value. The names are in lower case. */
-	readonly fields: readonly string[];
 	readonly host: string | undefined;
 	readonly connection: string | undefined;
 	readonly forwardedFor: string | undefined;
 	/** `bearer, TOKEN`, from a client that can set no headers. */
 	readonly webSocketProtocol: string | undefined;
-	/** The address of the client, and that of the peer, which may be a proxy. Empty on a UNIX socket. */
-	readonly client: string;
-	readonly peer: string;
 };
+
+/** The rest of it: the query as it came, and all header fields in their order: name, value, name, value. The names are in lower case. */
+export type AskedRest = { readonly query: string; readonly fields: readonly string[] };
+
+/** The address of the client, and that of the peer, which may be a proxy. Empty on a UNIX socket. */
+export type Addresses = { readonly client: string; readonly peer: string };
 
 /** Header fields that name the operator's listener of this server to a service. It is known when the listener is bound. */
 export type EndpointFields = () => readonly string[];
@@ -58,30 +57,40 @@ const notAsked = new Set([
 ]);
 
 /** The header fields of the question, or undefined if the client's are malformed. */
-export function questionHeaders(request: AskedRequest, endpoint: EndpointFields): string[] | undefined {
-	const { action, method, path, query, fields, host, connection, forwardedFor, client, peer } = request;
-	const token = bearerToken(request.webSocketProtocol);
-	const nominated = new Set(connection?.toLowerCase().split(/[\s,]+/));
+export function questionHeaders(
+	action: 'subscribe' | 'publish',
+	head: AskedHead,
+	{ query, fields }: AskedRest,
+	{ client, peer }: Addresses,
+	endpoint: readonly string[],
+): string[] | undefined {
+	const { method, path, host, forwardedFor } = head;
+	const token = bearerToken(head.webSocketProtocol);
+	const nominated = nominatedBy(head.connection);
 	const headers: string[] = [];
 	for (let i = 0; i < fields.length; i += 2) {
-		const [name = '', value = ''] = [fields[i], fields[i + 1]];
-		if (notAsked.has(name) || name.startsWith('sec-websocket-') || nominated.has(name)) continue;
-		if (token !== undefined && name === 'authorization') continue;
+		const name = fields[i] ?? '';
+		const value = fields[i + 1] ?? '';
 		if (!isFieldName.test(name) || !isFieldValue.test(value)) return undefined;
+		if (notAsked.has(name) || name.startsWith('sec-websocket-') || nominated.includes(name)) continue;
+		if (token !== undefined && name === 'authorization') continue;
 		headers.push(name, bytesOf(value));
 	}
-	const add = (name: string, value: string | undefined) => {
-		if (value !== undefined && value !== '') headers.push(name, bytesOf(value));
-	};
-	add('Authorization', token && `Bearer ${token}`);
-	add('X-Original-URI', inAscii(query === '' ? path : `${path}?${query}`));
-	add('X-Original-Method', method.toUpperCase());
-	add('X-Original-Action', action);
-	add('X-Real-IP', client);
-	add('X-Forwarded-For', [forwardedFor, peer].filter((address) => address !== undefined && address !== '').join(', '));
-	add('X-Forwarded-Host', host);
-	headers.push(...endpoint());
+	if (token !== undefined) headers.push('Authorization', `Bearer ${bytesOf(token)}`);
+	headers.push('X-Original-URI', inAscii(query === '' ? path : `${path}?${query}`));
+	headers.push('X-Original-Method', method.toUpperCase(), 'X-Original-Action', action);
+	if (client !== '') headers.push('X-Real-IP', client);
+	const chain = forwardedFor === undefined || peer === '' ? (forwardedFor ?? peer) : `${forwardedFor}, ${peer}`;
+	if (chain !== '') headers.push('X-Forwarded-For', bytesOf(chain));
+	if (host !== undefined) headers.push('X-Forwarded-Host', bytesOf(host));
+	headers.push(...endpoint);
 	return headers;
+}
+
+/** The fields that a Connection field names besides the usual ones. */
+function nominatedBy(connection: string | undefined): readonly string[] {
+	const names = connection?.toLowerCase() ?? '';
+	return names === 'upgrade' || names === 'keep-alive' ? [] : names.split(/[\s,]+/);
 }
 
 /** A URL's path or query, in the characters that a request line may have (RFC 9112, section 3). */

@@ -1,6 +1,6 @@
 // Asks the authorisation service for a request, and answers the request if the service does not allow it.
 import type { Allowed, Authorisation, Denied, Unanswered } from '../hooks/authorisation.js';
-import { type AskedRequest, type EndpointFields, inAscii, questionHeaders } from '../hooks/question.js';
+import { type AskedRest, type EndpointFields, inAscii, questionHeaders } from '../hooks/question.js';
 import type { Exchange } from './exchange.js';
 import { stopping } from './refusals.js';
 import type { Refused, Reply } from './reply.js';
@@ -11,25 +11,20 @@ import type { Refused, Reply } from './reply.js';
  */
 export type Ask = (
 	exchange: Exchange,
-	action: AskedRequest['action'],
+	action: 'subscribe' | 'publish',
 	serve: (answer: Allowed | Refused) => Reply | Refused | undefined,
 ) => () => void;
 
 export function asking(authorisation: Authorisation, endpoint: EndpointFields): Ask {
 	return (exchange, action, serve) => {
 		const { head } = exchange;
-		const { query = '', fields = [] } = head.asked ?? {};
-		const { method, path, host, connection, forwardedFor, webSocketProtocol } = head;
-		const known = { method, path, host, connection, forwardedFor, webSocketProtocol };
-		const headers = questionHeaders(
-			{ ...known, action, query, fields, client: exchange.address(), peer: exchange.peer() },
-			endpoint,
-		);
+		const { asked = nothing } = head;
+		const headers = questionHeaders(action, head, asked, exchange.addresses(), endpoint());
 		if (headers === undefined) {
 			const answering = setImmediate(() => exchange.serveLater(() => serve(malformedField)));
 			return () => clearImmediate(answering);
 		}
-		return authorisation.ask({ action, query: inAscii(query), headers }, (verdict) => {
+		return authorisation.ask({ action, query: inAscii(asked.query), headers }, (verdict) => {
 			exchange.serveLater(() => serve(verdict.kind === 'allowed' ? verdict : refusalOf(verdict)));
 		});
 	};
@@ -47,6 +42,7 @@ function refusalOf(verdict: Denied | Unanswered): Refused {
 	};
 }
 
+const nothing: AskedRest = { query: '', fields: [] };
 const noAnswer: Refused = {
 	status: 502,
 	cause: 'auth_failed',

@@ -69,9 +69,13 @@ export class Exchange {
 		return this.#parts.clientAddress(this.res.getRemoteAddress(), this.head.forwardedFor);
 	}
 
-	/** The address of the peer, which may be a proxy. */
-	peer(): string {
-		return this.#parts.clientAddress(this.res.getRemoteAddress(), undefined);
+	/** The same, and the address of the peer, which may be a proxy. */
+	addresses(): { readonly client: string; readonly peer: string } {
+		const { clientAddress } = this.#parts;
+		const { forwardedFor } = this.head;
+		const bytes = this.res.getRemoteAddress();
+		const peer = clientAddress(bytes, undefined);
+		return { client: forwardedFor === undefined ? peer : clientAddress(bytes, forwardedFor), peer };
 	}
 
 	/** Whether the client wants the connection closed after the answer (RFC 9112, section 9.6). */
