@@ -181,7 +181,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			slow: () => watch.count,
 			whyNotReady,
 			waitingForHooks: { questions: () => authorisation?.waiting ?? 0, messages: () => publishHook?.held ?? 0 },
-			closeConnection: (connection, close) => closing.close(connection, close),
+			closeConnections: (connections, close) => closing.closeEach(connections, close),
 			unreadBytesOf: (connection) => catchUp.unreadBytesOf(connection),
 			closingCount: () => catchUp.endingCount,
 			closeSubscriber: (peer) => catchUp.endAtOnce(peer, closes.channelClosed),

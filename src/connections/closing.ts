@@ -71,6 +71,13 @@ export class Closing {
 		});
 	}
 
+	/** The same for many, some in each tick. */
+	closeEach(connections: readonly Connection[], close: Close): void {
+		for (const connection of connections.slice(0, this.#closesPerTick)) this.close(connection, close);
+		const rest = connections.slice(this.#closesPerTick);
+		if (rest.length > 0) setImmediate(() => this.closeEach(rest, close));
+	}
+
 	/** A round over the connections for which `causeOf` gives a cause. */
 	#over(causeOf: (connection: Connection) => ClosingCause | undefined, isCalledOff: () => boolean): Round {
 		let place: number | undefined = 0;

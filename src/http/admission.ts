@@ -97,9 +97,9 @@ export class Admission {
 	}
 
 	#grantOf(allowed: Allowed | undefined): Grant {
-		const expiry = this.#expiryOf(allowed?.maxAge);
-		if (allowed === undefined && expiry === undefined) return this.commonGrant;
-		const { publishes = 'here', session } = allowed ?? {};
+		const { publishes = 'here', session, maxAge } = allowed ?? {};
+		const expiry = this.#expiryOf(maxAge);
+		if (publishes === 'here' && session === undefined && expiry === undefined) return this.commonGrant;
 		return {
 			mayPublish: this.#parts.mayPublish && publishes !== 'nowhere',
 			publishesTo: publishes === 'here' || publishes === 'nowhere' ? undefined : publishes,

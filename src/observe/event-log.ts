@@ -41,7 +41,7 @@ export function eventLog(log: Log, limitCauses: readonly string[], originSetting
 		judged(_, detail) {
 			if (detail !== undefined) logJudgement({ event: 'hook', reason: 'failed', detail });
 		},
-		flooded: (path, ip) => logFlood({ event: 'refused', path, ip, reason: 'flood' }),
+		flooded: (path, { ip, session }) => logFlood({ event: 'refused', path, ip, session, reason: 'flood' }),
 		fault: faultLog(log),
 	};
 	if (!isDebug) return events;

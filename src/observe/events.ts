@@ -50,7 +50,7 @@ export type Events = {
 	/** A subscriber was dropped because it did not keep up. */
 	slow(channel: Channel, party: Party, unreadBytes: number, cause: DropCause): void;
 	/** A websocket was closed because it sent too much at once. */
-	flooded(path: string, ip: string): void;
+	flooded(path: string, party: Party): void;
 	/** A handler threw. */
 	fault(error: unknown, fields: object, text: string): void;
 };

@@ -30,7 +30,7 @@ export type OperatorParts = {
 	readonly whyNotReady: () => string | undefined;
 	readonly sessionHeader: string;
 	readonly strictBroadcast: boolean;
-	readonly closeConnection: (connection: Connection, close: Close) => void;
+	readonly closeConnections: (connections: readonly Connection[], close: Close) => void;
 	readonly unreadBytesOf: (connection: Connection) => number;
 	/** How many connections have been closed by the server, and still have to read something before. */
 	readonly closingCount: () => number;

@@ -24,8 +24,8 @@ export type SessionParts = {
 	/** Whether nothing is done if a session is not there; a request can ask for that by `Prefer: handling=strict`. */
 	readonly strictBroadcast: boolean;
 	readonly maxMessage: number;
-	/** Closes a connection after everything that was published to it. */
-	readonly closeConnection: (connection: Connection, close: Close) => void;
+	/** Closes connections, each after everything that was published to it. */
+	readonly closeConnections: (connections: readonly Connection[], close: Close) => void;
 	/** Closes every subscriber of a channel after everything that was published before. */
 	readonly closeChannel: (channel: Channel) => Promise<void>;
 	/** How many bytes wait for a connection to read. */
@@ -39,7 +39,7 @@ type Errors = { readonly error: string; readonly session?: string; readonly chan
 type Targets = { readonly sessions: Channel[]; readonly channels: ChannelName[]; readonly missing: Errors };
 
 export function sessionEndpoints(parts: SessionParts): Endpoint[] {
-	const { hub, publisher, sessionHeader, strictBroadcast, maxMessage, closeConnection, closeChannel, events } = parts;
+	const { hub, publisher, sessionHeader, strictBroadcast, maxMessage, closeConnections, closeChannel, events } = parts;
 
 	/** Answers a request that publishes its body to sessions and channels. `act` does so, for at least one. */
 	function answerWith(act: (targets: Targets, message: Message) => void) {
@@ -98,9 +98,7 @@ export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 
 	function close(targets: Targets, message: Message): void {
 		send(targets, message);
-		for (const session of targets.sessions) {
-			for (const connection of connectionsOf(session)) closeConnection(connection, closes.sessionClosed);
-		}
+		closeConnections(targets.sessions.flatMap(connectionsOf), closes.sessionClosed);
 		for (const name of targets.channels) {
 			const channel = hub.find(name);
 			if (channel !== undefined) void closeChannel(channel);

@@ -87,8 +87,12 @@ export function webSocketBehavior(
 		const { grant, party } = connection.terms;
 		const judged = { name, message, session: grant.session?.name, ip: connection.address() };
 		const isTaken = hook.judge(connection, judged, (judgement) => {
-			if ('reason' in judgement) closing.close(connection, { cause: 'publish_refused', reason: judgement.reason });
-			else if (judgement.kind !== 'dropped') publish(name, judgement.message, party);
+			try {
+				if ('reason' in judgement) closing.close(connection, { cause: 'publish_refused', reason: judgement.reason });
+				else if (judgement.kind !== 'dropped') publish(name, judgement.message, party);
+			} catch (error) {
+				failed(connection, error);
+			}
 		});
 		if (!isTaken) closing.close(connection, tooManyHeld);
 	}
@@ -99,7 +103,7 @@ export function webSocketBehavior(
 		// Its close frame may wait for what was published before.
 		if (subscription === undefined || subscription.channel.isClosing || closeCause !== undefined) return undefined;
 		if (!turns.take(connection)) {
-			events.flooded(subscription.channel.name, connection.address());
+			events.flooded(subscription.channel.name, { ...terms.party, ip: connection.address() });
 			// At once, without waiting for earlier messages: then the engine hands over nothing more of what it has read.
 			connection.end(tooMuchAtOnce);
 			return undefined;
@@ -129,19 +133,24 @@ export function webSocketBehavior(
 		membership.leave(connection, causeOf(code, subscription.channel), terms.party, { code, reason });
 	}
 
-	/** Wraps a handler of the engine's, so that a throw closes its websocket instead of ending the process. */
+	/** Tells of a throw, and closes its websocket, which must not end the process. */
+	function failed(connection: WebSocketConnection, error: unknown): void {
+		events.fault(error, {}, 'A handler threw; its websocket is closed with 1011, and the server goes on.');
+		try {
+			connection.end(closes.failed);
+		} catch {
+			// The engine throws if the websocket is closed already.
+		}
+	}
+
+	/** Wraps a handler of the engine's. */
 	function guarded<Args extends unknown[]>(handler: (connection: WebSocketConnection, ws: WebSocket, ...args: Args) => void) {
 		return (ws: WebSocket, ...args: Args): void => {
 			const { connection } = ws.getUserData();
 			try {
 				handler(connection, ws, ...args);
 			} catch (error) {
-				events.fault(error, {}, 'A handler threw; its websocket is closed with 1011, and the server goes on.');
-				try {
-					connection.end(closes.failed);
-				} catch {
-					// The engine throws if the websocket is closed already.
-				}
+				failed(connection, error);
 			}
 		};
 	}
