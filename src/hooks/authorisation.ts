@@ -117,7 +117,7 @@ export class Authorisation {
 			clearTimeout(waiting);
 			const bodyBytesMax = Math.max(maxMessage, deniedBodyBytesMax);
 			cancelRequest = service.ask({ method: 'GET', query, headers, deadlineMs, bodyBytesMax }, (answer) =>
-				settle('failure' in answer ? unanswered(answer) : this.#verdictOf(answer)),
+				settle('failure' in answer ? unanswered(answer) : this.#verdictOf(answer, action)),
 			);
 		};
 
@@ -133,7 +133,7 @@ export class Authorisation {
 		for (const settle of [...this.#subscribing]) settle(stopping);
 	}
 
-	#verdictOf({ status, headers, body }: ServiceAnswer): Verdict {
+	#verdictOf({ status, headers, body }: ServiceAnswer, action: Question['action']): Verdict {
 		const denied = passedStatuses.find((passed) => passed === status);
 		if (denied !== undefined) return deniedOf(denied, headers, body);
 		if (status !== 200 && status !== 204) return malformed(`status ${status}`);
@@ -150,7 +150,8 @@ export class Authorisation {
 		const named = session === undefined ? undefined : parseSessionName(session);
 		if (session !== undefined && named === undefined) return malformed(`${sessionHeader} is not a name: ${sessionNameRule}`);
 		if (status === 200 && named === undefined) return malformed(`status 200 without ${sessionHeader}; answer 204 to allow`);
-		const hello = status === 204 || body?.length === 0 ? undefined : readHello(body, maxMessage);
+		const hasHello = action === 'subscribe' && status === 200 && body?.length !== 0;
+		const hello = hasHello ? readHello(body, maxMessage) : undefined;
 		if (hello === 'malformed') return malformed(`the body is no message: UTF-8 of ${maxMessage} bytes at most`);
 		return { kind: 'allowed', rewrite: rewritten, publishes, maxAge: seconds, session: named, hello };
 	}
