@@ -31,6 +31,11 @@ export type RefusedRequest = {
 /** What a close frame says. */
 export type CloseFrame = { readonly code: number; readonly reason: ArrayBuffer };
 
+/** What the server tells the application by itself. */
+export type CallbackHook = 'webhook' | 'close_callback';
+/** Whether the application accepted it, or it was given up. */
+export type CallbackOutcome = 'sent' | 'dropped';
+
 export type Events = {
 	/** A connection was opened and subscribed. */
 	opened(channel: Channel, party: Party | undefined): void;
@@ -51,6 +56,8 @@ export type Events = {
 	slow(channel: Channel, party: Party, unreadBytes: number, cause: DropCause): void;
 	/** A websocket was closed because it sent too much at once. */
 	flooded(path: string, party: Party): void;
+	/** So many events of a webhook, or close callbacks, were accepted or given up: then with the reason. */
+	calledBack(hook: CallbackHook, outcome: CallbackOutcome, count: number, why: string | undefined): void;
 	/** A handler threw. */
 	fault(error: unknown, fields: object, text: string): void;
 };
@@ -67,6 +74,7 @@ const names = Object.keys({
 	refused: true,
 	slow: true,
 	flooded: true,
+	calledBack: true,
 	fault: true,
 } satisfies Record<keyof Events, true>) as (keyof Events)[];
 
