@@ -12,6 +12,7 @@ import { spread } from './connections/spread.js';
 import { loadEngine } from './engine.js';
 import { StreamFanOut } from './event-stream/fan-out.js';
 import { questionOutcomes } from './hooks/authorisation.js';
+import { startCallbacks } from './hooks/callbacks.js';
 import { connectHooks } from './hooks/hooks.js';
 import { judgementOutcomes } from './hooks/publish-hook.js';
 import { endpointFields } from './hooks/question.js';
@@ -59,6 +60,9 @@ export type Server = {
 	stop(): Promise<void>;
 };
 
+// For the events of the connections that are dropped at the end.
+const lastPatienceMs = 1_000;
+
 const opaqueOriginWarnings = {
 	null: '--origin null lets in every sandboxed page, whoever made it: any site can show one',
 	'file://': '--origin file:// lets in every page that is opened from a file, whoever made it',
@@ -74,7 +78,12 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 
 	const metrics = new Metrics({ refusalCauses, closeCauses, questionOutcomes, judgementOutcomes });
 	const originSetting = options.origin.map(formatOriginRule).join(',');
-	const events = eventsTo(metrics, eventLog(log, limitCauses, originSetting));
+	const callbacks = await startCallbacks({
+		...options,
+		address: () => listening.address,
+		calledBack: (...outcome) => events.calledBack(...outcome),
+	});
+	const events = eventsTo(metrics, eventLog(log, limitCauses, originSetting), ...callbacks.listeners);
 	const fanOut = new StreamFanOut();
 	const hub = new Hub(
 		(topic, message) => {
@@ -103,7 +112,12 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const { authorisation, publishHook } = hooks;
 	const ask = authorisation && asking(authorisation, () => endpoint);
 	const mayPublish = options.clientPublish === 'all';
-	const maxConnections = connectionLimit(options.maxConnections, readOpenFilesMax(), hooks.connectionsMax, log);
+	const maxConnections = connectionLimit(
+		options.maxConnections,
+		readOpenFilesMax(),
+		hooks.connectionsMax + callbacks.connectionsMax,
+		log,
+	);
 	let state: 'starting' | 'ready' | 'stopping' = 'starting';
 	const isStopping = () => state === 'stopping';
 	const messagePublisher = publisher({ ...options, hub });
@@ -134,7 +148,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			checkOrigin,
 			reachedLimit: reachedLimit(hub, connections, { ...options, maxConnections, isMemoryFull: () => memory.isFull }),
 			ask,
-			keepsParties: namesClients || options.trustProxy.length > 0,
+			keepsParties: namesClients || options.trustProxy.length > 0 || callbacks.listeners.length > 0,
 			connections,
 			isStopping,
 			expiry: expiryAfter(options.maxAge),
@@ -180,7 +194,11 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			publisher: messagePublisher,
 			slow: () => watch.count,
 			whyNotReady,
-			waitingForHooks: { questions: () => authorisation?.waiting ?? 0, messages: () => publishHook?.held ?? 0 },
+			waitingForHooks: {
+				questions: () => authorisation?.waiting ?? 0,
+				messages: () => publishHook?.held ?? 0,
+				callbacks: callbacks.queued,
+			},
 			closeConnections: (connections, close) => closing.closeEach(connections, close),
 			unreadBytesOf: (connection) => catchUp.unreadBytesOf(connection),
 			closingCount: () => catchUp.endingCount,
@@ -218,11 +236,14 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 				operator?.close();
 				operator?.closeAllConnections();
 			},
+			finishCallbacks: callbacks.finish,
 			end() {
 				clearInterval(looking);
 				clearInterval(lookingAtMemory);
 				app.close();
 				hooks.close();
+				// The last connections were dropped only now.
+				void callbacks.finish(lastPatienceMs).then(callbacks.close);
 			},
 		});
 	}

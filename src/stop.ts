@@ -14,6 +14,8 @@ const dropUnreadAfterMs = 5_000;
 // Messages before the last close frames go out at their pace, for so long at the most.
 const pacedWaitMs = 5;
 const pacedWaitsMax = 200;
+// What is left of --drain is for the callbacks, but at least this.
+const callbacksPatienceMsMin = 1_000;
 
 export type StopParts = {
 	readonly hub: Hub;
@@ -25,17 +27,23 @@ export type StopParts = {
 	readonly drain: number;
 	readonly stopListening: () => void;
 	readonly closeOperator: () => void;
+	/** Sends the callbacks that are queued, for so long at the most. */
+	readonly finishCallbacks: (patienceMs: number) => Promise<void>;
 	/** Drops what is still open, and lets the process end. */
 	readonly end: () => void;
 };
 
-/** Resolves when every websocket has been closed, or its last messages cannot wait any longer. `end` is called later. */
+/**
+ * Resolves when every websocket has been closed, or its last messages cannot wait any longer, and the callbacks of that have gone out.
+ * `end` is called later.
+ */
 export async function stopInPhases(parts: StopParts): Promise<void> {
 	const { hub, connections, closing, inFlight, drainDelay, drain } = parts;
 	// In this turn, if there is no delay: a client that is told that the server stops must not get in any more.
 	if (drainDelay > 0) await setTimeout(drainDelay * 1_000);
 	parts.stopListening();
 	await inFlight.idle(requestPatienceMs);
+	const closingFromMs = performance.now();
 	// So few do not hurt when they return all at once.
 	const overSeconds = connections.count < closesPerTick ? 0 : drain;
 	await spread(closing.all('stopping'), connections.count, overSeconds * 1_000);
@@ -43,5 +51,8 @@ export async function stopInPhases(parts: StopParts): Promise<void> {
 	for (let waits = 0; connections.count > 0 && waits < pacedWaitsMax; waits++) await setTimeout(pacedWaitMs);
 	hub.flush();
 	parts.closeOperator();
-	void setTimeout(closing.hasUnread ? dropUnreadAfterMs : dropAfterMs, undefined, { ref: false }).then(parts.end);
+	const dropping = setTimeout(closing.hasUnread ? dropUnreadAfterMs : dropAfterMs, undefined, { ref: false });
+	const drainLeftMs = drain * 1_000 - (performance.now() - closingFromMs);
+	await parts.finishCallbacks(Math.max(drainLeftMs, callbacksPatienceMsMin));
+	void dropping.then(parts.end);
 }

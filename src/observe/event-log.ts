@@ -18,6 +18,10 @@ export function eventLog(log: Log, limitCauses: readonly string[], originSetting
 		'warn',
 		'a second connection has the session of one that is open: the service should give each a new one',
 	);
+	const logDropped = {
+		webhook: limited('warn', 'a webhook (--webhook) did not accept its events, and they were dropped'),
+		close_callback: limited('warn', 'a close callback (--close-callback) was not accepted, and was dropped'),
+	};
 	const isDebug = log.isLevelEnabled('debug');
 
 	const events: Partial<Events> = {
@@ -40,6 +44,9 @@ export function eventLog(log: Log, limitCauses: readonly string[], originSetting
 		},
 		judged(_, detail) {
 			if (detail !== undefined) logJudgement({ event: 'hook', reason: 'failed', detail });
+		},
+		calledBack(hook, outcome, count, detail) {
+			if (outcome === 'dropped') logDropped[hook]({ event: 'hook', reason: outcome, count, detail });
 		},
 		flooded: (path, { ip, session }) => logFlood({ event: 'refused', path, ip, session, reason: 'flood' }),
 		fault: faultLog(log),

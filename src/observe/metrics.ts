@@ -1,7 +1,7 @@
 // Plain counters on the hot path, written in Prometheus' text format when they are scraped.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Hub } from '../pubsub/hub.js';
-import type { Events, MessageSource, RefusedRequest } from './events.js';
+import type { CallbackHook, CallbackOutcome, Events, MessageSource, RefusedRequest } from './events.js';
 
 /** Every value of the labels that have a fixed set of them. */
 export type Labels = {
@@ -20,6 +20,7 @@ export class Metrics implements Partial<Events> {
 	connectErrors = 0;
 	publishErrors = 0;
 	readonly messages = { websocket: 0, post: 0 };
+	readonly callbacks = { webhook: { sent: 0, dropped: 0 }, close_callback: { sent: 0, dropped: 0 } };
 	readonly refusals = new Map<string, number>();
 	readonly disconnects = new Map<string, number>();
 	readonly questions = new Map<string, number>();
@@ -62,6 +63,10 @@ export class Metrics implements Partial<Events> {
 		count(this.refusals, cause);
 	}
 
+	calledBack(hook: CallbackHook, outcome: CallbackOutcome, events: number): void {
+		this.callbacks[hook][outcome] += events;
+	}
+
 	keepalive(): void {
 		this.keepalives++;
 	}
@@ -87,6 +92,8 @@ export type WaitingForHooks = {
 	readonly questions: () => number;
 	/** Messages that wait for the publish hook. */
 	readonly messages: () => number;
+	/** Events of webhooks, and close callbacks, that are not accepted yet. */
+	readonly callbacks: () => number;
 };
 
 /** What the process is set to, what it has now, and whether it serves. */
@@ -174,5 +181,22 @@ export function metricsExposition(
 		'outcome',
 	);
 	gauge('pathcast_publish_hook_waiting', 'Messages that wait for --publish-hook.', waitingForHooks.messages);
+	counter(
+		'pathcast_webhook_events_total',
+		'Events for --webhook, by outcome.',
+		() => Object.entries(metrics.callbacks.webhook),
+		'outcome',
+	);
+	counter(
+		'pathcast_close_callbacks_total',
+		'Requests to --close-callback, by outcome.',
+		() => Object.entries(metrics.callbacks.close_callback),
+		'outcome',
+	);
+	gauge(
+		'pathcast_callbacks_queued',
+		'Events for --webhook, and requests to --close-callback, that are not accepted yet.',
+		waitingForHooks.callbacks,
+	);
 	return { contentType: registry.contentType, expose: () => registry.metrics() };
 }
