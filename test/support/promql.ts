@@ -10,13 +10,20 @@ export function readExposition(text: string): Exposed {
 	const types = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => [name, type]));
 	const exposed = new Map<string, { type: string; labels: Record<string, string>[] }>();
 	for (const [, name = '', labels = ''] of text.matchAll(/^([a-z_]\w*)(?:\{(.*)\})? \S+$/gim)) {
-		const metric = exposed.get(name) ?? { type: types.get(name) ?? 'untyped', labels: [] };
+		const metric = exposed.get(name) ?? { type: typeOf(name, types), labels: [] };
 		metric.labels.push(
 			Object.fromEntries([...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, key = '', value = '']) => [key, value])),
 		);
 		exposed.set(name, metric);
 	}
 	return exposed;
+}
+
+/** The series of a histogram count up. */
+function typeOf(name: string, types: ReadonlyMap<string, string>): string {
+	const histogram = name.replace(/_(bucket|sum|count)$/, '');
+	if (histogram !== name && types.get(histogram) === 'histogram') return 'counter';
+	return types.get(name) ?? 'untyped';
 }
 
 /** The metrics that an expression names. */
