@@ -9,6 +9,7 @@ import { freePort } from '../support/free-port.js';
 import { handshakeHeaders, request } from '../support/http.js';
 import { needs } from '../support/requirement.js';
 import { startTestServer } from '../support/server.js';
+import { answering, startService } from '../support/service.js';
 import { subscribe } from '../support/subscriber.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -93,7 +94,10 @@ async function alerted(ask: Ask, name: string, state: string, operatorPort: numb
 
 // One Prometheus for all: it takes five seconds until it scrapes.
 test('a Prometheus with the sample of a configuration scrapes two servers', needs('prometheus', prometheus), async (t) => {
-	const roomy = await startTestServer(t, '--memory-budget', '4096MiB');
+	// One service for all hooks: it allows and accepts everything.
+	const { url } = await startService(t, answering(204, [['X-Session', 'alice']]));
+	const hooks = ['--auth', '--publish-hook', '--webhook', '--close-callback'].flatMap((flag) => [flag, url]);
+	const roomy = await startTestServer(t, '--memory-budget', '4096MiB', ...hooks);
 	const narrow = await startTestServer(t, '--max-channels', '1');
 	const ask = await scraping(t, [roomy.operatorPort, narrow.operatorPort]);
 	// A rate takes two samples.
