@@ -39,6 +39,11 @@ export function metric(server: TestServer, name: string): Promise<number> {
 	return metricOf(server.operatorPort, name);
 }
 
+/** Resolves when a metric has that value. */
+export async function metricBecomes(server: TestServer, name: string, value: number): Promise<void> {
+	while ((await metric(server, name)) !== value);
+}
+
 export async function metricOf(operatorPort: number, name: string): Promise<number> {
 	const { body: text } = await request(operatorPort, { path: '/metrics' });
 	const line = text.split('\n').find((candidate) => candidate.startsWith(`${name} `));

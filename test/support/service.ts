@@ -80,14 +80,18 @@ export function writing(bytes: string | Buffer, then: 'close' | 'leave open' = '
 	};
 }
 
-/** Writes these bytes one by one. */
+/** Writes these bytes one by one, and closes the connection. */
 export function dripping(bytes: string, everyMs: number): Script {
 	return ({ socket }) => {
 		const rest = [...bytes];
 		const timer = setInterval(() => {
 			const byte = rest.shift();
-			if (byte === undefined || socket.destroyed) clearInterval(timer);
-			else socket.write(byte, 'latin1');
+			if (byte !== undefined && !socket.destroyed) {
+				socket.write(byte, 'latin1');
+				return;
+			}
+			clearInterval(timer);
+			socket.end();
 		}, everyMs);
 	};
 }
