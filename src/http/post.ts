@@ -78,6 +78,8 @@ export function publishDoor(parts: PublishParts): Door {
 		};
 		const takeBack = ask(exchange, 'publish', (given) => {
 			answer = given;
+			// The body is still coming: its reader goes on hearing whether the client leaves.
+			if (received === undefined) exchange.onGone = whileReceiving;
 			return serveIfBoth();
 		});
 		const onGone = () => {
@@ -94,6 +96,7 @@ export function publishDoor(parts: PublishParts): Door {
 			},
 			onGone,
 		);
+		const whileReceiving = exchange.onGone;
 	}
 
 	/** Publishes a body, if the hook does not object. */
