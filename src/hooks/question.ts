@@ -71,6 +71,7 @@ export function questionHeaders(
 	for (let i = 0; i < fields.length; i += 2) {
 		const name = fields[i] ?? '';
 		const value = fields[i + 1] ?? '';
+		// Also of those that are left out: some of their values come back in fields that are added.
 		if (!isFieldName.test(name) || !isFieldValue.test(value)) return undefined;
 		if (notAsked.has(name) || name.startsWith('sec-websocket-') || nominated.includes(name)) continue;
 		if (token !== undefined && name === 'authorization') continue;

@@ -120,7 +120,9 @@ class Attempt implements Dispatcher.DispatchHandler {
 			return;
 		}
 		const isMalformed = /^HPE_|^UND_ERR_(HEADERS_OVERFLOW|RES_CONTENT_LENGTH_MISMATCH|INVALID_ARG)/.test(code);
-		this.#end({ failure: isMalformed ? 'malformed' : 'unreachable', detail: `${code} ${message}`.trim() });
+		const noAnswer: NoAnswer = { failure: isMalformed ? 'malformed' : 'unreachable', detail: `${code} ${message}`.trim() };
+		// In a later turn: undici tells of a request that it does not send before `dispatch` returns.
+		setImmediate(() => this.#end(noAnswer));
 	}
 
 	#end(answer: ServiceAnswer | NoAnswer): void {
