@@ -168,13 +168,16 @@ function deniedOf(status: Denied['status'], headers: ServiceAnswer['headers'], b
 	return { kind: 'denied', status, headers: passed, body: isPassed ? body : undefined };
 }
 
+// Not what else trim() takes: U+00A0 can be the last byte of a character.
+const blanksAround = /^[ \t]+|[ \t]+$/g;
+
 /** The values of these fields, or what is wrong with them. */
 function fieldsOf(headers: ServiceAnswer['headers'], names: readonly string[]): (string | undefined)[] | string {
 	const values: (string | undefined)[] = [];
 	for (const name of names) {
 		const value = headers[name];
 		if (Array.isArray(value)) return `${name} is given ${value.length} times`;
-		values.push(value?.trim());
+		values.push(value?.replace(blanksAround, ''));
 	}
 	return values;
 }
