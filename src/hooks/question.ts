@@ -73,7 +73,9 @@ export function questionHeaders(
 		const value = fields[i + 1] ?? '';
 		// Also of those that are left out: some of their values come back in fields that are added.
 		if (!isFieldName.test(name) || !isFieldValue.test(value)) return undefined;
-		if (notAsked.has(name) || name.startsWith('sec-websocket-') || nominated.includes(name)) continue;
+		// CGI and WSGI give a service x_real_ip and x-real-ip under one name.
+		const hyphened = name.replaceAll('_', '-');
+		if (notAsked.has(hyphened) || name.startsWith('sec-websocket-') || nominated.includes(name)) continue;
 		if (token !== undefined && name === 'authorization') continue;
 		headers.push(name, bytesOf(value));
 	}
