@@ -112,14 +112,15 @@ class Attempt implements Dispatcher.DispatchHandler {
 	onResponseError(_: Dispatcher.DispatchController, error: NodeJS.ErrnoException): void {
 		this.#controller = undefined;
 		if (this.#isOver) return;
-		const { code = '', message } = error;
+		const { code = '', name, message } = error;
 		// The service may close an idle connection just when the next request goes out on it.
 		if (connectionEnded.has(code) && this.#status === 0 && !this.#isRepeated) {
 			this.#isRepeated = true;
 			this.#send();
 			return;
 		}
-		const isMalformed = /^HPE_|^UND_ERR_(HEADERS_OVERFLOW|RES_CONTENT_LENGTH_MISMATCH|INVALID_ARG)/.test(code);
+		// The parser's errors have no code in undici 7.
+		const isMalformed = name === 'HTTPParserError' || malformedCodes.has(code);
 		const noAnswer: NoAnswer = { failure: isMalformed ? 'malformed' : 'unreachable', detail: `${code} ${message}`.trim() };
 		// In a later turn: undici tells of a request that it does not send before `dispatch` returns.
 		setImmediate(() => this.#end(noAnswer));
@@ -139,6 +140,7 @@ class Attempt implements Dispatcher.DispatchHandler {
 	}
 }
 
+const malformedCodes = new Set(['UND_ERR_HEADERS_OVERFLOW', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'UND_ERR_INVALID_ARG']);
 const connectionEnded = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
 const noAnswerInTime: NoAnswer = { failure: 'timeout', detail: 'no whole answer in time' };
 const cancelled = new Error('the request was cancelled');
