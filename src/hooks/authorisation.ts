@@ -130,7 +130,8 @@ export class Authorisation {
 
 	/** Ends the questions of clients that want to subscribe: the server stops. */
 	stop(): void {
-		for (const settle of [...this.#subscribing]) settle(stopping);
+		// The last first: a question that ends lets the next one go out that still waits.
+		for (const settle of [...this.#subscribing].reverse()) settle(stopping);
 	}
 
 	#verdictOf({ status, headers, body }: ServiceAnswer, action: Question['action']): Verdict {
