@@ -34,8 +34,9 @@ export async function connectHooks(
 	{ endpoint, inFlight }: Pick<PublishHookParts, 'endpoint' | 'inFlight'>,
 ): Promise<Hooks> {
 	const { auth, publishHook, authConcurrency } = options;
-	const authService = auth && (await connectService(auth, authConcurrency));
-	const hookService = publishHook && (await connectService(publishHook, authConcurrency));
+	const patienceMs = options.authTimeout * 1_000;
+	const authService = auth && (await connectService(auth, authConcurrency, patienceMs));
+	const hookService = publishHook && (await connectService(publishHook, authConcurrency, patienceMs));
 	const gate = new Gate(authConcurrency, waitingMax);
 	const common = { ...options, endpoint, inFlight, atOnceMax: authConcurrency };
 	return {

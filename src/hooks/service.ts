@@ -33,11 +33,14 @@ export type Service = {
 	close(): void;
 };
 
-/** A service that is asked over at most so many connections, which are kept alive. */
-export async function connectService(url: URL, connections: number): Promise<Service> {
+/**
+ * A service that is asked over at most so many connections, which are kept alive. `patienceMs` is how long a request may take at most.
+ */
+export async function connectService(url: URL, connections: number, patienceMs = 5_000): Promise<Service> {
 	const { Pool } = await import('undici');
-	// The deadline of each request is the only time limit.
-	const pool = new Pool(url.origin, { connections, headersTimeout: 0, bodyTimeout: 0 });
+	// The deadline of each request is the only time limit. undici keeps a request that has ended until its connection is there: a host that
+	// answers nothing must not keep more of them than come in that time.
+	const pool = new Pool(url.origin, { connections, headersTimeout: 0, bodyTimeout: 0, connect: { timeout: patienceMs } });
 	return {
 		ask(request, done) {
 			const attempt = new Attempt(pool, pathOf(url, request.query), request, done);
