@@ -99,6 +99,18 @@ protocol(
 	},
 );
 
+test('a POST whose answer does not come holds up a stop for five seconds', async (t) => {
+	const service = await startService(t, hold);
+	const server = await startTestServer(t, '--auth', service.url, '--auth-timeout', '60s');
+	const pending = knock(server.port, 'POST');
+	await service.next();
+	const startMs = performance.now();
+	await server.stop();
+	const elapsedMs = performance.now() - startMs;
+	assert.ok(elapsedMs >= 4_990 && elapsedMs < 9_000, `${elapsedMs} ms`);
+	assert.equal(await pending.closed, '');
+});
+
 test('a stop asks about nobody who waits to subscribe, and still asks about a POST', async (t) => {
 	const service = await startService(t, hold);
 	const server = await startTestServer(t, '--auth', service.url, '--auth-concurrency', '1');

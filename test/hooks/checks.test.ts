@@ -84,3 +84,17 @@ protocol(
 		assert.equal(service.asked, asked);
 	},
 );
+
+protocol('A CORS preflight allows `Authorization` too.', async (t) => {
+	const service = await startService(t);
+	const preflight = async (...flags: string[]) => {
+		const server = await startTestServer(t, '--origin', 'https://example.com', ...flags);
+		const headers = { Origin: 'https://example.com', 'Access-Control-Request-Method': 'POST' };
+		const answer = await request(server.port, { method: 'OPTIONS', path: '/room', headers });
+		assert.equal(answer.status, 204);
+		return answer.headers.get('access-control-allow-headers');
+	};
+	assert.equal(await preflight('--auth', service.url), 'Content-Type, If-Match, Authorization');
+	assert.equal(await preflight(), 'Content-Type, If-Match');
+	assert.equal(service.asked, 0);
+});

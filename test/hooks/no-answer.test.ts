@@ -186,3 +186,23 @@ test('a flood of useless answers makes one line in the log each second', async (
 	assert.equal((await answerTo(server.port, 'POST')).headers.get('x-subscribers'), '1');
 	assert.equal(await subscriber.nextText(), 'hello');
 });
+
+test('bytes after an answer are no answer to the next question', async (t) => {
+	const service = await startService(t);
+	const server = await startTestServer(t, '--auth', service.url, '--auth-concurrency', '1');
+	const ok = 'HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n';
+	for (const more of ['OK', ok, `${ok}\r\n`, `${ok}\r\n`.repeat(3)]) {
+		for (let i = 0; i < 5; i++) {
+			service.script = writing(`${ok}\r\n${more}`);
+			const allowed = answerTo(server.port, 'POST');
+			const question = await service.next();
+			service.script = hold;
+			const next = answerTo(server.port, 'POST');
+			assert.equal((await allowed).status, 200, JSON.stringify(more));
+			const nextQuestion = await service.next();
+			assert.notEqual(nextQuestion.socket, question.socket, JSON.stringify(more));
+			nextQuestion.answer(403);
+			assert.equal((await next).status, 403, JSON.stringify(more));
+		}
+	}
+});

@@ -1,7 +1,7 @@
 // How many questions are out at once, and what becomes of the others.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { answerTo, askedDoors, knock, openStatus } from '../support/doors.js';
+import { answerTo, askedDoors, knock, knockMany, openStatus, requestFor } from '../support/doors.js';
 import type { RawConnection } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { metric, metricBecomes, startTestServer } from '../support/server.js';
@@ -15,17 +15,13 @@ protocol(
 		const service = await startService(t, hold);
 		const server = await startTestServer(t, '--auth', service.url, '--auth-concurrency', '2', '--auth-timeout', '60s');
 		const connections: RawConnection[] = [];
-		// In steps, so that each comes after those before.
-		for (const count of [1, 2, 3, 4, 5, 4_098]) {
-			while (connections.length < count) {
-				const door = askedDoors[connections.length % 3] ?? 'POST';
-				connections.push(knock(server.port, door, `/${connections.length}`));
-				// The system would refuse them all at once.
-				if (connections.length % 500 === 0) await metricBecomes(server, waitingGauge, connections.length - 2);
-			}
-			if (count > 2) await metricBecomes(server, waitingGauge, count - 2);
-			else await metricBecomes(server, waitingGauge, 0);
+		// One after the other, and then as many as may wait.
+		for (let nth = 0; nth < 6; nth++) {
+			connections.push(knock(server.port, askedDoors[nth % 3] ?? 'POST', `/${nth}`));
+			await metricBecomes(server, waitingGauge, Math.max(0, nth - 1));
 		}
+		connections.push(...(await knockMany(server.port, 4_092, (nth) => requestFor(askedDoors[nth % 3] ?? 'POST'))));
+		await metricBecomes(server, waitingGauge, 4_096);
 		for (const door of askedDoors) {
 			const { status, headers, body } = await answerTo(server.port, door);
 			assert.deepEqual([status, headers.get('retry-after')], [503, '5'], door);
@@ -58,9 +54,7 @@ protocol(
 test('4,000 clients that come at once all get in, with a service that takes 50 ms, over connections that are kept', async (t) => {
 	const service = await startService(t, slowly(allow, 50));
 	const server = await startTestServer(t, '--auth', service.url, '--auth-timeout', '60s');
-	const connections = Array.from({ length: 4_000 }, (_, nth) =>
-		knock(server.port, askedDoors[nth % 2] ?? 'POST', `/${nth % 10}`),
-	);
+	const connections = await knockMany(server.port, 4_000, (nth) => requestFor(askedDoors[nth % 2] ?? 'POST', `/${nth % 10}`));
 	const answers = await Promise.all(connections.map((connection) => connection.answer()));
 	assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([101, 200]));
 	assert.equal(await metric(server, 'pathcast_subscribers'), 4_000);
@@ -73,7 +67,7 @@ test('4,000 clients that come at once all get in, with a service that takes 50 m
 test('of 5,000 clients that come at once, none gets in that the service does not allow, and each has an answer', async (t) => {
 	const service = await startService(t, slowly(answering(403), 50));
 	const server = await startTestServer(t, '--auth', service.url, '--auth-timeout', '60s');
-	const connections = Array.from({ length: 5_000 }, (_, nth) => knock(server.port, askedDoors[nth % 3] ?? 'POST'));
+	const connections = await knockMany(server.port, 5_000, (nth) => requestFor(askedDoors[nth % 3] ?? 'POST'));
 	const answers = await Promise.all(connections.map((connection) => connection.answer()));
 	const [denied, busy] = [403, 503].map((status) => answers.filter((answer) => answer.status === status).length);
 	assert.equal((denied ?? 0) + (busy ?? 0), 5_000);

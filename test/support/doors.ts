@@ -24,6 +24,19 @@ export function knock(port: number, door: AskedDoor, path?: string, headers?: re
 	return connection;
 }
 
+/** Sends many requests at once, each over a connection of its own. */
+export async function knockMany(port: number, count: number, requestOf: (nth: number) => string): Promise<RawConnection[]> {
+	const connections: RawConnection[] = [];
+	while (connections.length < count) {
+		const next = Array.from({ length: Math.min(100, count - connections.length) }, () => new RawConnection(port));
+		// Connected some at a time: the system would drop a few of them all at once.
+		await Promise.all(next.map((connection) => connection.write('')));
+		connections.push(...next);
+	}
+	for (const [nth, connection] of connections.entries()) void connection.write(requestOf(nth));
+	return connections;
+}
+
 /** The answer to the request, whose connection ends with it. */
 export async function answerTo(port: number, door: AskedDoor, path?: string, headers?: readonly string[]): Promise<Answer> {
 	const connection = knock(port, door, path, headers);
