@@ -1,5 +1,5 @@
 // Asks the application's service whether a client may subscribe or publish, and reads the answer. Anything but a clear yes keeps it out.
-import { type ChannelName, parseChannelName, parseSessionName, type SessionName } from '../pubsub/channel-name.js';
+import { type ChannelName, parseChannelField, parseSessionName, type SessionName } from '../pubsub/channel-name.js';
 import { type Message, textMessage } from '../pubsub/message.js';
 import { type Gate, waitingMax } from './gate.js';
 import type { NoAnswer, Service, ServiceAnswer } from './service.js';
@@ -184,10 +184,7 @@ function fieldsOf(headers: ServiceAnswer['headers'], names: readonly string[]): 
 }
 
 function readPath(value: string, maxPath: number): ChannelName | 'malformed' {
-	// Bytes of UTF-8 come as ISO 8859-1.
-	const path = Buffer.from(value, 'latin1').toString();
-	if (!/^\/[^?#\s]*$/.test(path)) return 'malformed';
-	const name = parseChannelName(path, maxPath);
+	const name = parseChannelField(value, maxPath);
 	return typeof name === 'string' ? name : 'malformed';
 }
 

@@ -6,7 +6,7 @@ import type { Publisher } from '../http/publisher.js';
 import type { Events } from '../observe/events.js';
 import type { Log } from '../observe/log.js';
 import { type Metrics, metricsExposition, type WaitingForHooks } from '../observe/metrics.js';
-import { parseChannelName } from '../pubsub/channel-name.js';
+import { parseChannelField, parseChannelName } from '../pubsub/channel-name.js';
 import type { Close } from '../pubsub/close.js';
 import type { Hub } from '../pubsub/hub.js';
 import type { Peer } from '../pubsub/peer.js';
@@ -52,6 +52,7 @@ export function operatorEndpoints(parts: OperatorParts): Endpoint[] {
 		...parts,
 		closeChannel: channelCloser(hub, closeSubscriber),
 		readName: (path: string) => parseChannelName(path, maxPath),
+		readNameOfField: (value: string) => parseChannelField(value, maxPath),
 		onPublishRefused: (cause: string) => metrics.refused({ cause, aim: 'publish' }),
 	};
 	const exposition = metricsExposition(metrics, hub, {

@@ -18,8 +18,8 @@ import { bodyHead, readRequestBody } from './request-body.js';
 export type SessionParts = {
 	readonly hub: Hub;
 	readonly publisher: Publisher;
-	/** Reads a raw path as the public side does, or says why it names no channel. */
-	readonly readName: (path: string) => ChannelName | Refused;
+	/** Reads a path in a header field, or says why it names no channel. */
+	readonly readNameOfField: (value: string) => ChannelName | Refused;
 	readonly sessionHeader: string;
 	/** Whether nothing is done if a session is not there; a request can ask for that by `Prefer: handling=strict`. */
 	readonly strictBroadcast: boolean;
@@ -48,7 +48,7 @@ export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 			const message = publisher.read(body, bodyHead(req.headers));
 			if ('cause' in message) {
 				parts.onPublishRefused(message.cause);
-				return failed(message.status, [{ error: message.reason }]);
+				return { ...failed(message.status, [{ error: message.reason }]), headers: Object.fromEntries(message.headers ?? []) };
 			}
 			const targets = targetsOf(req);
 			if (Array.isArray(targets)) return failed(400, targets);
@@ -73,7 +73,7 @@ export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 			else targets.sessions.push(channel);
 		}
 		for (const path of new Set(paths)) {
-			const name = path.startsWith('/') ? parts.readName(path) : noPath;
+			const name = parts.readNameOfField(path);
 			if (isRefused(name)) return [{ error: name.reason, channel: path }];
 			targets.channels.push(name);
 		}
@@ -158,5 +158,3 @@ function decoded(text: string): string {
 		return text;
 	}
 }
-
-const noPath: Refused = { status: 400, cause: 'path', reason: 'X-Channel is not a path: begin with a slash.' };
