@@ -81,6 +81,8 @@ export async function startOperatorListener(
 				else send(res, text(500, `The server failed to handle this request: ${error}`));
 			});
 	}).setTimeout(idleMsMax);
+	// The bytes of a head are limited. Node leaves out the fields after the first 2,000, and the sessions in them, without a word.
+	server.maxHeadersCount = 0;
 	server.on('clientError', (error, socket) => refuseUnreadable(error, socket, lastAnswers.get(socket)));
 
 	await new Promise<void>((resolve, reject) => {
