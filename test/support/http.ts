@@ -82,7 +82,8 @@ export class RawConnection {
 export type Request = {
 	readonly method?: string;
 	readonly path?: string;
-	readonly headers?: Record<string, string>;
+	/** A field with several values is sent once for each. */
+	readonly headers?: Record<string, string | readonly string[]>;
 	readonly body?: string | Buffer;
 };
 
@@ -94,7 +95,7 @@ export async function request(port: number, { method = 'GET', path = '/', header
 		Host: `127.0.0.1:${port}`,
 		...(payload && { 'Content-Length': String(payload.length) }),
 		...headers,
-	}).map(([name, value]) => `${name}: ${value}\r\n`);
+	}).flatMap(([name, values]) => [values].flat().map((value) => `${name}: ${value}\r\n`));
 	await connection.write(
 		Buffer.concat([Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`), payload ?? Buffer.alloc(0)]),
 	);
