@@ -202,7 +202,11 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			closeConnections: (connections, close) => closing.closeEach(connections, close),
 			unreadBytesOf: (connection) => catchUp.unreadBytesOf(connection),
 			closingCount: () => catchUp.endingCount,
-			closeSubscriber: (peer) => catchUp.endAtOnce(peer, closes.channelClosed),
+			closeSubscriber(peer) {
+				// The channel of its session may still be sending a burst.
+				hub.flushFor(peer);
+				catchUp.endAtOnce(peer, closes.channelClosed);
+			},
 			isStopping,
 			stop,
 			shed,

@@ -217,7 +217,12 @@ export class Hub {
 
 	/** Sends all that is deferred, without a rest. */
 	flush(): void {
-		this.#pacing.flush();
+		this.#pacing.flushAll();
+	}
+
+	/** The same for the channels of one peer. Not to be called by something that is done in the order of a channel. */
+	flushFor({ subscription }: Peer): void {
+		for (let next = subscription; next !== undefined; next = next.sibling) this.#pacing.flush(next.channel);
 	}
 }
 

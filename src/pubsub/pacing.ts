@@ -100,10 +100,13 @@ export class Pacing {
 	}
 
 	/** Sends all that is deferred, without a rest. */
-	flush(): void {
-		for (const channel of [...this.#deferring, ...this.#resting]) {
-			if (channel.outbox !== undefined) this.#sendDeferred(channel, channel.outbox, false);
-		}
+	flushAll(): void {
+		for (const channel of [...this.#deferring, ...this.#resting]) this.flush(channel);
+	}
+
+	/** The same for one channel. */
+	flush(channel: Channel): void {
+		if (channel.outbox !== undefined) this.#sendDeferred(channel, channel.outbox, false);
 	}
 
 	#beginTick(outbox: Outbox): void {
