@@ -54,7 +54,14 @@ test('the README takes at most 10 KB', () => {
 
 test('every link of the documents leads to a file that is there, and to a heading of it', () => {
 	let links = 0;
-	for (const document of [...documents, 'CHANGELOG.md', 'deploy/README.md', 'bench/README.md', 'examples/README.md']) {
+	for (const document of [
+		...documents,
+		'CHANGELOG.md',
+		'deploy/README.md',
+		'bench/README.md',
+		'examples/README.md',
+		'examples/auth/README.md',
+	]) {
 		for (const [, target = ''] of read(document).matchAll(/\]\((?!https?:)([^)]+)\)/g)) {
 			links++;
 			const [file = '', heading] = target.split('#');
@@ -137,7 +144,7 @@ test('docs/operating.md lists every metric with all its reasons, and every key o
 	const listed = tableIn(guide, '| metric | what it counts |') ?? '';
 	const names = [...exposed.matchAll(/^# TYPE (pathcast_\w+)/gm)].map(([, name]) => name);
 	assert.deepEqual([...new Set(listed.match(/pathcast_\w+/g))].sort(), names.sort());
-	for (const [, name = '', value = ''] of exposed.matchAll(/^(pathcast_\w+)\{\w+="(\w+)"\}/gm)) {
+	for (const [, name = '', value = ''] of exposed.matchAll(/^(pathcast_\w+)\{(?!le=)\w+="(\w+)"\}/gm)) {
 		const row = listed.split('\n').find((line) => line.includes(name)) ?? '';
 		assert.ok(row.includes(`\`${value}\``), `${name}: ${value}`);
 	}

@@ -6,6 +6,7 @@ import { needsChromium, openPage } from './support/browser.js';
 import { type Ended, runProgram } from './support/command.js';
 import { fenced, inlineCode, read, shellLines } from './support/documents.js';
 import { post } from './support/http.js';
+import { startNamingService } from './support/naming-service.js';
 import { needs } from './support/requirement.js';
 import { metric, startTestServer, type TestServer } from './support/server.js';
 import { subscribe } from './support/subscriber.js';
@@ -45,13 +46,15 @@ test("the README's EventSource subscribes", needsChromium, async (t) => {
 
 test("docs/operating.md's commands of curl are served", needs('curl', '/usr/bin/curl'), async (t) => {
 	const commands = curlCommands('docs/operating.md');
-	assert.ok(commands.length >= 12);
+	assert.ok(commands.length >= 16);
+	const { url } = await startNamingService(t);
 	for (const command of commands) {
 		// One for each, as some commands stop it.
-		const server = await startTestServer(t);
-		await subscribe(t, server.ws('/room/1'));
-		const { code, stderr } = await runCurl(t, command, server);
+		const server = await startTestServer(t, '--auth', url);
+		await subscribe(t, server.ws('/room/1?alice'));
+		const { code, stdout, stderr } = await runCurl(t, command, server);
 		assert.deepEqual([code, stderr], [0, ''], command);
+		if (/\/(send|close) /.test(command)) assert.equal(stdout, '{"result":"OK"}\n', command);
 	}
 });
 
