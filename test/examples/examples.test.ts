@@ -134,11 +134,14 @@ test(
 
 test('examples/README.md has a row for each example', () => {
 	const rows = [...read('examples/README.md').matchAll(/^\| \[(\S+)\]\((\S+)\) /gm)].map(([, name, target]) => [name, target]);
-	const files = readdirSync(folder).filter((file) => file !== 'README.md');
+	const entries = readdirSync(folder, { withFileTypes: true }).filter(({ name }) => name !== 'README.md');
+	const files = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
 	assert.deepEqual(
 		rows.sort(),
 		files.sort().map((file) => [file, file]),
 	);
+	for (const { name } of entries.filter((entry) => entry.isDirectory()))
+		assert.ok(read('examples/README.md').includes(`(${name}/README.md)`), name);
 });
 
 function channelOf(server: TestServer): string {
