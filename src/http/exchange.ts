@@ -45,6 +45,9 @@ export class Exchange {
 	readonly #parts: DoorParts;
 	/** Whether there is no connection any more. Nothing can be asked of `res` then. */
 	#isGone = false;
+	/** Whether `serveLater` runs, and what is to be done when it has ended. */
+	#isCorked = false;
+	#onUncorked: () => void = ignore;
 
 	constructor(res: HttpResponse, head: RequestHead, parts: DoorParts) {
 		this.res = res;
@@ -108,7 +111,16 @@ export class Exchange {
 	serveLater(serve: () => Reply | Refused | undefined): void {
 		if (this.#isGone) return;
 		this.onGone = ignore;
+		this.#isCorked = true;
 		this.res.cork(() => this.serve(serve));
+		this.#isCorked = false;
+		this.#onUncorked();
+	}
+
+	/** Does something in this turn when `serveLater` has ended: at once, if it does not run. */
+	onceUncorked(act: () => void): void {
+		if (this.#isCorked) this.#onUncorked = act;
+		else act();
 	}
 
 	/**

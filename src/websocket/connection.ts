@@ -3,13 +3,12 @@ import type { Allowance } from '../connections/allowance.js';
 import type { Connection, Grant } from '../connections/connection.js';
 import type { Socket } from '../engine.js';
 import type { Party } from '../observe/events.js';
-import type { ChannelName } from '../pubsub/channel-name.js';
 import type { Close, CloseCause, DropCause } from '../pubsub/close.js';
 import type { Message } from '../pubsub/message.js';
 import type { Subscription } from '../pubsub/subscription.js';
 
-/** What hangs on each websocket, and the path of its handshake. The engine copies the fields of this object onto the socket. */
-export type UserData = { readonly connection: WebSocketConnection; readonly name: ChannelName };
+/** What hangs on each websocket. The engine copies the fields of this object onto the socket. */
+export type UserData = { readonly connection: WebSocketConnection };
 export type WebSocket = Socket<UserData>;
 
 /** The status code that a close frame has for each cause (RFC 6455, section 7.4.1). */
@@ -65,6 +64,10 @@ export class WebSocketConnection implements Connection {
 
 	get grant(): Grant {
 		return this.terms.grant;
+	}
+
+	get isOpen(): boolean {
+		return this.#ws !== undefined;
 	}
 
 	opened(ws: WebSocket): void {

@@ -1,5 +1,4 @@
 // What the engine calls for a websocket: open -> subscribe -> publish -> close.
-import { closes } from '../connections/closes.js';
 import type { Closing } from '../connections/closing.js';
 import type { Membership } from '../connections/membership.js';
 import type { SocketBehavior } from '../engine.js';
@@ -14,6 +13,7 @@ import type { Subscription } from '../pubsub/subscription.js';
 import type { CatchUp } from '../slow/catch-up.js';
 import type { SlowWatch } from '../slow/watch.js';
 import type { UserData, WebSocket, WebSocketConnection } from './connection.js';
+import { closeAfterThrow } from './fault.js';
 import { messageRules, tooFast, tooManyHeld, tooMuchAtOnce } from './rules.js';
 import { MessageTurns } from './turns.js';
 
@@ -44,11 +44,6 @@ export function webSocketBehavior(
 	const messageClose = messageRules(parts);
 	const rateClose = tooFast(parts.maxRate);
 	const turns = new MessageTurns();
-
-	function opened(connection: WebSocketConnection, ws: WebSocket): void {
-		connection.opened(ws);
-		membership.enter(connection, ws.getUserData().name, connection.terms.party);
-	}
 
 	function received(connection: WebSocketConnection, ws: WebSocket, bytes: ArrayBuffer, isBinary: boolean): void {
 		const subscription = subscriptionOfSender(connection);
@@ -91,7 +86,7 @@ export function webSocketBehavior(
 				if ('reason' in judgement) closing.close(connection, { cause: 'publish_refused', reason: judgement.reason });
 				else if (judgement.kind !== 'dropped') publish(name, judgement.message, party);
 			} catch (error) {
-				failed(connection, error);
+				closeAfterThrow(events, connection, error);
 			}
 		});
 		if (!isTaken) closing.close(connection, tooManyHeld);
@@ -133,24 +128,14 @@ export function webSocketBehavior(
 		membership.leave(connection, causeOf(code, subscription.channel), terms.party, { code, reason });
 	}
 
-	/** Tells of a throw, and closes its websocket, which must not end the process. */
-	function failed(connection: WebSocketConnection, error: unknown): void {
-		events.fault(error, {}, 'A handler threw; its websocket is closed with 1011, and the server goes on.');
-		try {
-			connection.end(closes.failed);
-		} catch {
-			// The engine throws if the websocket is closed already.
-		}
-	}
-
-	/** Wraps a handler of the engine's. */
+	/** Wraps a handler of the engine's, for which a throw would end the process. */
 	function guarded<Args extends unknown[]>(handler: (connection: WebSocketConnection, ws: WebSocket, ...args: Args) => void) {
 		return (ws: WebSocket, ...args: Args): void => {
 			const { connection } = ws.getUserData();
 			try {
 				handler(connection, ws, ...args);
 			} catch (error) {
-				failed(connection, error);
+				closeAfterThrow(events, connection, error);
 			}
 		};
 	}
@@ -165,7 +150,8 @@ export function webSocketBehavior(
 		// Beyond this the engine drops the connection without a close frame; up to it, the server closes with 1009.
 		maxPayloadLength: 2 * maxMessage,
 		upgrade,
-		open: guarded(opened),
+		// It enters its channel when the handshake has been answered: see upgrade.ts.
+		open: guarded((connection, ws) => connection.opened(ws)),
 		message: guarded(received),
 		drain: guarded((connection) => catchUp.onRead(connection)),
 		ping: guarded((connection) => void subscriptionOfSender(connection)),

@@ -1,21 +1,26 @@
 // A websocket's handshake -> which connections are let in, and what is known of them from then on.
 import { Allowance } from '../connections/allowance.js';
 import type { ClientAddress } from '../connections/client-address.js';
+import type { Membership } from '../connections/membership.js';
 import type { UpgradeContext } from '../engine.js';
 import type { Admission, Admitted } from '../http/admission.js';
 import type { Door } from '../http/exchange.js';
 import { firstProtocol, handshakeRefusal } from '../http/handshake.js';
 import { isRefused } from '../http/reply.js';
+import type { Events } from '../observe/events.js';
 import { type Terms, type UserData, type WebSocket, WebSocketConnection } from './connection.js';
+import { closeAfterThrow } from './fault.js';
 
 export type UpgradeParts = {
 	readonly admission: Admission;
+	readonly membership: Membership;
+	readonly events: Pick<Events, 'fault'>;
 	readonly clientAddress: ClientAddress;
 	readonly maxRate: number;
 };
 
 /** Lets a valid handshake with a valid path in, if its origin is allowed and there is room. */
-export function upgradeDoor({ admission, clientAddress, maxRate }: UpgradeParts): Door<[UpgradeContext]> {
+export function upgradeDoor({ admission, membership, events, clientAddress, maxRate }: UpgradeParts): Door<[UpgradeContext]> {
 	const addressOf = (ws: WebSocket) => clientAddress(ws.getRemoteAddress(), undefined);
 	const allowance = () => new Allowance(maxRate, performance.now());
 	const common: Terms = { grant: admission.commonGrant, allowances: undefined, party: undefined, addressOf };
@@ -28,14 +33,27 @@ export function upgradeDoor({ admission, clientAddress, maxRate }: UpgradeParts)
 		return admission.admit(name, exchange, (admitted) => {
 			if ('cause' in admitted) return admitted;
 			const connection = new WebSocketConnection(admitted.id, termsOf(admitted));
-			const data: UserData = { connection, name: admitted.name };
+			const data: UserData = { connection };
 			// No extensions: compression stays off.
 			res.upgrade(data, head.webSocketKey ?? '', firstProtocol(head) ?? '', '', context);
-			// The engine has called `open`, in this turn: nothing was published in between.
-			if (admitted.hello !== undefined) connection.greet(admitted.hello);
+			// The engine has called `open`. Until the response is uncorked the websocket must be left alone: 20.57 still looks at memory that
+			// the response had (fixed in uWebSockets by pull request 1929). What the next allocation writes there may close the websocket.
+			exchange.onceUncorked(() => enter(connection, admitted));
 			return undefined;
 		});
 	};
+
+	function enter(connection: WebSocketConnection, { name, party, hello }: Admitted): void {
+		// The client may be lost before it has its answer.
+		if (!connection.isOpen) return;
+		try {
+			membership.enter(connection, name, party);
+			// In the same turn: nothing is published in between.
+			if (hello !== undefined) connection.greet(hello);
+		} catch (error) {
+			closeAfterThrow(events, connection, error);
+		}
+	}
 
 	function termsOf({ grant, party }: Admitted): Terms {
 		if (grant === admission.commonGrant && party === undefined && maxRate === 0) return common;
