@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { answerTo, askedDoors, openStatus } from '../support/doors.js';
+import { type AskedDoor, answerTo, askedDoors, openStatus } from '../support/doors.js';
 import { freePort } from '../support/free-port.js';
 import { protocol } from '../support/protocol.js';
 import { metric, startTestServer } from '../support/server.js';
@@ -61,10 +61,6 @@ const hostile: readonly (readonly [what: string, outcome: Outcome, script: Scrip
 	...['', 'a,b', '/a', 'a b', 'alic\xe9', '\xc3\xa9', 'x'.repeat(257)].map(
 		(value) => [`X-Session: ${value}`, 'malformed', session(value)] as const,
 	),
-	['a hello that is not UTF-8', 'malformed', hello(Buffer.from([0x61, 0xff]))],
-	['a hello over --max-message', 'malformed', hello('x'.repeat(65_537))],
-	['a hello of 10 MB', 'malformed', hello(long)],
-	['10 MB without an end', 'malformed', writing(`${head('Transfer-Encoding: chunked\r\n')}fffffff\r\n${long}`)],
 	['bytes that are no HTTP', 'malformed', writing('SSH-2.0-OpenSSH_9.2p1\r\n')],
 	['bytes that are no text', 'malformed', writing(Buffer.from([0x16, 0x03, 0x01, 0xff, 0x00]))],
 	['a status that is no number', 'malformed', writing('HTTP/1.1 yes OK\r\n\r\n')],
@@ -86,6 +82,13 @@ const hostile: readonly (readonly [what: string, outcome: Outcome, script: Scrip
 	['nothing but 103 Early Hints, and the end', 'unreachable', writing('HTTP/1.1 103 Early Hints\r\n\r\n', 'close')],
 ];
 
+const badHellos: readonly (readonly [what: string, script: Script])[] = [
+	['a hello that is not UTF-8', hello(Buffer.from([0x61, 0xff]))],
+	['a hello over --max-message', hello('x'.repeat(65_537))],
+	['a hello of 10 MB', hello(long)],
+	['10 MB without an end', writing(`${head('Transfer-Encoding: chunked\r\n')}fffffff\r\n${long}`)],
+];
+
 for (const [what, outcome, script] of hostile) {
 	test(`a client is kept out if the service answers with ${what.slice(0, 40).replaceAll('\xff', '\\xff')}`, async (t) => {
 		const service = await startService(t, script);
@@ -94,23 +97,38 @@ for (const [what, outcome, script] of hostile) {
 	});
 }
 
-/** All doors are closed, with a line in the log, and in the metrics. A server whose service answers well again opens them. */
-async function refusesAll(t: TestContext, url: string, outcome: Outcome, ...flags: string[]): Promise<void> {
+for (const [what, script] of badHellos) {
+	test(`a subscriber is kept out if the service answers with ${what}, which a POST does not mind`, async (t) => {
+		const service = await startService(t, script);
+		await refusesAll(t, service.url, 'malformed', [], ['websocket', 'event stream']);
+		const server = await startTestServer(t, '--auth', service.url);
+		assert.equal((await answerTo(server.port, 'POST')).status, 200);
+	});
+}
+
+/** All these doors are closed, with a line in the log, and in the metrics. A server whose service answers well again opens them. */
+async function refusesAll(
+	t: TestContext,
+	url: string,
+	outcome: Outcome,
+	flags: readonly string[] = [],
+	doors: readonly AskedDoor[] = askedDoors,
+): Promise<void> {
 	const server = await startTestServer(t, '--auth', url, '--auth-concurrency', '1', ...flags);
-	for (const door of askedDoors) {
+	for (const door of doors) {
 		const { status, headers, body } = await answerTo(server.port, door);
 		assert.equal(status, 502, door);
 		assert.equal(body, "The authorisation service of this server gave no usable answer; the server's log says why.\n");
 		assert.equal(headers.get('content-type'), 'text/plain; charset=utf-8');
 	}
 	const warnings = server.log.filter(({ event }) => event === 'hook');
-	assert.ok(warnings.length >= 1 && warnings.length <= askedDoors.length);
+	assert.ok(warnings.length >= 1 && warnings.length <= doors.length);
 	for (const { level, reason, detail } of warnings) {
 		assert.deepEqual([level, reason], [40, outcome], String(detail));
 		assert.match(String(detail), /\w/);
 	}
-	assert.equal(await metric(server, `pathcast_auth_questions_total{outcome="${outcome}"}`), askedDoors.length);
-	assert.equal(await metric(server, 'pathcast_refusals_total{reason="auth_failed"}'), askedDoors.length);
+	assert.equal(await metric(server, `pathcast_auth_questions_total{outcome="${outcome}"}`), doors.length);
+	assert.equal(await metric(server, 'pathcast_refusals_total{reason="auth_failed"}'), doors.length);
 	assert.equal(await metric(server, 'pathcast_subscribers'), 0);
 	assert.equal(await metric(server, 'pathcast_messages_received_total{source="post"}'), 0);
 	assert.equal(await metric(server, 'pathcast_auth_waiting'), 0);
@@ -128,7 +146,7 @@ protocol(
 		]) {
 			service.script = script;
 			const startMs = performance.now();
-			await refusesAll(t, service.url, 'timeout', '--auth-timeout', '1s');
+			await refusesAll(t, service.url, 'timeout', ['--auth-timeout', '1s']);
 			const elapsedMs = performance.now() - startMs;
 			assert.ok(elapsedMs >= 2_990 && elapsedMs < 9_000, `${elapsedMs} ms`);
 		}
@@ -142,7 +160,7 @@ protocol(
 		t.after(() => silent.close());
 		const address = silent.address();
 		assert.ok(address !== null && typeof address === 'object');
-		await refusesAll(t, `http://127.0.0.1:${address.port}/`, 'timeout', '--auth-timeout', '1s');
+		await refusesAll(t, `http://127.0.0.1:${address.port}/`, 'timeout', ['--auth-timeout', '1s']);
 	},
 );
 
