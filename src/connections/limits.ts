@@ -15,8 +15,8 @@ export type Limits = {
 	readonly isMemoryFull: () => boolean;
 };
 
-/** The limit that keeps a new connection from joining a channel now; undefined if there is room. */
-export type ReachedLimit = (name: ChannelName) => LimitCause | undefined;
+/** The limit that keeps a new connection from joining a channel now; undefined if there is room. Without a name: any channel. */
+export type ReachedLimit = (name: ChannelName | undefined) => LimitCause | undefined;
 
 export function reachedLimit(
 	hub: Hub,
@@ -26,6 +26,7 @@ export function reachedLimit(
 	return (name) => {
 		if (connections.count >= maxConnections) return 'connections';
 		if (isMemoryFull()) return 'memory';
+		if (name === undefined) return undefined;
 		const channel = hub.find(name);
 		if (channel === undefined) return maxChannels > 0 && hub.channels >= maxChannels ? 'channels' : undefined;
 		return maxSubscribers > 0 && channel.subscribers >= maxSubscribers ? 'subscribers' : undefined;

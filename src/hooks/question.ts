@@ -40,11 +40,17 @@ const notAsked = new Set([
 	'trailer',
 	'transfer-encoding',
 	'upgrade',
-	// Of the body, which the question does not have, and of the answer.
+	// Of the body, which the question does not have, and of the answer: a 206, 304 or 412 would say nothing about the client.
 	'accept-encoding',
 	'content-length',
 	'expect',
 	'host',
+	'if-match',
+	'if-modified-since',
+	'if-none-match',
+	'if-range',
+	'if-unmodified-since',
+	'range',
 	// Those that are added: a client must not be able to forge them.
 	'x-endpoint',
 	'x-forwarded-for',

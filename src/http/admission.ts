@@ -68,7 +68,8 @@ export class Admission {
 		serve: (outcome: Admitted | Refused) => Reply | Refused | undefined,
 	): Reply | Refused | undefined {
 		const { ask } = this.#parts;
-		const refused = this.#whyNoRoom(name);
+		// The service may name another channel.
+		const refused = this.#whyNoRoom(ask === undefined ? name : undefined);
 		if (refused !== undefined) return serve(refused);
 		if (ask === undefined) return serve(this.#admitted(name, exchange, undefined));
 		exchange.onGone = ask(exchange, 'subscribe', (answer) => {
@@ -80,7 +81,7 @@ export class Admission {
 		return undefined;
 	}
 
-	#whyNoRoom(name: ChannelName): Refused | undefined {
+	#whyNoRoom(name: ChannelName | undefined): Refused | undefined {
 		const { isStopping, reachedLimit } = this.#parts;
 		if (isStopping()) return stopping;
 		const limit = reachedLimit(name);

@@ -1,6 +1,8 @@
 // The operator's endpoints for sessions, as kuiperbelt has them: send to one or more, close them, and look one up. The texts of its
 // answers are kuiperbelt's too.
+
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { setImmediate as tick } from 'node:timers/promises';
 import { closes } from '../connections/closes.js';
 import type { Connection } from '../connections/connection.js';
 import { connectionsOf } from '../connections/sessions.js';
@@ -34,6 +36,9 @@ export type SessionParts = {
 	readonly onPublishRefused: (cause: string) => void;
 };
 
+// Some milliseconds' work: a request may name thousands.
+const publishesPerTick = 200;
+
 type Errors = { readonly error: string; readonly session?: string; readonly channel?: string }[];
 /** Whom a request means: sessions that are there, channels, and what is wrong with the others. */
 type Targets = { readonly sessions: Channel[]; readonly channels: ChannelName[]; readonly missing: Errors };
@@ -41,8 +46,8 @@ type Targets = { readonly sessions: Channel[]; readonly channels: ChannelName[];
 export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 	const { hub, publisher, sessionHeader, strictBroadcast, maxMessage, closeConnections, closeChannel, events } = parts;
 
-	/** Answers a request that publishes its body to sessions and channels. `act` does so, for at least one. */
-	function answerWith(act: (targets: Targets, message: Message) => void) {
+	/** Answers a request that publishes its body to sessions and channels. `act` does so. */
+	function answerWith(act: (targets: Targets, message: Message) => Promise<void>) {
 		return async ({ req }: { readonly req: IncomingMessage }): Promise<OperatorAnswer> => {
 			const body = await readRequestBody(req, maxMessage);
 			const message = publisher.read(body, bodyHead(req.headers));
@@ -53,10 +58,13 @@ export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 			const targets = targetsOf(req);
 			if (Array.isArray(targets)) return failed(400, targets);
 			const { sessions, channels, missing } = targets;
-			if (missing.length > 0 && (strictBroadcast || prefersStrict(req.headers))) return failed(400, missing);
-			act(targets, message);
+			const isStrict = strictBroadcast || prefersStrict(req.headers);
+			const isForNobody = sessions.length + channels.length === 0;
+			if (isForNobody || (isStrict && missing.length > 0)) parts.onPublishRefused('nobody');
+			if (isStrict && missing.length > 0) return failed(400, missing);
+			await act(targets, message);
 			if (missing.length === 0) return json(200, { result: 'OK' });
-			return json(200, { errors: missing, result: sessions.length + channels.length > 0 ? 'OK' : 'NG' });
+			return json(200, { errors: missing, result: isForNobody ? 'NG' : 'OK' });
 		};
 	}
 
@@ -91,13 +99,19 @@ export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 		if (!isRefused(subscribers)) events.published('operator', name, message.bytes.byteLength, subscribers, undefined);
 	}
 
-	function send({ sessions, channels }: Targets, message: Message): void {
-		for (const { name } of sessions) publish(name, message);
-		for (const name of channels) publish(name, message);
+	async function send({ sessions, channels }: Targets, message: Message): Promise<void> {
+		let published = 0;
+		for (const name of [...sessions.map((session) => session.name), ...channels]) {
+			if (published++ === publishesPerTick) {
+				published = 0;
+				await tick();
+			}
+			publish(name, message);
+		}
 	}
 
-	function close(targets: Targets, message: Message): void {
-		send(targets, message);
+	async function close(targets: Targets, message: Message): Promise<void> {
+		await send(targets, message);
 		closeConnections(targets.sessions.flatMap(connectionsOf), closes.sessionClosed);
 		for (const name of targets.channels) {
 			const channel = hub.find(name);

@@ -20,6 +20,8 @@ const malformedPercent = /%(?![0-9A-Fa-f]{2})/;
  * The path is decoded exactly once and not normalised: `/a`, `/a/`, `//a` and `/a/../a` are four channels.
  */
 export function parseChannelName(path: string, maxPath: number): ChannelName | PathRefused {
+	// The engine lets no other path through. Sessions are kept apart by their slash alone.
+	if (!path.startsWith('/')) return refused('The path does not begin with a slash.');
 	// The engine puts U+FFFD where raw bytes are not UTF-8, so distinct paths would share a channel.
 	if (path.includes('\uFFFD')) {
 		return refused('The path holds raw bytes that are not UTF-8: percent-encode it as UTF-8.');

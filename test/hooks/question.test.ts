@@ -9,7 +9,7 @@ import { metric, startTestServer } from '../support/server.js';
 import { startService } from '../support/service.js';
 
 protocol(
-	'The question has the query of the request after that of the URL, and its header fields, cookies and `Authorization` included; not the fields of the connection (those that `Connection` names too), `Sec-WebSocket-*`, `Content-Length`, `Transfer-Encoding`, `Expect`, `Upgrade` and `Accept-Encoding`; `Host` is that of the service.',
+	'The question has the query of the request after that of the URL, and its header fields, cookies and `Authorization` included; not the fields of the connection (those that `Connection` names too), `Sec-WebSocket-*`, `Content-Length`, `Transfer-Encoding`, `Expect`, `Upgrade`, `Accept-Encoding`, `Range` and the conditions of `If-*`; `Host` is that of the service.',
 	async (t) => {
 		const service = await startService(t);
 		const server = await startTestServer(t, '--auth', `${service.url}?key=1`);
@@ -23,6 +23,8 @@ protocol(
 		const untold = [
 			...['Connection: close, X-Nominated', 'X-Nominated: 1', 'Keep-Alive: timeout=5', 'Proxy-Connection: keep-alive'],
 			...['Proxy-Authorization: Basic eDp5', 'TE: trailers', 'Trailer: X', 'Accept-Encoding: br', 'Expect: x'],
+			...['Range: bytes=0-1', 'If-None-Match: "x"', 'If-Range: "x"'],
+			...['If-Modified-Since: Mon, 01 Jan 2024 00:00:00 GMT', 'If-Unmodified-Since: Mon, 01 Jan 2024 00:00:00 GMT'],
 			...['Sec-WebSocket-Extensions: permessage-deflate', 'Sec-WebSocket-Protocol: chat'],
 		];
 		for (const door of askedDoors) {

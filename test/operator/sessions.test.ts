@@ -71,7 +71,7 @@ protocol(
 			assert.equal((await post(server.port, '/room', 'sentinel')).headers.get('x-subscribers'), '2');
 			for (const client of [alice, bob]) assert.deepEqual(await client.texts(1), ['sentinel']);
 			const asked = questions.splice(0).map((fields) => fields['x-original-uri']);
-			assert.deepEqual(asked, ['/room?alice', '/room?bob', ...paths, '/room']);
+			assert.deepEqual(asked, ['/room?alice', '/room?bob', ...paths, '/other?eve', '/room']);
 
 			const shown = async (path: string) => JSON.parse((await request(server.operatorPort, { path })).body);
 			assert.deepEqual((await shown('/channels')).channels, [{ channel: '/room', subscribers: 2 }]);
