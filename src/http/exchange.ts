@@ -117,10 +117,15 @@ export class Exchange {
 		this.#onUncorked();
 	}
 
-	/** Does something in this turn when `serveLater` has ended: at once, if it does not run. */
-	onceUncorked(act: () => void): void {
-		if (this.#isCorked) this.#onUncorked = act;
-		else act();
+	/** Lets the engine upgrade the connection, and does what follows, in this turn, when the response is not corked by `serveLater`. */
+	upgrade(upgrade: () => void, then: () => void): void {
+		if (this.#isCorked) {
+			this.#onUncorked = then;
+			upgrade();
+		} else {
+			upgrade();
+			then();
+		}
 	}
 
 	/**

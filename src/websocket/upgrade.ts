@@ -34,11 +34,15 @@ export function upgradeDoor({ admission, membership, events, clientAddress, maxR
 			if ('cause' in admitted) return admitted;
 			const connection = new WebSocketConnection(admitted.id, termsOf(admitted));
 			const data: UserData = { connection };
-			// No extensions: compression stays off.
-			res.upgrade(data, head.webSocketKey ?? '', firstProtocol(head) ?? '', '', context);
-			// The engine has called `open`. Until the response is uncorked the websocket must be left alone: 20.57 still looks at memory that
-			// the response had (fixed in uWebSockets by pull request 1929). What the next allocation writes there may close the websocket.
-			exchange.onceUncorked(() => enter(connection, admitted));
+			const key = head.webSocketKey ?? '';
+			const protocol = firstProtocol(head) ?? '';
+			// Until the response is uncorked, the websocket is left alone. 20.57 looks at memory then that the upgrade has freed, and closes the
+			// websocket if the next allocation has written certain bits there, such as that of a new topic (uWebSockets, pull request 1929).
+			exchange.upgrade(
+				// No extensions: compression stays off.
+				() => res.upgrade(data, key, protocol, '', context),
+				() => enter(connection, admitted),
+			);
 			return undefined;
 		});
 	};
