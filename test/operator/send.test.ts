@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ClientKind, clientKinds, openClient } from '../support/clients.js';
+import { openStream } from '../support/event-stream.js';
 import { type Answer, post, RawConnection, type Request, request } from '../support/http.js';
 import { startNamingService } from '../support/naming-service.js';
 import { protocol } from '../support/protocol.js';
@@ -213,7 +214,7 @@ test('a POST to /send reaches each of 1,000 sessions, whether in headers of thei
 	const subscribers = [];
 	while (subscribers.length < names.length) {
 		const some = names.slice(subscribers.length, subscribers.length + 100);
-		subscribers.push(...(await Promise.all(some.map((name) => subscribe(t, server.ws(`/room?${name}`))))));
+		subscribers.push(...(await Promise.all(some.map((name) => openStream(t, server, `/room?${name}`)))));
 	}
 	assert.equal(await metric(server, 'pathcast_sessions'), 1_000);
 	assertJson(await send(server, { 'X-Session': names }, 'repeated'), 200, ok);
