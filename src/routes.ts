@@ -8,12 +8,12 @@ import { type PageDocument, pageDoor } from './http/page.js';
 import { type PublishParts, publishDoor } from './http/post.js';
 import { prefersEventStream } from './http/quality.js';
 import type { RequestHead } from './http/request-head.js';
+import type { WebSocket } from './websocket/connection.js';
 import { type FrameParts, webSocketBehavior } from './websocket/frames.js';
 import { type UpgradeParts, upgradeDoor } from './websocket/upgrade.js';
 
 export type RouteParts = DoorParts &
-	UpgradeParts &
-	FrameParts &
+	Omit<UpgradeParts & FrameParts, 'opened'> &
 	StreamDoorParts &
 	PublishParts & {
 		readonly page: PageDocument;
@@ -22,6 +22,7 @@ export type RouteParts = DoorParts &
 	};
 
 export function addRoutes(app: App, parts: RouteParts): void {
+	const opened: WebSocket[] = [];
 	const { page, checkOrigin, mayPublish, allowsPost, isAsking, maxMessage, maxPath } = parts;
 	const settings = { maxMessage, mayPublish, allowsPost };
 	const showPage = pageDoor(page, settings, maxPath);
@@ -29,7 +30,7 @@ export function addRoutes(app: App, parts: RouteParts): void {
 	const get = openDoor((exchange) => (wantsStream(exchange.head) ? openStream : showPage)(exchange), parts);
 	const post = openDoor(publishDoor(parts), parts);
 
-	app.ws('/*', webSocketBehavior(openDoor(upgradeDoor(parts), parts), parts));
+	app.ws('/*', webSocketBehavior(openDoor(upgradeDoor({ ...parts, opened }), parts), { ...parts, opened }));
 	app.get('/*', get);
 	app.head('/*', get);
 	if (allowsPost) {

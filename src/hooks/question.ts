@@ -80,7 +80,7 @@ export function questionHeaders(
 		// Also of those that are left out: some of their values come back in fields that are added.
 		if (!isFieldName.test(name) || !isFieldValue.test(value)) return undefined;
 		// CGI and WSGI give a service x_real_ip and x-real-ip under one name.
-		const hyphened = name.replaceAll('_', '-');
+		const hyphened = name.includes('_') ? name.replaceAll('_', '-') : name;
 		if (notAsked.has(hyphened) || name.startsWith('sec-websocket-') || nominated.includes(name)) continue;
 		if (token !== undefined && name === 'authorization') continue;
 		headers.push(name, bytesOf(value));

@@ -45,9 +45,8 @@ export class Exchange {
 	readonly #parts: DoorParts;
 	/** Whether there is no connection any more. Nothing can be asked of `res` then. */
 	#isGone = false;
-	/** Whether `serveLater` runs, and what is to be done when it has ended. */
-	#isCorked = false;
-	#onUncorked: () => void = ignore;
+	/** Whether the handler's own turn is over, in which the engine corks the response by itself. */
+	#isLater = false;
 
 	constructor(res: HttpResponse, head: RequestHead, parts: DoorParts) {
 		this.res = res;
@@ -111,21 +110,18 @@ export class Exchange {
 	serveLater(serve: () => Reply | Refused | undefined): void {
 		if (this.#isGone) return;
 		this.onGone = ignore;
-		this.#isCorked = true;
-		this.res.cork(() => this.serve(serve));
-		this.#isCorked = false;
-		this.#onUncorked();
+		this.#isLater = true;
+		this.serve(serve);
 	}
 
-	/** Lets the engine upgrade the connection, and does what follows, in this turn, when the response is not corked by `serveLater`. */
-	upgrade(upgrade: () => void, then: () => void): void {
-		if (this.#isCorked) {
-			this.#onUncorked = then;
-			upgrade();
-		} else {
-			upgrade();
-			then();
-		}
+	/**
+	 * Has the engine upgrade the connection, by a bound method of the response. In a later turn it is corked, and no function of ours may run
+	 * until that is over: the engine (20.57 and 20.30) looks at memory then that the upgrade has freed, and closes the connection if
+	 * something else has been written there (uWebSockets, pull request 1929).
+	 */
+	upgrade(boundUpgrade: () => void): void {
+		if (this.#isLater) this.res.cork(boundUpgrade);
+		else boundUpgrade();
 	}
 
 	/**
@@ -171,7 +167,7 @@ export class Exchange {
 		if (turn === 'next tick') {
 			this.#tellIfGone('pipelining');
 			this.#writeLater(write);
-		} else if (turns.mustCork(reply, isHead)) {
+		} else if (this.#isLater || turns.mustCork(reply, isHead)) {
 			res.cork(write);
 		} else {
 			write();

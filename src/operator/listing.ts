@@ -51,7 +51,6 @@ export function channelListing({ hub, readName }: ListingParts): (request: Opera
 		if (place === undefined) return 'The cursor is not one that this process gave: leave it out to begin again.';
 		const prefix = readName(given.get('prefix') ?? '/');
 		if (isRefused(prefix)) return prefix.reason.replace(/^The path/, 'The prefix');
-		if (!prefix.startsWith('/')) return 'The prefix is not the beginning of a path: begin with a slash, or leave it out.';
 		return { prefix, limit: Number(limit), place };
 	}
 

@@ -20,8 +20,6 @@ const malformedPercent = /%(?![0-9A-Fa-f]{2})/;
  * The path is decoded exactly once and not normalised: `/a`, `/a/`, `//a` and `/a/../a` are four channels.
  */
 export function parseChannelName(path: string, maxPath: number): ChannelName | PathRefused {
-	// The engine lets no other path through. Sessions are kept apart by their slash alone.
-	if (!path.startsWith('/')) return refused('The path does not begin with a slash.');
 	// The engine puts U+FFFD where raw bytes are not UTF-8, so distinct paths would share a channel.
 	if (path.includes('\uFFFD')) {
 		return refused('The path holds raw bytes that are not UTF-8: percent-encode it as UTF-8.');
@@ -36,6 +34,8 @@ export function parseChannelName(path: string, maxPath: number): ChannelName | P
 				: refused('The path is not valid UTF-8 after percent-decoding: encode it as UTF-8.');
 		}
 	}
+	// The engine lets no other path through. The slash alone keeps channels apart from sessions.
+	if (!name.startsWith('/')) return refused('The path must begin with a slash.');
 	// A code point takes one or two UTF-16 units, so most paths need no count.
 	if (name.length > maxPath && countCodePoints(name) > maxPath) {
 		return refused(`The path is longer than ${maxPath} characters, its leading slash included (--max-path).`);

@@ -66,10 +66,6 @@ export class WebSocketConnection implements Connection {
 		return this.terms.grant;
 	}
 
-	get isOpen(): boolean {
-		return this.#ws !== undefined;
-	}
-
 	opened(ws: WebSocket): void {
 		this.#ws = ws;
 	}

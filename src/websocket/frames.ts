@@ -18,6 +18,8 @@ import { messageRules, tooFast, tooManyHeld, tooMuchAtOnce } from './rules.js';
 import { MessageTurns } from './turns.js';
 
 export type FrameParts = {
+	/** Gets each websocket that the engine has upgraded. */
+	readonly opened: WebSocket[];
 	readonly hub: Hub;
 	readonly membership: Membership;
 	readonly closing: Closing;
@@ -40,7 +42,7 @@ export function webSocketBehavior(
 	upgrade: NonNullable<SocketBehavior<UserData>['upgrade']>,
 	parts: FrameParts,
 ): SocketBehavior<UserData> {
-	const { hub, membership, closing, publishHook, catchUp, watch, events, echoKeepalive, maxMessage, maxBacklog } = parts;
+	const { opened, hub, membership, closing, publishHook, catchUp, watch, events, echoKeepalive, maxMessage, maxBacklog } = parts;
 	const messageClose = messageRules(parts);
 	const rateClose = tooFast(parts.maxRate);
 	const turns = new MessageTurns();
@@ -124,7 +126,10 @@ export function webSocketBehavior(
 	function closed(connection: WebSocketConnection, _ws: WebSocket, code: number, reason: ArrayBuffer): void {
 		const { subscription, terms } = connection;
 		connection.closed();
-		if (subscription === undefined) return;
+		if (subscription === undefined) {
+			connection.closeCause ??= 'lost';
+			return;
+		}
 		membership.leave(connection, causeOf(code, subscription.channel), terms.party, { code, reason });
 	}
 
@@ -150,8 +155,8 @@ export function webSocketBehavior(
 		// Beyond this the engine drops the connection without a close frame; up to it, the server closes with 1009.
 		maxPayloadLength: 2 * maxMessage,
 		upgrade,
-		// It enters its channel when the handshake has been answered: see upgrade.ts.
-		open: guarded((connection, ws) => connection.opened(ws)),
+		// No function of ours: see Exchange.upgrade. The rest is done in upgrade.ts.
+		open: opened.push.bind(opened) as (ws: WebSocket) => void,
 		message: guarded(received),
 		drain: guarded((connection) => catchUp.onRead(connection)),
 		ping: guarded((connection) => void subscriptionOfSender(connection)),

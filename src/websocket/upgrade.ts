@@ -12,6 +12,8 @@ import { type Terms, type UserData, type WebSocket, WebSocketConnection } from '
 import { closeAfterThrow } from './fault.js';
 
 export type UpgradeParts = {
+	/** The engine puts a websocket here when it has upgraded it. */
+	readonly opened: WebSocket[];
 	readonly admission: Admission;
 	readonly membership: Membership;
 	readonly events: Pick<Events, 'fault'>;
@@ -20,7 +22,14 @@ export type UpgradeParts = {
 };
 
 /** Lets a valid handshake with a valid path in, if its origin is allowed and there is room. */
-export function upgradeDoor({ admission, membership, events, clientAddress, maxRate }: UpgradeParts): Door<[UpgradeContext]> {
+export function upgradeDoor({
+	opened,
+	admission,
+	membership,
+	events,
+	clientAddress,
+	maxRate,
+}: UpgradeParts): Door<[UpgradeContext]> {
 	const addressOf = (ws: WebSocket) => clientAddress(ws.getRemoteAddress(), undefined);
 	const allowance = () => new Allowance(maxRate, performance.now());
 	const common: Terms = { grant: admission.commonGrant, allowances: undefined, party: undefined, addressOf };
@@ -34,22 +43,17 @@ export function upgradeDoor({ admission, membership, events, clientAddress, maxR
 			if ('cause' in admitted) return admitted;
 			const connection = new WebSocketConnection(admitted.id, termsOf(admitted));
 			const data: UserData = { connection };
-			const key = head.webSocketKey ?? '';
-			const protocol = firstProtocol(head) ?? '';
-			// Until the response is uncorked, the websocket is left alone. 20.57 looks at memory then that the upgrade has freed, and closes the
-			// websocket if the next allocation has written certain bits there, such as that of a new topic (uWebSockets, pull request 1929).
-			exchange.upgrade(
-				// No extensions: compression stays off.
-				() => res.upgrade(data, key, protocol, '', context),
-				() => enter(connection, admitted),
-			);
+			// No extensions: compression stays off.
+			exchange.upgrade(res.upgrade.bind(res, data, head.webSocketKey ?? '', firstProtocol(head) ?? '', '', context));
+			enter(connection, admitted, opened.pop());
 			return undefined;
 		});
 	};
 
-	function enter(connection: WebSocketConnection, { name, party, hello }: Admitted): void {
+	function enter(connection: WebSocketConnection, { name, party, hello }: Admitted, ws: WebSocket | undefined): void {
 		// The client may be lost before it has its answer.
-		if (!connection.isOpen) return;
+		if (ws === undefined || connection.closeCause !== undefined) return;
+		connection.opened(ws);
 		try {
 			membership.enter(connection, name, party);
 			// In the same turn: nothing is published in between.

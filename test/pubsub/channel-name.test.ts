@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { parseChannelName } from '#src/pubsub/channel-name.js';
+import { parseChannelName, parseSessionName } from '#src/pubsub/channel-name.js';
 
 /** Seeded by TEST_SEED, so that a failure can be run again; fast-check prints the seed it used. */
 const seed = process.env.TEST_SEED;
@@ -58,6 +58,18 @@ test('a path that the WHATWG URL parser has spelt is the channel that it was bef
 		}),
 		parameters,
 	);
+});
+
+test('no text is both a channel and a session', () => {
+	fc.assert(
+		fc.property(fc.oneof(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme-ascii' }), path), (text) => {
+			const isChannel = typeof parseChannelName(text, 10_000) === 'string';
+			assert.ok(!(isChannel && parseSessionName(text) !== undefined), text);
+		}),
+		parameters,
+	);
+	assert.equal(parseSessionName('alice'), 'alice');
+	assert.equal(typeof parseChannelName('alice', 256), 'object');
 });
 
 /** What the URL parser would drop or read as the end of the path; the rest is left for it to encode. */
