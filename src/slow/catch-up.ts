@@ -4,6 +4,7 @@ import { closesPerTick } from '../connections/closing.js';
 import type { Channel } from '../pubsub/channel.js';
 import type { Close } from '../pubsub/close.js';
 import type { Hub } from '../pubsub/hub.js';
+import type { KeptMessages, Position } from '../pubsub/kept-messages.js';
 import type { Peer } from '../pubsub/peer.js';
 
 /** A subscriber that reads has mostly less than this unread, so with less, dropping it or keeping messages for it gains nothing. */
@@ -32,22 +33,12 @@ export class CatchUp {
 
 	/** How many bytes wait for a peer to read, in the engine and among the kept messages. */
 	unreadBytesOf(peer: Peer): number {
-		let bytes = peer.unreadBytes();
-		for (let subscription = peer.subscription; subscription !== undefined; subscription = subscription.sibling) {
-			const { channel, position } = subscription;
-			if (position !== undefined) bytes += channel.kept?.bytesFor(position) ?? 0;
-		}
-		return bytes;
+		return peer.unreadBytes() + sumOverKept(peer, (kept, position) => kept.bytesFor(position));
 	}
 
 	/** How many bytes closing it frees: its own, and its part of those that other peers wait for too. */
 	freedBy(peer: Peer): number {
-		let bytes = peer.unreadBytes();
-		for (let subscription = peer.subscription; subscription !== undefined; subscription = subscription.sibling) {
-			const { channel, position } = subscription;
-			if (position !== undefined) bytes += channel.kept?.partOf(position) ?? 0;
-		}
-		return bytes;
+		return peer.unreadBytes() + sumOverKept(peer, (kept, position) => kept.partOf(position));
 	}
 
 	/** How many peers are closed when they have caught up. */
@@ -192,6 +183,16 @@ export class CatchUp {
 		});
 		return costBytes;
 	}
+}
+
+/** Adds up what is kept for a peer on its channels. */
+function sumOverKept(peer: Peer, bytesOf: (kept: KeptMessages, position: Position) => number): number {
+	let bytes = 0;
+	for (let subscription = peer.subscription; subscription !== undefined; subscription = subscription.sibling) {
+		const { channel, position } = subscription;
+		if (position !== undefined && channel.kept !== undefined) bytes += bytesOf(channel.kept, position);
+	}
+	return bytes;
 }
 
 function isCatchingUp(peer: Peer): boolean {

@@ -1,7 +1,7 @@
 // Between a request and its answer nothing comes in and nothing goes out, also while the server stops.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { answerTo, askedDoors, knock } from '../support/doors.js';
+import { answerTo, askedDoors, knock, startHeld } from '../support/doors.js';
 import { EventParser } from '../support/event-stream.js';
 import { post } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
@@ -50,11 +50,7 @@ function textOf(answer: string): string {
 }
 
 test('a client that is denied hears nothing of the channel, and one that waits never does', async (t) => {
-	const service = await startService(t);
-	const server = await startTestServer(t, '--auth', service.url);
-	const listener = await subscribe(t, server.ws('/room'));
-	await service.next();
-	service.script = hold;
+	const { service, server, listener } = await startHeld(t);
 	const pending = [knock(server.port, 'websocket'), knock(server.port, 'event stream')];
 	const questions = await service.take(2);
 	service.script = allow;
@@ -73,11 +69,7 @@ test('a client that is denied hears nothing of the channel, and one that waits n
 protocol(
 	'While the server stops, clients that wait to subscribe get 503 at once; POSTs and PUTs are finished first, for up to five seconds.',
 	async (t) => {
-		const service = await startService(t);
-		const server = await startTestServer(t, '--auth', service.url);
-		const listener = await subscribe(t, server.ws('/room'));
-		await service.next();
-		service.script = hold;
+		const { service, server, listener } = await startHeld(t);
 		const pending = askedDoors.map((door) => knock(server.port, door));
 		const questions = await service.take(3);
 		const posting = questions.find((question) => question.field('x-original-action') === 'publish');

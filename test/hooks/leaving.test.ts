@@ -1,12 +1,11 @@
 // What a client does that does not wait for the answer of the authorisation service.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { askedDoors, knock, openStatus, requestFor } from '../support/doors.js';
+import { askedDoors, knock, openStatus, requestFor, startHeld } from '../support/doors.js';
 import { post, RawConnection, request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { metric, metricBecomes, startTestServer, type TestServer } from '../support/server.js';
 import { allow, hold, startService } from '../support/service.js';
-import { subscribe } from '../support/subscriber.js';
 
 const cancelled = 'pathcast_auth_questions_total{outcome="cancelled"}';
 
@@ -22,11 +21,7 @@ async function stopsAtOnce(server: TestServer): Promise<void> {
 protocol(
 	'A client that leaves takes its question back; a second request before the answer ends its connection, and a frame before it is not published.',
 	async (t) => {
-		const service = await startService(t);
-		const server = await startTestServer(t, '--auth', service.url);
-		const listener = await subscribe(t, server.ws('/room'));
-		await service.next();
-		service.script = hold;
+		const { service, server, listener } = await startHeld(t);
 		for (const [nth, door] of askedDoors.entries()) {
 			const leaving = knock(server.port, door);
 			const question = await service.next();
@@ -123,11 +118,7 @@ for (const [what, bytes, isAnswered] of [
 	],
 ] as const) {
 	test(`a POST whose client leaves ${what}, publishes nothing and holds up no stop`, async (t) => {
-		const service = await startService(t);
-		const server = await startTestServer(t, '--auth', service.url);
-		const listener = await subscribe(t, server.ws('/room'));
-		await service.next();
-		service.script = hold;
+		const { service, server, listener } = await startHeld(t);
 		const leaving = new RawConnection(server.port);
 		await leaving.write(bytes);
 		const question = await service.next();

@@ -1,6 +1,10 @@
 // The three kinds of requests that --auth is asked about, so that one test can try them all.
+import type { TestContext } from 'node:test';
 import { acceptsStream } from './event-stream.js';
 import { type Answer, handshakeHeaders, RawConnection } from './http.js';
+import { startTestServer } from './server.js';
+import { hold, startService } from './service.js';
+import { subscribe } from './subscriber.js';
 
 export type AskedDoor = 'websocket' | 'event stream' | 'POST';
 export const askedDoors: readonly AskedDoor[] = ['websocket', 'event stream', 'POST'];
@@ -35,6 +39,16 @@ export async function knockMany(port: number, count: number, requestOf: (nth: nu
 	}
 	for (const [nth, connection] of connections.entries()) void connection.write(requestOf(nth));
 	return connections;
+}
+
+/** A server with a subscriber of /room, and the service that it asks, which leaves its answers to the test from now on. */
+export async function startHeld(t: TestContext) {
+	const service = await startService(t);
+	const server = await startTestServer(t, '--auth', service.url);
+	const listener = await subscribe(t, server.ws('/room'));
+	await service.next();
+	service.script = hold;
+	return { service, server, listener };
 }
 
 /** The answer to the request, whose connection ends with it. */
