@@ -1,6 +1,5 @@
 // One server: builds the parts, and starts and stops them. It has no rules of its own.
 import { readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { clientAddressBehind } from './connections/client-address.js';
 import { closes } from './connections/closes.js';
 import { Closing } from './connections/closing.js';
@@ -60,7 +59,7 @@ export type Server = {
 	stop(): Promise<void>;
 };
 
-// For the events of the connections that are dropped at the end.
+// For what is told at the very end.
 const lastPatienceMs = 1_000;
 
 const opaqueOriginWarnings = {
@@ -163,7 +162,9 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const listening = pausedWithoutDescriptors(await listen(engine, app, options.addr, options.addrMode), log);
 	const operator =
 		operatorAddress &&
-		(await startOperatorListener(operatorAddress, operatorNames(options), endpoints(), inFlight, log).catch(abandon));
+		(await startOperatorListener(operatorAddress, operatorNames(options, operatorAddress), endpoints(), inFlight, log).catch(
+			abandon,
+		));
 	const boundOperator = operatorAddress && operator && { host: operatorAddress.host, port: boundPort(operator) };
 	endpoint = endpointFields(
 		options.endpoint ?? (boundOperator && formatAddress(reachable(boundOperator))),
@@ -241,12 +242,14 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 				operator?.closeAllConnections();
 			},
 			finishCallbacks: callbacks.finish,
-			end() {
+			dropPeers() {
 				clearInterval(looking);
 				clearInterval(lookingAtMemory);
 				app.close();
+			},
+			closeServices() {
 				hooks.close();
-				// The last connections were dropped only now.
+				// For the events of the connections that were dropped at the end.
 				void callbacks.finish(lastPatienceMs).then(callbacks.close);
 			},
 		});
@@ -260,15 +263,17 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	}
 }
 
-/** By which hosts the operator's listener is asked for. */
-function operatorNames({ mport, endpoint }: Options): string[] {
-	const own = mport === 'off' ? [] : [mport.host, mport.host === '' ? hostname() : ''];
-	return [...own, endpoint?.replace(/:[0-9]+$/, '') ?? ''];
+/** The hosts by which the operator's listener may be asked for: that of --mport, and that which services are told. */
+function operatorNames({ mport, endpoint }: Options, bound: TcpAddress): string[] {
+	return [mport === 'off' ? '' : mport.host, endpoint?.replace(/:[0-9]+$/, '') ?? reachable(bound).host];
 }
 
 /** Warns of what the operator may not expect. */
-function warn({ origin }: Options, passedOver: string | undefined, log: Log): void {
+function warn({ auth, origin }: Options, passedOver: string | undefined, log: Log): void {
 	if (passedOver !== undefined) log.warn({ event: 'engine' }, passedOver);
+	if (auth !== undefined && origin.length === 0) {
+		log.warn({ event: 'origin' }, '--auth without --origin: pages of every site can enter with the cookies of their visitors');
+	}
 	for (const rule of origin.filter((rule) => typeof rule === 'string').filter(isOpaque)) {
 		log.warn({ event: 'origin', setting: rule }, opaqueOriginWarnings[rule]);
 	}

@@ -6,7 +6,7 @@ import { spread } from './connections/spread.js';
 import type { InFlight } from './http/in-flight.js';
 import type { Hub } from './pubsub/hub.js';
 
-// For requests whose body is still coming when the server stops.
+// For requests whose body is still coming when the server stops, or which wait for a service, and for messages that are being judged.
 const requestPatienceMs = 5_000;
 // Time for peers to close their side, or to read what was sent before. It ends idle keep-alive connections too.
 const dropAfterMs = 1_000;
@@ -29,13 +29,15 @@ export type StopParts = {
 	readonly closeOperator: () => void;
 	/** Sends the callbacks that are queued, for so long at the most. */
 	readonly finishCallbacks: (patienceMs: number) => Promise<void>;
-	/** Drops what is still open, and lets the process end. */
-	readonly end: () => void;
+	/** Drops what is still open. */
+	readonly dropPeers: () => void;
+	/** Ends the connections to services, and lets the process end. */
+	readonly closeServices: () => void;
 };
 
 /**
  * Resolves when every websocket has been closed, or its last messages cannot wait any longer, and the callbacks of that have gone out.
- * `end` is called later.
+ * What peers leave open is dropped later.
  */
 export async function stopInPhases(parts: StopParts): Promise<void> {
 	const { hub, connections, closing, inFlight, drainDelay, drain } = parts;
@@ -51,8 +53,11 @@ export async function stopInPhases(parts: StopParts): Promise<void> {
 	for (let waits = 0; connections.count > 0 && waits < pacedWaitsMax; waits++) await setTimeout(pacedWaitMs);
 	hub.flush();
 	parts.closeOperator();
-	const dropping = setTimeout(closing.hasUnread ? dropUnreadAfterMs : dropAfterMs, undefined, { ref: false });
+	// Not later, however long a service takes to accept its callbacks.
+	const dropped = setTimeout(closing.hasUnread ? dropUnreadAfterMs : dropAfterMs, undefined, { ref: false }).then(
+		parts.dropPeers,
+	);
 	const drainLeftMs = drain * 1_000 - (performance.now() - closingFromMs);
 	await parts.finishCallbacks(Math.max(drainLeftMs, callbacksPatienceMsMin));
-	void dropping.then(parts.end);
+	void dropped.then(parts.closeServices);
 }

@@ -6,6 +6,9 @@ import type { NoAnswer, Service, ServiceAnswer } from './service.js';
 
 export type Question = {
 	readonly action: 'subscribe' | 'publish';
+	/** Of the client's request, for the log. */
+	readonly path: string;
+	readonly ip: string;
 	/** Of the client's request, without the question mark. */
 	readonly query: string;
 	/** Name, value, name, value. */
@@ -66,11 +69,16 @@ export type AuthorisationParts = {
 	readonly maxMessage: number;
 	readonly maxPath: number;
 	/** Hears how each question ended, and after how many seconds. */
-	readonly onEnd: (outcome: QuestionOutcome, seconds: number, detail: string | undefined) => void;
+	readonly onEnd: (
+		outcome: QuestionOutcome,
+		seconds: number,
+		detail: string | undefined,
+		about: { path: string; ip: string },
+	) => void;
 };
 
-// The body of a refusal is a line or some JSON for the client.
-const deniedBodyBytesMax = 16_384;
+// The body of a refusal is a line or some JSON for the client. With its head it must fit the engine's buffer of 16 KiB: see http/turns.ts.
+const deniedBodyBytesMax = 8_192;
 const maxAgeSecondsMax = 1e9;
 
 export class Authorisation {
@@ -88,7 +96,7 @@ export class Authorisation {
 	}
 
 	/** Asks, and calls `done` once, unless the function that it gives cancels the question. */
-	ask({ action, query, headers }: Question, done: (verdict: Verdict) => void): () => void {
+	ask({ action, path, ip, query, headers }: Question, done: (verdict: Verdict) => void): () => void {
 		const { service, gate, authTimeout, maxMessage, onEnd } = this.#parts;
 		const startMs = performance.now();
 		const deadlineMs = startMs + authTimeout * 1_000;
@@ -103,11 +111,10 @@ export class Authorisation {
 			this.#subscribing.delete(settle);
 			if (cancelRequest !== undefined) {
 				cancelRequest();
-				gate.leave();
 			} else {
 				gate.withdraw(start);
 			}
-			onEnd(outcome, (performance.now() - startMs) / 1_000, detail);
+			onEnd(outcome, (performance.now() - startMs) / 1_000, detail, { path, ip });
 			return true;
 		};
 		const settle = (verdict: Verdict): void => {
@@ -116,8 +123,10 @@ export class Authorisation {
 		const start = (): void => {
 			clearTimeout(waiting);
 			const bodyBytesMax = Math.max(maxMessage, deniedBodyBytesMax);
-			cancelRequest = service.ask({ method: 'GET', query, headers, deadlineMs, bodyBytesMax }, (answer) =>
-				settle('failure' in answer ? unanswered(answer) : this.#verdictOf(answer, action)),
+			cancelRequest = service.ask(
+				{ method: 'GET', query, headers, deadlineMs, bodyBytesMax },
+				(answer) => settle('failure' in answer ? unanswered(answer) : this.#verdictOf(answer, action)),
+				() => gate.leave(),
 			);
 		};
 

@@ -5,7 +5,7 @@ import { NameMap } from '../pubsub/name-map.js';
 
 // A reload of a page, or a client that connects again, takes less.
 const absenceMs = 2_000;
-// Names that left are looked at together, so that they go out together.
+// The channels that close within a tenth of a second are told together, in one batch.
 const lookMsMin = 100;
 // Beyond this the oldest are told early: some MB, however many channels close at once.
 const absentMax = 10_000;

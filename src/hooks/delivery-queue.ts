@@ -22,7 +22,7 @@ export type DeliveryQueueParts<Item> = {
 /** How many items may be queued, those on their way included: some 2 MB of events. */
 export const queuedMax = 10_000;
 
-// The timers keep the process alive: with --mport off, nothing else may do so when the last clients of a stopping server have left. `finish`
+// The timers keep the process alive. With --mport off, a stopping server whose clients have left may have nothing else that does. `finish`
 // ends them.
 export class DeliveryQueue<Item> {
 	readonly #parts: DeliveryQueueParts<Item>;

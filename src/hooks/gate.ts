@@ -19,7 +19,7 @@ export class Gate {
 		return this.#waiting.size;
 	}
 
-	/** Calls `start`, now or when there is room. False, and it is never called, if too many wait. Each start needs one `leave`. */
+	/** Calls `start`, now or when there is room. False, and it is never called, if too many wait. Call `leave` once for each call of `start`. */
 	enter(start: () => void): boolean {
 		if (this.#atOnce < this.#atOnceMax) {
 			this.#atOnce++;

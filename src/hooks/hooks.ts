@@ -13,6 +13,7 @@ export type HookOptions = {
 	readonly authConcurrency: number;
 	readonly sessionHeader: string;
 	readonly maxMessage: number;
+	readonly maxBacklog: number;
 	readonly maxPath: number;
 };
 

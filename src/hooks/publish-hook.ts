@@ -28,21 +28,26 @@ export const judgementOutcomes = ['published', 'replaced', 'dropped', 'refused',
 export type PublishHookParts = {
 	readonly service: Service;
 	readonly atOnceMax: number;
-	/** In seconds, from sending the question. */
+	/** In seconds, from the turn of the message. */
 	readonly authTimeout: number;
+	/** How many bytes of one sender may wait. */
+	readonly maxBacklog: number;
 	readonly sessionHeader: string;
 	readonly endpoint: EndpointFields;
 	readonly maxMessage: number;
 	/** Counts the messages that wait for their judgement, so that stopping can wait for them. */
 	readonly inFlight: { begin(): void; end(): void };
 	/** Hears of each judgement, and why there was no usable answer. */
-	readonly onJudged: (outcome: (typeof judgementOutcomes)[number], detail: string | undefined) => void;
+	readonly onJudged: (outcome: (typeof judgementOutcomes)[number], detail: string | undefined, judged: JudgedMessage) => void;
 };
 
 type Held = { readonly judged: JudgedMessage; readonly done: (judgement: Judgement) => void };
 
-// Of one sender, so that no client takes up all the waiting room.
+// Of one sender.
 const ownMax = 128;
+// Of all senders. When they hold that much, only the first message of another one is taken, up to twice as much: a few clients that send
+// more than the service judges must not keep the others out.
+const heldBytesMax = 67_108_864;
 
 export class PublishHook {
 	readonly #parts: PublishHookParts;
@@ -50,6 +55,7 @@ export class PublishHook {
 	/** For each sender, its messages that are not judged yet, in their order. The first is being judged. */
 	readonly #held = new Map<object, Held[]>();
 	#heldCount = 0;
+	#heldBytes = 0;
 
 	constructor(parts: PublishHookParts) {
 		this.#parts = parts;
@@ -67,13 +73,14 @@ export class PublishHook {
 	 */
 	judge(sender: object, judged: JudgedMessage, done: Held['done']): boolean {
 		const own = this.#held.get(sender);
-		if ((own?.length ?? 0) >= ownMax || this.#heldCount >= this.#parts.atOnceMax + waitingMax) {
-			this.#parts.onJudged('busy', undefined);
+		const { bytes, isBinary } = judged.message;
+		if (!this.#hasRoom(own ?? [], bytes.byteLength)) {
+			this.#parts.onJudged('busy', undefined, judged);
 			return false;
 		}
-		const { bytes, isBinary } = judged.message;
 		const held = { judged: { ...judged, message: trustedMessage(copyOf(bytes), isBinary) }, done };
 		this.#heldCount++;
+		this.#heldBytes += bytes.byteLength;
 		this.#parts.inFlight.begin();
 		if (own !== undefined) {
 			own.push(held);
@@ -84,18 +91,26 @@ export class PublishHook {
 		return true;
 	}
 
+	#hasRoom(own: readonly Held[], bytes: number): boolean {
+		const { atOnceMax, maxBacklog } = this.#parts;
+		const share = own.length === 0 ? 2 : 1;
+		if (this.#heldCount >= share * (atOnceMax + waitingMax) || this.#heldBytes >= share * heldBytesMax) return false;
+		return own.length < ownMax && bytesOf(own) + bytes <= maxBacklog;
+	}
+
 	#ask(sender: object, held: Held): void {
 		const { service, authTimeout, maxMessage } = this.#parts;
 		const { judged } = held;
 		this.#gate.enter(() => {
 			const deadlineMs = performance.now() + authTimeout * 1_000;
-			const { bytes } = judged.message;
-			const body = new Uint8Array(bytes);
+			// A copy already.
+			const body = judged.message.bytes as Uint8Array;
 			const request = { method: 'POST', headers: this.#headersOf(judged), body, deadlineMs, bodyBytesMax: maxMessage } as const;
-			service.ask(request, (answer) => {
-				this.#gate.leave();
-				this.#end(sender, held, answer);
-			});
+			service.ask(
+				request,
+				(answer) => this.#end(sender, held, answer),
+				() => this.#gate.leave(),
+			);
 		});
 	}
 
@@ -111,11 +126,10 @@ export class PublishHook {
 	#end(sender: object, { judged, done }: Held, answer: ServiceAnswer | NoAnswer): void {
 		const judgement = judgementOf(answer, judged.message, this.#parts.maxMessage);
 		const own = this.#held.get(sender) ?? [];
-		const isRefused = 'reason' in judgement;
-		this.#forget(isRefused ? own.splice(0) : own.splice(0, 1));
+		this.#forget('reason' in judgement ? own.splice(0) : own.splice(0, 1));
 		const [next] = own;
 		if (next === undefined) this.#held.delete(sender);
-		this.#parts.onJudged(judgement.kind, 'reason' in judgement && judgement.kind === 'failed' ? detailOf(answer) : undefined);
+		this.#parts.onJudged(judgement.kind, judgement.kind === 'failed' ? detailOf(answer) : undefined, judged);
 		done(judgement);
 		// After the message before it is published.
 		if (next !== undefined) this.#ask(sender, next);
@@ -123,8 +137,13 @@ export class PublishHook {
 
 	#forget(held: readonly Held[]): void {
 		this.#heldCount -= held.length;
+		this.#heldBytes -= bytesOf(held);
 		for (const _ of held) this.#parts.inFlight.end();
 	}
+}
+
+function bytesOf(held: readonly Held[]): number {
+	return held.reduce((sum, { judged }) => sum + judged.message.bytes.byteLength, 0);
 }
 
 function judgementOf(answer: ServiceAnswer | NoAnswer, message: Message, bytesMax: number): Judgement {

@@ -26,9 +26,12 @@ export type ServiceAnswer = {
 /** Why there is no answer, with a line for the log. */
 export type NoAnswer = { readonly failure: 'timeout' | 'unreachable' | 'malformed'; readonly detail: string };
 
-/** Sends a request. Calls `done` once, in a later turn, unless it is cancelled by the function that this gives. */
 export type Service = {
-	ask(request: ServiceRequest, done: (answer: ServiceAnswer | NoAnswer) => void): () => void;
+	/**
+	 * Sends a request. Calls `done` once, in a later turn, unless it is cancelled by the function that this gives; and `onFree` once, when
+	 * nothing is kept of the request any more. A request that is cancelled while its connection is being made is kept until that has ended.
+	 */
+	ask(request: ServiceRequest, done: (answer: ServiceAnswer | NoAnswer) => void, onFree?: () => void): () => void;
 	/** Ends all connections. */
 	close(): void;
 };
@@ -42,8 +45,8 @@ export async function connectService(url: URL, connections: number, patienceMs =
 	// answers nothing must not keep more of them than come in that time.
 	const pool = new Pool(url.origin, { connections, headersTimeout: 0, bodyTimeout: 0, connect: { timeout: patienceMs } });
 	return {
-		ask(request, done) {
-			const attempt = new Attempt(pool, pathOf(url, request.query), request, done);
+		ask(request, done, onFree = () => {}) {
+			const attempt = new Attempt(pool, pathOf(url, request.query), request, done, onFree);
 			attempt.begin();
 			return () => attempt.cancel();
 		},
@@ -56,11 +59,15 @@ function pathOf({ pathname, search }: URL, query: string | undefined): string {
 	return `${pathname}${search === '' ? '?' : `${search}&`}${query}`;
 }
 
+/** undici adds what it knows of the connection. */
+type ServiceError = NodeJS.ErrnoException & { readonly socket?: { readonly bytesRead: number } };
+
 class Attempt implements Dispatcher.DispatchHandler {
 	readonly #pool: Dispatcher;
 	readonly #path: string;
 	readonly #request: ServiceRequest;
 	readonly #done: (answer: ServiceAnswer | NoAnswer) => void;
+	readonly #onFree: () => void;
 	#controller: Dispatcher.DispatchController | undefined;
 	#timer: NodeJS.Timeout | undefined;
 	#isOver = false;
@@ -70,11 +77,18 @@ class Attempt implements Dispatcher.DispatchHandler {
 	#pieces: Buffer[] = [];
 	#bytes = 0;
 
-	constructor(pool: Dispatcher, path: string, request: ServiceRequest, done: (answer: ServiceAnswer | NoAnswer) => void) {
+	constructor(
+		pool: Dispatcher,
+		path: string,
+		request: ServiceRequest,
+		done: (answer: ServiceAnswer | NoAnswer) => void,
+		onFree: () => void,
+	) {
 		this.#pool = pool;
 		this.#path = path;
 		this.#request = request;
 		this.#done = done;
+		this.#onFree = onFree;
 	}
 
 	begin(): void {
@@ -110,14 +124,18 @@ class Attempt implements Dispatcher.DispatchHandler {
 	onResponseEnd(): void {
 		this.#controller = undefined;
 		this.#end({ status: this.#status, headers: this.#headers, body: Buffer.concat(this.#pieces, this.#bytes) });
+		this.#onFree();
 	}
 
-	onResponseError(_: Dispatcher.DispatchController, error: NodeJS.ErrnoException): void {
+	onResponseError(_: Dispatcher.DispatchController, error: ServiceError): void {
 		this.#controller = undefined;
-		if (this.#isOver) return;
+		if (this.#isOver) {
+			// In a later turn, as below.
+			setImmediate(this.#onFree);
+			return;
+		}
 		const { code = '', name, message } = error;
-		// The service may close an idle connection just when the next request goes out on it.
-		if (connectionEnded.has(code) && this.#status === 0 && !this.#isRepeated) {
+		if (this.#status === 0 && !this.#isRepeated && this.#mayRepeat(error)) {
 			this.#isRepeated = true;
 			this.#send();
 			return;
@@ -126,7 +144,19 @@ class Attempt implements Dispatcher.DispatchHandler {
 		const isMalformed = name === 'HTTPParserError' || malformedCodes.has(code);
 		const noAnswer: NoAnswer = { failure: isMalformed ? 'malformed' : 'unreachable', detail: `${code} ${message}`.trim() };
 		// In a later turn: undici tells of a request that it does not send before `dispatch` returns.
-		setImmediate(() => this.#end(noAnswer));
+		setImmediate(() => {
+			this.#end(noAnswer);
+			this.#onFree();
+		});
+	}
+
+	/**
+	 * The service may close an idle connection just when the next request goes out on it. A POST is repeated only if it went out on a
+	 * connection that had brought something before.
+	 */
+	#mayRepeat({ code = '', socket }: ServiceError): boolean {
+		if (!connectionEnded.has(code)) return false;
+		return this.#request.method === 'GET' || (socket?.bytesRead ?? 0) > 0;
 	}
 
 	#end(answer: ServiceAnswer | NoAnswer): void {

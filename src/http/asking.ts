@@ -18,13 +18,14 @@ export type Ask = (
 export function asking(authorisation: Authorisation, endpoint: EndpointFields): Ask {
 	return (exchange, action, serve) => {
 		const { head } = exchange;
-		const { asked = nothing } = head;
-		const headers = questionHeaders(action, head, asked, exchange.addresses(), endpoint());
+		const { asked = nothing, path } = head;
+		const addresses = exchange.addresses();
+		const headers = questionHeaders(action, head, asked, addresses, endpoint());
 		if (headers === undefined) {
 			const answering = setImmediate(() => exchange.serveLater(() => serve(malformedField)));
 			return () => clearImmediate(answering);
 		}
-		return authorisation.ask({ action, query: inAscii(asked.query), headers }, (verdict) => {
+		return authorisation.ask({ action, path, ip: addresses.client, query: inAscii(asked.query), headers }, (verdict) => {
 			exchange.serveLater(() => serve(verdict.kind === 'allowed' ? verdict : refusalOf(verdict)));
 		});
 	};

@@ -1,4 +1,4 @@
-// Counts requests that have begun and not ended, so that stopping can wait for them.
+// Counts requests, and messages that are being judged, that have begun and not ended, so that stopping can wait for them.
 
 export class InFlight {
 	#count = 0;

@@ -39,11 +39,11 @@ export function eventLog(log: Log, limitCauses: readonly string[], originSetting
 		slow: ({ name, subscribers }, { ip, session }, unreadBytes, cause) =>
 			logSlow({ event: 'slow', path: name, ip, session, reason: cause, backlog: unreadBytes, subscribers }),
 		sessionShared: (session, { name }, party) => logShared({ event: 'session', session, path: name, ip: party?.ip }),
-		questioned(outcome, _, detail) {
-			if (detail !== undefined && outcome !== 'stopping') logQuestion({ event: 'hook', reason: outcome, detail });
+		questioned(outcome, _, detail, about) {
+			if (detail !== undefined && outcome !== 'stopping') logQuestion({ event: 'hook', ...about, reason: outcome, detail });
 		},
-		judged(_, detail) {
-			if (detail !== undefined) logJudgement({ event: 'hook', reason: 'failed', detail });
+		judged(_, detail, { name, ip, session }) {
+			if (detail !== undefined) logJudgement({ event: 'hook', path: name, ip, session, reason: 'failed', detail });
 		},
 		calledBack(hook, outcome, count, detail) {
 			if (outcome === 'dropped') logDropped[hook]({ event: 'hook', reason: outcome, count, detail });

@@ -1,11 +1,11 @@
-// Every event of the server, told once; the log and the metrics listen.
+// Every event of the server, told once; the log, the metrics and the callbacks listen.
 import type { Channel } from '../pubsub/channel.js';
 import type { CloseCause, DropCause } from '../pubsub/close.js';
 
 /** How a message came in: `post` stands for POST and PUT on the public side. */
 export type MessageSource = 'websocket' | 'post' | 'operator';
 
-/** What the log says of a client. It costs something to find out, so most events have it at `debug` only. */
+/** What the log and the callbacks say of a client. It costs something to find out, so most events have it only where one of them needs it. */
 export type Party = {
 	readonly conn?: number;
 	readonly ip: string | undefined;
@@ -42,9 +42,9 @@ export type Events = {
 	/** A second connection was opened with the session of one that is open. */
 	sessionShared(session: string, channel: Channel, party: Party | undefined): void;
 	/** A question to the authorisation service has ended: how, after how many seconds, and if there was no usable answer, why. */
-	questioned(outcome: string, seconds: number, detail: string | undefined): void;
+	questioned(outcome: string, seconds: number, detail: string | undefined, about: { path: string; ip: string }): void;
 	/** The publish hook has judged a message: how, and if it gave no usable answer, why. */
-	judged(outcome: string, detail: string | undefined): void;
+	judged(outcome: string, detail: string | undefined, about: { name: string; ip: string; session: string | undefined }): void;
 	/** A connection was closed, by either side. A websocket has the code and the reason of its close frame. */
 	closed(cause: CloseCause, channel: Channel, party: Party | undefined, frame: CloseFrame | undefined): void;
 	/** A message was accepted: how many bytes, for how many subscribers. */

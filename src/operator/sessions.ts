@@ -5,12 +5,12 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { setImmediate as tick } from 'node:timers/promises';
 import { closes } from '../connections/closes.js';
 import type { Connection } from '../connections/connection.js';
-import { connectionsOf } from '../connections/sessions.js';
 import type { Publisher } from '../http/publisher.js';
 import { isRefused, type Refused } from '../http/reply.js';
 import type { Events } from '../observe/events.js';
+import type { Log } from '../observe/log.js';
 import type { Channel } from '../pubsub/channel.js';
-import { type ChannelName, parseSessionName } from '../pubsub/channel-name.js';
+import { type ChannelName, isSession, parseSessionName } from '../pubsub/channel-name.js';
 import type { Close } from '../pubsub/close.js';
 import type { Hub } from '../pubsub/hub.js';
 import type { Message } from '../pubsub/message.js';
@@ -33,21 +33,23 @@ export type SessionParts = {
 	/** How many bytes wait for a connection to read. */
 	readonly unreadBytesOf: (connection: Connection) => number;
 	readonly events: Pick<Events, 'published'>;
+	readonly log: Log;
 	readonly onPublishRefused: (cause: string) => void;
 };
 
-// Some milliseconds' work: a request may name thousands.
-const publishesPerTick = 200;
+// Some milliseconds' work: a request may name thousands of sessions, and a service may give one name to thousands of connections.
+const namesPerTick = 200;
+const shownMax = 1_000;
 
 type Errors = { readonly error: string; readonly session?: string; readonly channel?: string }[];
-/** Whom a request means: sessions that are there, channels, and what is wrong with the others. */
-type Targets = { readonly sessions: Channel[]; readonly channels: ChannelName[]; readonly missing: Errors };
+/** Whom a request means: sessions that are there, and channels; and what is wrong with the other sessions. */
+type Targets = { readonly names: ChannelName[]; readonly missing: Errors };
 
 export function sessionEndpoints(parts: SessionParts): Endpoint[] {
-	const { hub, publisher, sessionHeader, strictBroadcast, maxMessage, closeConnections, closeChannel, events } = parts;
+	const { hub, publisher, sessionHeader, strictBroadcast, maxMessage, closeConnections, closeChannel, events, log } = parts;
 
-	/** Answers a request that publishes its body to sessions and channels. `act` does so. */
-	function answerWith(act: (targets: Targets, message: Message) => Promise<void>) {
+	/** Answers a request that does something to sessions and channels, by `act`, which gives how many subscribers got its body. */
+	function answerWith(act: (name: ChannelName, message: Message) => number) {
 		return async ({ req }: { readonly req: IncomingMessage }): Promise<OperatorAnswer> => {
 			const body = await readRequestBody(req, maxMessage);
 			const message = publisher.read(body, bodyHead(req.headers));
@@ -57,14 +59,19 @@ export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 			}
 			const targets = targetsOf(req);
 			if (Array.isArray(targets)) return failed(400, targets);
-			const { sessions, channels, missing } = targets;
-			const isStrict = strictBroadcast || prefersStrict(req.headers);
-			const isForNobody = sessions.length + channels.length === 0;
-			if (isForNobody || (isStrict && missing.length > 0)) parts.onPublishRefused('nobody');
-			if (isStrict && missing.length > 0) return failed(400, missing);
-			await act(targets, message);
+			const { names, missing } = targets;
+			if (missing.length > 0 && (strictBroadcast || prefersStrict(req.headers))) {
+				parts.onPublishRefused('nobody');
+				return failed(400, missing);
+			}
+			let heard = 0;
+			for (const [index, name] of names.entries()) {
+				if (index % namesPerTick === namesPerTick - 1) await tick();
+				heard += act(name, message);
+			}
 			if (missing.length === 0) return json(200, { result: 'OK' });
-			return json(200, { errors: missing, result: isForNobody ? 'NG' : 'OK' });
+			if (heard === 0) parts.onPublishRefused('nobody');
+			return json(200, { errors: missing, result: heard > 0 ? 'OK' : 'NG' });
 		};
 	}
 
@@ -74,19 +81,18 @@ export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 			.flatMap((value) => value.split(','))
 			.map((name) => name.trim());
 		const paths = headersDistinct['x-channel'] ?? [];
-		const targets: Targets = { sessions: [], channels: [], missing: [] };
+		const targets: Targets = { names: [], missing: [] };
 		for (const session of new Set(names.filter((name) => name !== ''))) {
 			const channel = find(session);
 			if (channel === undefined) targets.missing.push({ error: 'session is not found.', session });
-			else targets.sessions.push(channel);
+			else targets.names.push(channel.name);
 		}
 		for (const path of new Set(paths)) {
 			const name = parts.readNameOfField(path);
 			if (isRefused(name)) return [{ error: name.reason, channel: path }];
-			targets.channels.push(name);
+			targets.names.push(name);
 		}
-		const { sessions, channels, missing } = targets;
-		return sessions.length + channels.length + missing.length > 0 ? targets : [{ error: 'session header is missing' }];
+		return targets.names.length + targets.missing.length > 0 ? targets : [{ error: 'session header is missing' }];
 	}
 
 	function find(session: string): Channel | undefined {
@@ -94,42 +100,38 @@ export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 		return name && hub.find(name);
 	}
 
-	function publish(name: ChannelName, message: Message): void {
+	function send(name: ChannelName, message: Message): number {
 		const subscribers = publisher.publish(name, message, { ifMatch: undefined });
-		if (!isRefused(subscribers)) events.published('operator', name, message.bytes.byteLength, subscribers, undefined);
+		if (isRefused(subscribers)) return 0;
+		events.published('operator', name, message.bytes.byteLength, subscribers, undefined);
+		return subscribers;
 	}
 
-	async function send({ sessions, channels }: Targets, message: Message): Promise<void> {
-		let published = 0;
-		for (const name of [...sessions.map((session) => session.name), ...channels]) {
-			if (published++ === publishesPerTick) {
-				published = 0;
-				await tick();
-			}
-			publish(name, message);
+	/** Sends the last message. The name is free at once: what is sent to it from now on is for others. */
+	function close(name: ChannelName, message: Message): number {
+		const subscribers = send(name, message);
+		const channel = hub.find(name);
+		if (channel === undefined) return subscribers;
+		if (isSession(name)) {
+			hub.close(channel, () => closeConnections(connectionsOf(channel), closes.sessionClosed), ignore);
+		} else {
+			log.info({ event: 'delete', path: name, subscribers }, 'the operator closed a channel');
+			void closeChannel(channel);
 		}
-	}
-
-	async function close(targets: Targets, message: Message): Promise<void> {
-		await send(targets, message);
-		closeConnections(targets.sessions.flatMap(connectionsOf), closes.sessionClosed);
-		for (const name of targets.channels) {
-			const channel = hub.find(name);
-			if (channel !== undefined) void closeChannel(channel);
-		}
+		return subscribers;
 	}
 
 	function show(session: string): OperatorAnswer {
 		const channel = find(session);
 		if (channel === undefined) return text(404, 'No connection has this session.');
-		const connections = connectionsOf(channel).map((connection) => ({
+		const connections = connectionsOf(channel, shownMax).map((connection) => ({
 			conn: connection.id,
 			path: connection.subscription?.channel.name,
 			since: connection.grant.session && new Date(connection.grant.session.openedMs).toISOString(),
 			ip: connection.address(),
 			unread: parts.unreadBytesOf(connection),
 		}));
-		return json(200, { session, connections });
+		return json(200, { session, count: channel.subscribers, connections });
 	}
 
 	return [
@@ -155,6 +157,17 @@ export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 	];
 }
 
+/** The connections that are subscribed to a channel, the newest first. */
+function connectionsOf(channel: Channel, countMax = Number.POSITIVE_INFINITY): Connection[] {
+	const connections: Connection[] = [];
+	let subscription = channel.newest;
+	for (; subscription !== undefined && connections.length < countMax; subscription = subscription.older) {
+		// Every peer of a server is a connection.
+		connections.push(subscription.peer as Connection);
+	}
+	return connections;
+}
+
 function failed(status: number, errors: Errors): OperatorAnswer {
 	return json(status, { errors, result: 'NG' });
 }
@@ -172,3 +185,5 @@ function decoded(text: string): string {
 		return text;
 	}
 }
+
+const ignore = () => {};

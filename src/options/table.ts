@@ -95,7 +95,7 @@ export const optionTable = {
 		group: 'Who may connect',
 		value: 'networks',
 		default: '',
-		help: "Proxies (addresses or CIDR networks) whose X-Forwarded-For tells the client's address, for the log; repeated or separated by commas.",
+		help: "Proxies (addresses or CIDR networks) whose X-Forwarded-For tells the client's address, for the log and the hooks; repeated or separated by commas.",
 		isList: true,
 		parse: parseNetworks,
 	},
@@ -110,7 +110,7 @@ export const optionTable = {
 		group: 'Hooks',
 		value: 'duration',
 		default: '5s',
-		help: 'How long an answer of --auth or --publish-hook may take, from the arrival of the request or message on: 1s to 60s.',
+		help: 'How long an answer of --auth may take, from the arrival of the request on, and of --publish-hook, from the turn of the message on: 1s to 60s.',
 		parse: parseDuration(1, 60),
 	},
 	authConcurrency: {

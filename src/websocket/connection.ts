@@ -38,7 +38,7 @@ export type Allowances = { readonly messages: Allowance; readonly pongs: Allowan
 export type Terms = {
 	readonly grant: Grant;
 	readonly allowances: Allowances | undefined;
-	/** What the handshake tells of the client, where the log needs it. */
+	/** What the handshake tells of the client, where the log or a callback needs it. */
 	readonly party: Party | undefined;
 	/** The client's address, as its socket has it. */
 	readonly addressOf: (ws: WebSocket) => string;

@@ -138,7 +138,7 @@ test('of --max-age and X-Max-Age the earlier one holds', async (t) => {
 });
 
 protocol(
-	'A 401, 403, 404 or 429 is passed on with its body of up to 16 KiB, `Retry-After` and `WWW-Authenticate`, and nothing else.',
+	'A 401, 403, 404 or 429 is passed on with its body of up to 8 KiB, `Retry-After` and `WWW-Authenticate`, and nothing else.',
 	async (t) => {
 		const service = await startService(t);
 		const server = await startTestServer(t, '--auth', service.url, '--max-message', '1048576');
@@ -157,11 +157,11 @@ protocol(
 		] as const;
 		for (const status of [401, 403, 404, 429]) {
 			for (const door of askedDoors) {
-				for (const body of ['{"why":"é"}', 'x'.repeat(16_384), '', 'x'.repeat(16_385)]) {
+				for (const body of ['{"why":"é"}', 'x'.repeat(8_192), '', 'x'.repeat(8_193)]) {
 					service.script = answering(status, [...passed, ...own], body);
 					const answer = await answerTo(server.port, door);
 					assert.equal(answer.status, status);
-					const isPassed = body !== '' && body.length <= 16_384;
+					const isPassed = body !== '' && body.length <= 8_192;
 					const expected = isPassed ? body : 'The authorisation service of this server refused the request.\n';
 					assert.equal(answer.body, expected);
 					assert.equal(answer.headers.get('retry-after'), '7');

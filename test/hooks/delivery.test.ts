@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import { type Retrying, threeRetries } from '#src/hooks/delivery.js';
 import { DeliveryQueue, queuedMax } from '#src/hooks/delivery-queue.js';
 import { connectService } from '#src/hooks/service.js';
-import { post } from '../support/http.js';
+import { post, RawConnection } from '../support/http.js';
 import { deadUrl, type Receiver, startReceiver } from '../support/receiver.js';
 import { metric, startTestServer } from '../support/server.js';
 import { subscribe, subscribeMany } from '../support/subscriber.js';
@@ -164,6 +164,25 @@ test('the end of the patience ends a request and a wait for a retry, and drops e
 		assert.deepEqual(outcomes, [['dropped', 250, 'the server stopped before they were accepted']]);
 		assert.equal(receiver.requests.length, requests + 1, String(answer));
 	}
+});
+
+test('what peers leave open at a stop is dropped after a second, however long a receiver takes', async (t) => {
+	const receiver = await startReceiver(t);
+	receiver.otherwise = 'hang';
+	const server = await startTestServer(t, '--webhook', receiver.url, '--drain', '60s');
+	const subscriber = await subscribe(t, server.ws('/room'));
+	await receiver.received(1);
+	const idle = new RawConnection(server.port);
+	await idle.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+	await idle.answer();
+	const fromMs = performance.now();
+	const stopped = server.stop();
+	assert.equal((await subscriber.closed).code, 1012);
+	await idle.closed;
+	assert.ok(performance.now() - fromMs < 5_000);
+	receiver.otherwise = 204;
+	receiver.server.closeAllConnections();
+	await stopped;
 });
 
 test('a dead receiver delays neither clients nor, for more than a second beyond --drain, the stop', async (t) => {

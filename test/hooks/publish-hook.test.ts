@@ -60,7 +60,7 @@ protocol(
 	},
 );
 
-protocol('A 204 publishes the message, a 200 publishes the body in its place, a 304 drops it.', async (t) => {
+protocol('A 204 publishes the message, a 200 publishes the body in its place, a 304 or an empty 200 drops it.', async (t) => {
 	const script = byText((question, text) => {
 		if (text === 'drop') question.answer(304);
 		else if (text === 'empty') question.answer(200);
@@ -153,23 +153,35 @@ protocol(
 	},
 );
 
-protocol('A websocket that has 128 messages waiting for the hook is closed with 1008.', async (t) => {
-	const { hook, server } = await startJudged(t, hold);
-	const sender = await subscribe(t, server.ws('/room'));
-	const reader = await subscribe(t, server.ws('/room'));
-	const texts = Array.from({ length: 128 }, (_, i) => `${i}`);
-	for (const text of texts) sender.send(text);
-	const question = await hook.next();
-	await handled(sender);
-	assert.equal(await metric(server, 'pathcast_publish_hook_waiting'), 128);
-	sender.send('one more');
-	assert.equal((await sender.closed).code, 1008);
-	// What it sent before is judged and published all the same.
-	hook.script = allow;
-	question.answer(204);
-	assert.deepEqual(await reader.texts(128), texts);
-	assert.equal(await metric(server, 'pathcast_publish_hook_messages_total{outcome="busy"}'), 1);
-});
+protocol(
+	'A websocket that has 128 messages or `--max-backlog` bytes waiting for the hook is closed with 1008 when it sends more.',
+	async (t) => {
+		const { hook, server } = await startJudged(t, hold);
+		const sender = await subscribe(t, server.ws('/room'));
+		const reader = await subscribe(t, server.ws('/room'));
+		const texts = Array.from({ length: 128 }, (_, i) => `${i}`);
+		for (const text of texts) sender.send(text);
+		const question = await hook.next();
+		await handled(sender);
+		assert.equal(await metric(server, 'pathcast_publish_hook_waiting'), 128);
+		sender.send('one more');
+		assert.equal((await sender.closed).code, 1008);
+		// What it sent before is judged and published all the same.
+		hook.script = allow;
+		question.answer(204);
+		assert.deepEqual(await reader.texts(128), texts);
+		assert.equal(await metric(server, 'pathcast_publish_hook_messages_total{outcome="busy"}'), 1);
+
+		const narrow = await startJudged(t, hold, '--max-message', '1000', '--max-backlog', '1024');
+		const loud = await subscribe(t, narrow.server.ws('/room'));
+		const quiet = await subscribe(t, narrow.server.ws('/room'));
+		for (let i = 0; i < 2; i++) loud.send('x'.repeat(600));
+		assert.equal((await loud.closed).code, 1008);
+		quiet.send('x'.repeat(1_000));
+		await narrow.hook.take(2);
+		assert.equal(quiet.ws.readyState, quiet.ws.OPEN);
+	},
+);
 
 test('a POST whose client leaves before its judgement is not published', async (t) => {
 	const { hook, server } = await startJudged(t, hold);

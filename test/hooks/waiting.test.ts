@@ -1,8 +1,11 @@
 // How many questions are out at once, and what becomes of the others.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import { answerTo, askedDoors, knock, knockMany, openStatus, requestFor } from '../support/doors.js';
-import type { RawConnection } from '../support/http.js';
+import { type RawConnection, request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { metric, metricBecomes, startTestServer } from '../support/server.js';
 import { allow, answering, hold, slowly, startService } from '../support/service.js';
@@ -119,4 +122,43 @@ test('a service that closes each connection when the next question comes over it
 	service.script = ({ socket }) => socket.destroy();
 	assert.equal((await answerTo(server.port, 'POST')).status, 502);
 	assert.equal(service.asked, 5);
+});
+
+test('questions that were taken back while their connection is being made keep their places until it has failed', async (t) => {
+	// A process that is stopped accepts nothing: when its backlog is full, the system answers no further connection.
+	const silent = spawn(process.execPath, [
+		'-e',
+		"require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, function () { console.log(this.address().port) })",
+	]);
+	t.after(() => silent.kill('SIGKILL'));
+	const [line] = await once(silent.stdout, 'data');
+	const port = Number(line);
+	silent.kill('SIGSTOP');
+	const fillers = Array.from({ length: 8 }, () => connect(port, '127.0.0.1').on('error', () => {}));
+	t.after(() => fillers.map((filler) => filler.destroy()));
+	await once(fillers[0] ?? assert.fail(), 'connect');
+
+	const server = await startTestServer(
+		t,
+		'--auth',
+		`http://127.0.0.1:${port}/`,
+		'--auth-concurrency',
+		'2',
+		'--auth-timeout',
+		'60s',
+	);
+	const cancelled = 'pathcast_auth_questions_total{outcome="cancelled"}';
+	for (let i = 1; i <= 2; i++) {
+		const leaving = knock(server.port, 'websocket');
+		// The server has asked about it when it has served a later request.
+		await leaving.write('');
+		await request(server.port, {});
+		leaving.end();
+		await metricBecomes(server, cancelled, i);
+	}
+	const next = knock(server.port, 'websocket');
+	await metricBecomes(server, 'pathcast_auth_waiting', 1);
+	next.end();
+	await metricBecomes(server, cancelled, 3);
+	assert.equal(await metric(server, 'pathcast_auth_waiting'), 0);
 });

@@ -73,7 +73,7 @@ protocol(
 );
 
 protocol(
-	'A `Host` must be `localhost`, an IP address, the host in `--mport`, or absent, else 403; if `--mport` is not loopback, `/metrics`, `/healthz` and `/readyz` answer any.',
+	'A `Host` must be `localhost`, an IP address, the host in `--mport` or `--endpoint`, or absent, else 403; if `--mport` is not loopback, `/metrics`, `/healthz` and `/readyz` answer any.',
 	async (t) => {
 		const loopback = (await startTestServer(t)).operatorPort;
 		const named = (await startTestServer(t, '--mport', '127.1:0')).operatorPort;

@@ -74,7 +74,7 @@ protocol(
 );
 
 protocol(
-	'Sessions that are not there are listed under `errors`, with `"result":"OK"` if somebody got the message, and `"result":"NG"` if nobody did.',
+	'Sessions that are not there are listed under `errors`, with `"result":"OK"` if the message went to a subscriber, and `"result":"NG"` if it went to none.',
 	async (t) => {
 		const { url } = await startNamingService(t);
 		for (const kind of clientKinds) {
@@ -87,6 +87,8 @@ protocol(
 			assertJson(some, 200, { errors: missing('bob', 'eve'), result: 'OK' });
 			const beside = await send(server, { 'X-Session': 'bob', 'X-Channel': '/room' }, 'beside');
 			assertJson(beside, 200, { errors: missing('bob'), result: 'OK' });
+			const empty = await send(server, { 'X-Session': 'bob', 'X-Channel': '/empty' }, 'lost');
+			assertJson(empty, 200, { errors: missing('bob'), result: 'NG' });
 			assert.deepEqual(await alice.texts(2), ['heard', 'beside']);
 		}
 	},

@@ -1,5 +1,6 @@
 // Sessions as private channels: what names them, what shows them, and what does not reach or count them.
 import assert from 'node:assert/strict';
+import { hostname } from 'node:os';
 import { test } from 'node:test';
 import { clientKinds, openClient } from '../support/clients.js';
 import { acceptsStream, openStream } from '../support/event-stream.js';
@@ -206,6 +207,15 @@ test('X-Endpoint leads to /send of the server that asks, by the default and by -
 		assert.equal(await bob.nextText(), host);
 	}
 	for (const host of ['node1', 'node1.internal.example', 'x.node1.internal']) assert.equal((await toBob(host)).status, 403);
+
+	// On all interfaces, the name of the machine.
+	const everywhere = await startTestServer(t, '--auth', url, '--mport', '0.0.0.0:0');
+	const dave = await subscribe(t, everywhere.ws('/room?dave'));
+	const Host = questions.at(-1)?.['x-endpoint'] as string;
+	assert.equal(Host, `${hostname()}:${everywhere.operatorPort}`);
+	const toDave = { method: 'POST', path: '/send', headers: { Host, 'X-Session': 'dave' }, body: 'by name' };
+	assert.equal((await request(everywhere.operatorPort, toDave)).status, 200);
+	assert.equal(await dave.nextText(), 'by name');
 
 	const without = await startTestServer(t, '--auth', url, '--mport', 'off');
 	await subscribe(t, without.ws('/room?eve'));

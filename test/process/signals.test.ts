@@ -32,24 +32,27 @@ protocol(
 	},
 );
 
-protocol('Requests whose body is still coming when the server stops are finished first, for up to five seconds.', async (t) => {
-	const command = runCommand(t, anyPort);
-	const port = await command.port();
-	const subscriber = await subscribe(t, `ws://127.0.0.1:${port}/room`);
-	const slow = new RawConnection(port);
-	await slow.write('POST /room HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 6\r\n\r\n');
-	assert.equal((await slow.answer()).status, 100);
-	await slow.write('fin');
-	command.child.kill('SIGTERM');
-	await command.logged('stop');
-	await assert.rejects(post(port, '/room', 'x'), /closed/, 'nothing new is accepted');
-	await slow.write('ish');
-	assert.equal((await slow.answer()).headers.get('x-subscribers'), '1');
-	assert.equal(await subscriber.nextText(), 'finish');
-	assert.equal((await subscriber.closed).code, 1012);
-	slow.end();
-	assert.equal((await command.ended).code, 0);
-});
+protocol(
+	'Requests whose body is still coming when the server stops, or which wait for a service, are finished first, for up to five seconds.',
+	async (t) => {
+		const command = runCommand(t, anyPort);
+		const port = await command.port();
+		const subscriber = await subscribe(t, `ws://127.0.0.1:${port}/room`);
+		const slow = new RawConnection(port);
+		await slow.write('POST /room HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 6\r\n\r\n');
+		assert.equal((await slow.answer()).status, 100);
+		await slow.write('fin');
+		command.child.kill('SIGTERM');
+		await command.logged('stop');
+		await assert.rejects(post(port, '/room', 'x'), /closed/, 'nothing new is accepted');
+		await slow.write('ish');
+		assert.equal((await slow.answer()).headers.get('x-subscribers'), '1');
+		assert.equal(await subscriber.nextText(), 'finish');
+		assert.equal((await subscriber.closed).code, 1012);
+		slow.end();
+		assert.equal((await command.ended).code, 0);
+	},
+);
 
 test('a second signal exits at once with 1, whichever the first was', async (t) => {
 	for (const first of ['SIGTERM', 'SIGINT'] as const) {

@@ -156,8 +156,12 @@ for (const kind of clientKinds) {
 					await alice.publish('path');
 				}
 				await end();
-				if (reason === 'the session was closed')
+				if (reason === 'the session was closed') {
 					assert.equal(JSON.parse((await request(server.operatorPort, { path: '/stats' })).body).closing_connections, 1);
+					// Its name is free while it reads: nothing is sent to it that it would not get.
+					assert.equal((await request(server.operatorPort, { path: '/sessions/alice' })).status, 404);
+					assert.match((await post('/send', { 'X-Session': 'alice' })).body, /"result":"NG"/);
+				}
 				alice.client.resume();
 				assert.equal(await alice.client.end, endOf(kind, code, reason));
 				const texts = await alice.client.textsUntilEnd();
