@@ -18,7 +18,7 @@ import { endpointFields } from './hooks/question.js';
 import { Admission } from './http/admission.js';
 import { asking } from './http/asking.js';
 import { InFlight } from './http/in-flight.js';
-import { formatOriginRule, isOpaque, originPolicy } from './http/origin.js';
+import { formatOriginRule, originPolicy } from './http/origin.js';
 import type { PageDocument } from './http/page.js';
 import { publisher } from './http/publisher.js';
 import { refusalCauses } from './http/reply.js';
@@ -34,6 +34,7 @@ import type { Log } from './observe/log.js';
 import { Metrics } from './observe/metrics.js';
 import { operatorEndpoints } from './operator/endpoints.js';
 import { boundPort, startOperatorListener } from './operator/listener.js';
+import { operatorHosts } from './operator/visitors.js';
 import type { Options } from './options/table.js';
 import { closeCauses } from './pubsub/close.js';
 import { Hub } from './pubsub/hub.js';
@@ -42,6 +43,7 @@ import { CatchUp } from './slow/catch-up.js';
 import { MemoryBudget, memoryLookMs, readResidentBytes } from './slow/memory.js';
 import { lookMs, SlowWatch } from './slow/watch.js';
 import { stopInPhases } from './stop.js';
+import { warnOfOptions } from './warnings.js';
 import { pacingLimits } from './websocket/pacing-limits.js';
 
 export type Server = {
@@ -59,18 +61,14 @@ export type Server = {
 	stop(): Promise<void>;
 };
 
-// For what is told at the very end.
+// How long the callbacks may take that the drop of the last peers queues.
 const lastPatienceMs = 1_000;
-
-const opaqueOriginWarnings = {
-	null: '--origin null lets in every sandboxed page, whoever made it: any site can show one',
-	'file://': '--origin file:// lets in every page that is opened from a file, whoever made it',
-};
 
 /** Starts a server. Throws a StartError, and leaves nothing open, if it cannot. */
 export async function startServer(options: Options, log: Log): Promise<Server> {
 	const engine = loadEngine();
-	warn(options, engine.passedOver, log);
+	if (engine.passedOver !== undefined) log.warn({ event: 'engine' }, engine.passedOver);
+	warnOfOptions(options, log);
 	const tls = options.tlsCert && options.tlsKey ? { cert: options.tlsCert, key: options.tlsKey } : undefined;
 	if (tls) checkTls(tls);
 	const app = engine.createApp(tls);
@@ -162,7 +160,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const listening = pausedWithoutDescriptors(await listen(engine, app, options.addr, options.addrMode), log);
 	const operator =
 		operatorAddress &&
-		(await startOperatorListener(operatorAddress, operatorNames(options, operatorAddress), endpoints(), inFlight, log).catch(
+		(await startOperatorListener(operatorAddress, operatorHosts(options, operatorAddress), endpoints(), inFlight, log).catch(
 			abandon,
 		));
 	const boundOperator = operatorAddress && operator && { host: operatorAddress.host, port: boundPort(operator) };
@@ -249,7 +247,6 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			},
 			closeServices() {
 				hooks.close();
-				// For the events of the connections that were dropped at the end.
 				void callbacks.finish(lastPatienceMs).then(callbacks.close);
 			},
 		});
@@ -260,22 +257,6 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		const present = connections.count;
 		void spread(closing.all('moved'), present, overSeconds * 1_000);
 		return present;
-	}
-}
-
-/** The hosts by which the operator's listener may be asked for: that of --mport, and that which services are told. */
-function operatorNames({ mport, endpoint }: Options, bound: TcpAddress): string[] {
-	return [mport === 'off' ? '' : mport.host, endpoint?.replace(/:[0-9]+$/, '') ?? reachable(bound).host];
-}
-
-/** Warns of what the operator may not expect. */
-function warn({ auth, origin }: Options, passedOver: string | undefined, log: Log): void {
-	if (passedOver !== undefined) log.warn({ event: 'engine' }, passedOver);
-	if (auth !== undefined && origin.length === 0) {
-		log.warn({ event: 'origin' }, '--auth without --origin: pages of every site can enter with the cookies of their visitors');
-	}
-	for (const rule of origin.filter((rule) => typeof rule === 'string').filter(isOpaque)) {
-		log.warn({ event: 'origin', setting: rule }, opaqueOriginWarnings[rule]);
 	}
 }
 

@@ -14,7 +14,7 @@ const dropUnreadAfterMs = 5_000;
 // Messages before the last close frames go out at their pace, for so long at the most.
 const pacedWaitMs = 5;
 const pacedWaitsMax = 200;
-// What is left of --drain is for the callbacks, but at least this.
+// The callbacks may take what is left of --drain, and always at least this long.
 const callbacksPatienceMsMin = 1_000;
 
 export type StopParts = {
@@ -36,8 +36,8 @@ export type StopParts = {
 };
 
 /**
- * Resolves when every websocket has been closed, or its last messages cannot wait any longer, and the callbacks of that have gone out.
- * What peers leave open is dropped later.
+ * Resolves when every connection has been closed, or its last messages cannot wait any longer, and when the callbacks about the closed
+ * connections have gone out. The server drops later what peers leave open.
  */
 export async function stopInPhases(parts: StopParts): Promise<void> {
 	const { hub, connections, closing, inFlight, drainDelay, drain } = parts;
@@ -53,7 +53,7 @@ export async function stopInPhases(parts: StopParts): Promise<void> {
 	for (let waits = 0; connections.count > 0 && waits < pacedWaitsMax; waits++) await setTimeout(pacedWaitMs);
 	hub.flush();
 	parts.closeOperator();
-	// Not later, however long a service takes to accept its callbacks.
+	// The drop does not wait for the callbacks, however long a service takes to accept them.
 	const dropped = setTimeout(closing.hasUnread ? dropUnreadAfterMs : dropAfterMs, undefined, { ref: false }).then(
 		parts.dropPeers,
 	);

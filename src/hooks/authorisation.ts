@@ -131,7 +131,7 @@ export class Authorisation {
 		};
 
 		if (action === 'subscribe') this.#subscribing.add(settle);
-		// In a later turn, as all answers.
+		// Every answer comes in a later turn.
 		if (!gate.enter(start)) setImmediate(() => settle(busy));
 		else if (cancelRequest === undefined) waiting = setTimeout(() => settle(noTurnInTime), authTimeout * 1_000);
 		return () => void end('cancelled', undefined);
@@ -139,7 +139,7 @@ export class Authorisation {
 
 	/** Ends the questions of clients that want to subscribe: the server stops. */
 	stop(): void {
-		// The last first: a question that ends lets the next one go out that still waits.
+		// From the last to the first: in the other order, each question that ends would let a waiting one go out.
 		for (const settle of [...this.#subscribing].reverse()) settle(stopping);
 	}
 
@@ -178,7 +178,7 @@ function deniedOf(status: Denied['status'], headers: ServiceAnswer['headers'], b
 	return { kind: 'denied', status, headers: passed, body: isPassed ? body : undefined };
 }
 
-// Not what else trim() takes: U+00A0 can be the last byte of a character.
+// trim() would remove U+00A0 too, which can be the last byte of a character.
 const blanksAround = /^[ \t]+|[ \t]+$/g;
 
 /** The values of these fields, or what is wrong with them. */

@@ -3,11 +3,11 @@ import type { Channel } from '../pubsub/channel.js';
 import type { ChannelName } from '../pubsub/channel-name.js';
 import { NameMap } from '../pubsub/name-map.js';
 
-// A reload of a page, or a client that connects again, takes less.
+// The reload of a page takes less time than this.
 const absenceMs = 2_000;
 // The channels that close within a tenth of a second are told together, in one batch.
 const lookMsMin = 100;
-// Beyond this the oldest are told early: some MB, however many channels close at once.
+// If more channels than this wait, the oldest are told early. So many take some MB.
 const absentMax = 10_000;
 
 export type ChannelPresenceParts = {
@@ -22,7 +22,7 @@ export class ChannelPresence {
 	readonly #parts: ChannelPresenceParts;
 	/** How many channels have a name: more than one while subscribers leave a channel that lost its name to a DELETE. */
 	readonly #present = new NameMap<number>();
-	/** The names that no channel has since so long, by performance.now(), from the oldest to the newest. */
+	/** The names that have lost their channel, and when, by performance.now(), from the oldest to the newest. */
 	readonly #absent = new Map<ChannelName, number>();
 	#look: NodeJS.Timeout | undefined;
 	#isFinishing = false;
@@ -63,7 +63,7 @@ export class ChannelPresence {
 
 	#bound(): void {
 		const max = this.#parts.absentMax ?? absentMax;
-		// A tenth at a time: to find the first of a Map whose first ones were deleted takes long.
+		// A tenth at a time: a Map takes long to find its first entry when many entries before it were deleted.
 		if (this.#absent.size > max) this.#tell(0, Math.ceil(max / 10));
 		this.#look ??= setTimeout(this.#onTime, this.#absenceMs);
 	}
@@ -81,7 +81,7 @@ export class ChannelPresence {
 		return this.#parts.absenceMs ?? absenceMs;
 	}
 
-	/** Tells of the names that have been absent for so long, from the oldest on, and of so many at the most. */
+	/** Tells of names that have been absent for `forMs`, from the oldest on, and of `namesMax` at the most. */
 	#tell(forMs: number, namesMax = Number.POSITIVE_INFINITY): void {
 		const nowMs = performance.now();
 		let names = 0;

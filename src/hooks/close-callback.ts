@@ -6,7 +6,7 @@ import type { Retrying } from './delivery.js';
 import { DeliveryQueue, type OnOutcome } from './delivery-queue.js';
 import type { Service } from './service.js';
 
-/** How many requests are out at once. One session's end has no order to keep with another's. */
+/** How many requests are out at once. The ends of two sessions need no order between them. */
 export const closeCallbacksAtOnceMax = 16;
 
 export type CloseCallbackParts = {
@@ -36,7 +36,7 @@ export class CloseCallback implements Partial<Events> {
 	}
 
 	closed(cause: CloseCause, _channel: Channel, party: Party | undefined): void {
-		// The cause of a DELETE and of /close.
+		// `operator` is the cause of a DELETE and of /close.
 		if (party?.session === undefined || cause === 'operator') return;
 		this.#sessions.push(party.session);
 	}

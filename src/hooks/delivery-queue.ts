@@ -8,7 +8,7 @@ export type OnOutcome = (outcome: CallbackOutcome, count: number, why: string | 
 
 export type DeliveryQueueParts<Item> = {
 	readonly service: Service;
-	/** How many requests are out at once, the ones that are being repeated included: 1 keeps the order. */
+	/** How many requests are out at once. A request that is being repeated counts, so 1 keeps the order. */
 	readonly atOnceMax: number;
 	/** How many items go into one request, and how long the first of them waits for others. */
 	readonly batchItemsMax: number;
@@ -95,7 +95,7 @@ export class DeliveryQueue<Item> {
 		this.#isSendScheduled = false;
 		while (this.#isDue && this.#waiting.length > 0 && this.#out.size < atOnceMax) {
 			this.#deliver(this.#waiting.splice(0, batchItemsMax));
-			// What is left waits for a request that is out, and so for long enough.
+			// The items that are left do not wait for others again: they go out as soon as there is room for a request.
 			this.#isDue = this.#waiting.length > 0;
 		}
 	};

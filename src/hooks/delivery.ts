@@ -4,7 +4,7 @@ import type { NoAnswer, Service, ServiceAnswer, ServiceRequest } from './service
 export type Retrying = {
 	/** How long each attempt may take. */
 	readonly timeoutMs: number;
-	/** The wait before each retry, give or take a quarter: so many retries there are. */
+	/** The wait before each retry, give or take a quarter. There are as many retries as waits. */
 	readonly waitsMs: readonly number[];
 };
 
@@ -13,7 +13,7 @@ export const threeRetries: Retrying = { timeoutMs: 5_000, waitsMs: [500, 1_000, 
 
 export type Delivery = Pick<ServiceRequest, 'headers' | 'body'>;
 
-// Only the status counts. A body within this is read, so that the connection can be used again.
+// Only the status counts. A body of up to this size is read, so that the connection can be used again.
 const answerBytesMax = 65_536;
 
 /**

@@ -43,10 +43,10 @@ export type PublishHookParts = {
 
 type Held = { readonly judged: JudgedMessage; readonly done: (judgement: Judgement) => void };
 
-// Of one sender.
+// How many messages of one sender may wait.
 const ownMax = 128;
-// Of all senders. When they hold that much, only the first message of another one is taken, up to twice as much: a few clients that send
-// more than the service judges must not keep the others out.
+// How many bytes of all senders may wait. When so many wait, only the first message of another sender is taken, up to twice as many bytes:
+// a few clients that send more than the service judges must not keep the others out.
 const heldBytesMax = 67_108_864;
 
 export class PublishHook {
@@ -103,7 +103,7 @@ export class PublishHook {
 		const { judged } = held;
 		this.#gate.enter(() => {
 			const deadlineMs = performance.now() + authTimeout * 1_000;
-			// A copy already.
+			// `judge` has copied the message.
 			const body = judged.message.bytes as Uint8Array;
 			const request = { method: 'POST', headers: this.#headersOf(judged), body, deadlineMs, bodyBytesMax: maxMessage } as const;
 			service.ask(
@@ -131,7 +131,7 @@ export class PublishHook {
 		if (next === undefined) this.#held.delete(sender);
 		this.#parts.onJudged(judgement.kind, judgement.kind === 'failed' ? detailOf(answer) : undefined, judged);
 		done(judgement);
-		// After the message before it is published.
+		// The next message is judged when this one has been published.
 		if (next !== undefined) this.#ask(sender, next);
 	}
 

@@ -51,7 +51,7 @@ const notAsked = new Set([
 	'if-range',
 	'if-unmodified-since',
 	'range',
-	// Those that are added: a client must not be able to forge them.
+	// The server adds these fields itself. A client must not be able to forge them.
 	'x-endpoint',
 	'x-forwarded-for',
 	'x-forwarded-host',
@@ -77,7 +77,7 @@ export function questionHeaders(
 	for (let i = 0; i < fields.length; i += 2) {
 		const name = fields[i] ?? '';
 		const value = fields[i + 1] ?? '';
-		// Also of those that are left out: some of their values come back in fields that are added.
+		// The fields that are left out are checked too: the server puts some of their values into the fields that it adds.
 		if (!isFieldName.test(name) || !isFieldValue.test(value)) return undefined;
 		// CGI and WSGI give a service x_real_ip and x-real-ip under one name.
 		const hyphened = name.includes('_') ? name.replaceAll('_', '-') : name;

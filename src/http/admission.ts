@@ -75,7 +75,7 @@ export class Admission {
 		exchange.onGone = ask(exchange, 'subscribe', (answer) => {
 			if ('cause' in answer) return serve(answer);
 			const { rewrite = name } = answer;
-			// Much may have happened meanwhile.
+			// A limit may have been reached meanwhile, or the server may be stopping.
 			return serve(this.#whyNoRoom(rewrite) ?? this.#admitted(rewrite, exchange, answer));
 		});
 		return undefined;

@@ -1,4 +1,4 @@
-// What a body must be to become a message, and how many get it: the same rules for POST and PUT, and for the operator's listener.
+// Makes a message of a body, and publishes it, by the same rules for POST and PUT and for the operator's listener.
 import type { ChannelName } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
 import { type Message, textMessage, trustedMessage } from '../pubsub/message.js';
@@ -34,12 +34,9 @@ export function publisher({ hub, binary, maxMessage }: PublisherParts): Publishe
 			return message ?? notUtf8;
 		},
 		publish(name, message, { ifMatch }) {
-			const channel = hub.find(name);
 			if (ifMatch !== undefined && ifMatch !== '*') return noEntityTags;
-			if (ifMatch === '*' && channel === undefined) return nobodyListens;
-			const subscribers = channel?.subscribers ?? 0;
-			if (channel !== undefined && message.bytes.byteLength > 0) hub.publish(channel, message);
-			return subscribers;
+			if (ifMatch === '*' && hub.find(name) === undefined) return nobodyListens;
+			return hub.publishTo(name, message);
 		},
 	};
 }

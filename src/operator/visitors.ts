@@ -1,11 +1,19 @@
 // Refuses web pages: none may use the operator's listener through an operator's browser.
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
-import type { TcpAddress } from '../listening/addresses.js';
+import { reachable, type TcpAddress } from '../listening/addresses.js';
+
+/** The hosts by which the listener may be asked for: the one of --mport, and the one that services are told. */
+export function operatorHosts(
+	{ mport, endpoint }: { readonly mport: TcpAddress | 'off'; readonly endpoint: string | undefined },
+	bound: TcpAddress,
+): string[] {
+	return [mport === 'off' ? '' : mport.host, endpoint?.replace(/:[0-9]+$/, '') ?? reachable(bound).host];
+}
 
 /**
- * Why a request is refused with 403, or undefined. `names` are hosts by which the listener may be asked for. `allowsAnyHost` is for endpoints that machines ask for under names that we cannot
- * know, when the listener is not bound to loopback.
+ * Why a request is refused with 403, or undefined. `names` are hosts by which the listener may be asked for. `allowsAnyHost` is for
+ * endpoints that machines ask for under names that we cannot know, when the listener is not bound to loopback.
  */
 export function visitorRefusal(
 	req: IncomingMessage,

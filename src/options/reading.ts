@@ -1,7 +1,8 @@
 // Reads the options from the arguments and the environment.
 import { Command, CommanderError, Option } from 'commander';
 import { StartError } from '../start-error.js';
-import { flagOf, type OptionName, type OptionRow, type Options, optionRows, variableOf } from './table.js';
+import type { OptionRow } from './row.js';
+import { flagOf, type OptionName, type Options, optionRows, variableOf } from './table.js';
 import { InvalidValue } from './values.js';
 
 /** What ends the command before it has started: text for standard output, exit code 0. */

@@ -154,6 +154,15 @@ export class Hub {
 		this.#pacing.deliver(channel, message, isGathered);
 	}
 
+	/** Publishes under a name, and gives the number of subscribers: without any, the message goes nowhere. An empty message never does. */
+	publishTo(name: ChannelName, message: Message): number {
+		const channel = this.find(name);
+		if (channel === undefined) return 0;
+		const { subscribers } = channel;
+		if (message.bytes.byteLength > 0) this.publish(channel, message);
+		return subscribers;
+	}
+
 	/** Does something to a channel's subscribers after everything that is published so far, and before everything that comes. */
 	inOrder(channel: Channel, action: () => void): void {
 		this.#pacing.inOrder(channel, action);

@@ -74,9 +74,7 @@ export function webSocketBehavior(
 
 	/** Publishes on any channel. */
 	function publish(name: ChannelName, message: Message, party: Party | undefined): void {
-		const channel = hub.find(name);
-		events.published('websocket', name, message.bytes.byteLength, channel?.subscribers ?? 0, party);
-		if (channel !== undefined) hub.publish(channel, message);
+		events.published('websocket', name, message.bytes.byteLength, hub.publishTo(name, message), party);
 	}
 
 	/** Publishes a message if the hook does not object, also if its sender has left by then. */

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
 import { type Retrying, threeRetries } from '#src/hooks/delivery.js';
 import { DeliveryQueue, queuedMax } from '#src/hooks/delivery-queue.js';
 import { connectService } from '#src/hooks/service.js';
@@ -33,9 +32,18 @@ const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, i
 
 test('events of many batches arrive in order, at most 100 in a request and one request at once', async (t) => {
 	const receiver = await startReceiver(t);
-	receiver.answers.push(setTimeout(300, 204));
+	let accept = (_: number) => {};
+	receiver.answers.push(
+		new Promise((resolve) => {
+			accept = resolve;
+		}),
+	);
 	const server = await startTestServer(t, '--webhook', receiver.url, '--webhook-events', 'connect');
 	await subscribeMany(t, 550, (nth) => server.ws(`/room/${nth % 7}`));
+	// The first request is still out, and all events of the other connections wait for it.
+	await receiver.received(1);
+	assert.equal(await metric(server, 'pathcast_callbacks_queued'), 550);
+	accept(204);
 	const conns = (await receiver.next(550)).map(({ conn }) => conn);
 	assert.deepEqual(
 		conns,

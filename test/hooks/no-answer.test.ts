@@ -164,7 +164,7 @@ protocol(
 	},
 );
 
-test('an answer that comes byte by byte, or late, but in time, counts as any other', async (t) => {
+test('a slow answer within --auth-timeout admits the client, in one piece or byte by byte', async (t) => {
 	const service = await startService(t);
 	const server = await startTestServer(t, '--auth', service.url);
 	for (const script of [dripping(`${head('Content-Length: 5\r\n')}Hello`, 2), slowly(allow, 50)]) {

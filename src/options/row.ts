@@ -1,0 +1,17 @@
+// What an option is: a row of the option table.
+
+/** One option. `value` names its value in --help; without it, the option is on or off. */
+export type OptionRow<Value> = {
+	readonly group: 'Listening' | 'Messages' | 'Who may connect' | 'Hooks' | 'Limits' | 'Closing' | 'Logging';
+	readonly value?: string;
+	readonly default: string;
+	readonly help: string;
+	/** Whether it may be repeated, each time adding to a comma-separated list. */
+	readonly isList?: boolean;
+	parse(text: string): Value;
+};
+
+/** A parser of a value that may be missing. */
+export function optional<Value>(parse: (text: string) => Value): (text: string) => Value | undefined {
+	return (text) => (text === '' ? undefined : parse(text));
+}
