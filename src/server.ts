@@ -3,13 +3,15 @@ import { readFileSync } from 'node:fs';
 import { clientAddressBehind } from './connections/client-address.js';
 import { closes } from './connections/closes.js';
 import { Closing } from './connections/closing.js';
-import { limitCauses, reachedLimit } from './connections/limits.js';
+import type { Connection } from './connections/connection.js';
+import { limitCauses, reachedLimits } from './connections/limits.js';
 import { agingStepMs, expiryAfter, startAging } from './connections/max-age.js';
 import { Membership } from './connections/membership.js';
 import { Connections } from './connections/registry.js';
 import { spread } from './connections/spread.js';
 import { loadEngine } from './engine.js';
 import { StreamFanOut } from './event-stream/fan-out.js';
+import { Envelopes } from './groups/envelopes.js';
 import { questionOutcomes } from './hooks/authorisation.js';
 import { startCallbacks } from './hooks/callbacks.js';
 import { connectHooks } from './hooks/hooks.js';
@@ -82,10 +84,12 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	});
 	const events = eventsTo(metrics, eventLog(log, limitCauses, originSetting), ...callbacks.listeners);
 	const fanOut = new StreamFanOut();
+	const envelopes = new Envelopes((topic, bytes, isBinary) => app.publish(topic, bytes, isBinary));
 	const hub = new Hub(
 		(topic, message) => {
 			app.publish(topic, message.bytes, message.isBinary);
 			if (fanOut.size > 0) fanOut.publish(topic, message);
+			if (envelopes.size > 0) envelopes.publish(topic, message);
 		},
 		(channel) => watch.judge(channel),
 		pacingLimits(options.maxBacklog, tls !== undefined),
@@ -126,6 +130,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		hub,
 		membership: new Membership({ hub, connections, catchUp, watch, events }),
 		fanOut,
+		envelopes,
 		catchUp,
 		closing,
 		watch,
@@ -143,7 +148,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		admission: new Admission({
 			...options,
 			checkOrigin,
-			reachedLimit: reachedLimit(hub, connections, { ...options, maxConnections, isMemoryFull: () => memory.isFull }),
+			reachedLimits: reachedLimits(hub, connections, { ...options, maxConnections, isMemoryFull: () => memory.isFull }),
 			ask,
 			keepsParties: namesClients || options.trustProxy.length > 0 || callbacks.listeners.length > 0,
 			connections,
@@ -201,7 +206,13 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			closeConnections: (connections, close) => closing.closeEach(connections, close),
 			unreadBytesOf: (connection) => catchUp.unreadBytesOf(connection),
 			closingCount: () => catchUp.endingCount,
-			closeSubscriber(peer) {
+			closeSubscriber(subscription) {
+				const { groups, closeCause } = subscription.peer as Connection;
+				if (groups !== undefined && closeCause === undefined) {
+					groups.end(subscription, closes.channelClosed);
+					return;
+				}
+				const { peer } = subscription;
 				// The channel of its session may still be sending a burst.
 				hub.flushFor(peer);
 				catchUp.endAtOnce(peer, closes.channelClosed);

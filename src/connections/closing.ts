@@ -98,10 +98,10 @@ export class Closing {
 	}
 
 	#closeInRound(connection: Connection, cause: ClosingCause): boolean {
-		const { subscription, closeCause } = connection;
-		if (subscription === undefined || closeCause !== undefined) return false;
+		const { subscription, closeCause, groups } = connection;
+		if (closeCause !== undefined) return false;
 		// The operator is closing its channel, with a code of its own.
-		if (subscription.channel.isClosing && cause !== 'stopping') return false;
+		if (groups === undefined && subscription?.channel.isClosing && cause !== 'stopping') return false;
 		this.#takeRoom();
 		this.close(connection, closes[cause]);
 		if (this.#isWaiting(connection)) this.#waiting.push(connection);

@@ -1,7 +1,9 @@
 // One open connection of any kind: who it is, what it may do, and a way to close it.
+import type { Channel } from '../pubsub/channel.js';
 import type { ChannelName, SessionName } from '../pubsub/channel-name.js';
-import type { CloseCause } from '../pubsub/close.js';
+import type { Close, CloseCause } from '../pubsub/close.js';
 import type { Peer } from '../pubsub/peer.js';
+import type { Subscription } from '../pubsub/subscription.js';
 
 /** What a connection may do, and until when. */
 export type Grant = {
@@ -20,10 +22,24 @@ export type Expiry = { readonly atMs: number; readonly cause: 'age' | 'expired' 
 /** `openedMs` is in milliseconds since 1970. */
 export type Session = { readonly name: SessionName; readonly openedMs: number };
 
+/** The channels of a connection that may have several (--groups), and that goes on without any of them. */
+export interface Groups {
+	/** The path of its URL: its name for the first channel. */
+	readonly path: ChannelName;
+	/** The channel that it was subscribed to first, whether it is subscribed to it or not; undefined before. */
+	readonly first: Channel | undefined;
+	/** The paths that it is subscribed to. */
+	paths(): Iterable<ChannelName>;
+	/** Ends a subscription after everything that the channel has sent, and tells the client why. It has left the channel when this returns. */
+	end(subscription: Subscription, close: Close): void;
+}
+
 export interface Connection extends Peer {
 	/** Unique in this process: one more than that of the connection that was let in before. */
 	readonly id: number;
 	readonly grant: Grant;
+	/** Undefined for a connection that has one channel, and ends with it. */
+	readonly groups: Groups | undefined;
 	/** Its place among the open connections; undefined before it opens, and after it has closed. */
 	place: number | undefined;
 	/** Why the server closes it, once the server does. */

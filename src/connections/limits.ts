@@ -15,20 +15,39 @@ export type Limits = {
 	readonly isMemoryFull: () => boolean;
 };
 
-/** The limit that keeps a new connection from joining a channel now; undefined if there is room. Without a name: any channel. */
-export type ReachedLimit = (name: ChannelName | undefined) => LimitCause | undefined;
+export type ReachedLimits = {
+	/** The limit that keeps a new connection from joining a channel now; undefined if there is room. Without a name: any channel. */
+	forConnection(name: ChannelName | undefined): LimitCause | undefined;
+	/** The first of some channels that an open connection may not join now, by its index, and the limit; undefined if it may join all. */
+	forSubscriptions(names: readonly ChannelName[]): { readonly index: number; readonly limit: LimitCause } | undefined;
+};
 
-export function reachedLimit(
+export function reachedLimits(
 	hub: Hub,
 	connections: Connections,
 	{ maxConnections, maxChannels, maxSubscribers, isMemoryFull }: Limits,
-): ReachedLimit {
-	return (name) => {
-		if (connections.count >= maxConnections) return 'connections';
-		if (isMemoryFull()) return 'memory';
-		if (name === undefined) return undefined;
+): ReachedLimits {
+	/** `opening` is the number of channels that are about to open besides. */
+	function ofChannel(name: ChannelName, opening: number): LimitCause | undefined {
 		const channel = hub.find(name);
-		if (channel === undefined) return maxChannels > 0 && hub.channels >= maxChannels ? 'channels' : undefined;
+		if (channel === undefined) return maxChannels > 0 && hub.channels + opening >= maxChannels ? 'channels' : undefined;
 		return maxSubscribers > 0 && channel.subscribers >= maxSubscribers ? 'subscribers' : undefined;
+	}
+
+	return {
+		forConnection(name) {
+			if (connections.count >= maxConnections) return 'connections';
+			if (isMemoryFull()) return 'memory';
+			return name === undefined ? undefined : ofChannel(name, 0);
+		},
+		forSubscriptions(names) {
+			let opening = 0;
+			for (const [index, name] of names.entries()) {
+				const limit = isMemoryFull() ? 'memory' : ofChannel(name, opening);
+				if (limit !== undefined) return { index, limit };
+				if (hub.find(name) === undefined) opening++;
+			}
+			return undefined;
+		},
 	};
 }

@@ -1,6 +1,6 @@
 // How a connection of any kind enters and leaves: it is counted, subscribed and watched, and the events are told.
 import type { CloseFrame, Events, Party } from '../observe/events.js';
-import type { ChannelName } from '../pubsub/channel-name.js';
+import { type ChannelName, isSession } from '../pubsub/channel-name.js';
 import type { CloseCause } from '../pubsub/close.js';
 import type { Hub } from '../pubsub/hub.js';
 import type { CatchUp } from '../slow/catch-up.js';
@@ -26,27 +26,31 @@ export class Membership {
 	enter(connection: Connection, name: ChannelName, party: Party | undefined): void {
 		const { hub, connections, events } = this.#parts;
 		connection.place = connections.add(connection);
-		const { channel } = hub.join(name, connection);
+		const { channel } = hub.join(name, connection, connection.groups?.path);
 		const { session } = connection.grant;
 		if (session !== undefined && hub.join(session.name, connection).channel.subscribers === 2)
 			events.sessionShared(session.name, channel, party);
+		events.joined(channel);
 		events.opened(channel, party);
 	}
 
 	/** To be called once, when the connection gets nothing more. `peerCause` is why, unless the server closes it. */
 	leave(connection: Connection, peerCause: CloseCause, party: Party | undefined, frame?: CloseFrame): void {
 		const { hub, connections, catchUp, watch, events } = this.#parts;
-		const { place, subscription } = connection;
-		if (place !== undefined) connections.remove(place);
+		const { place, groups, subscription: first } = connection;
+		const channel = groups?.first ?? first?.channel;
+		if (place === undefined || channel === undefined) return;
+		connections.remove(place);
 		connection.place = undefined;
-		if (subscription === undefined) return;
 		const slowness = watch.forget(connection);
 		catchUp.forget(connection);
 		hub.leave(connection);
-		const { channel } = subscription;
 		const cause = connection.closeCause ?? peerCause;
 		if ((cause === 'slow' || cause === 'memory') && slowness !== undefined)
 			events.slow(channel, { ...party, ip: slowness.ip }, slowness.unreadBytes, cause);
 		events.closed(cause, channel, party, frame);
+		for (let subscription = first; subscription !== undefined; subscription = subscription.sibling) {
+			if (!isSession(subscription.channel.name)) events.left(subscription.channel);
+		}
 	}
 }

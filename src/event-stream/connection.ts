@@ -68,14 +68,18 @@ export class StreamConnection implements Connection, Stream {
 		});
 	}
 
-	attach(topic: string): boolean {
+	get groups(): undefined {
+		return undefined;
+	}
+
+	attach({ channel }: Subscription): boolean {
 		if (this.#res === undefined) return false;
-		this.#sinks.push(this.#parts.fanOut.add(topic, this));
+		this.#sinks.push(this.#parts.fanOut.add(channel.topic, this));
 		return true;
 	}
 
-	detach(topic: string): void {
-		const index = this.#sinks.findIndex((sink) => sink.topic === topic);
+	detach({ channel }: Subscription): void {
+		const index = this.#sinks.findIndex((sink) => sink.topic === channel.topic);
 		for (const sink of this.#sinks.splice(index, index < 0 ? 0 : 1)) this.write(this.#parts.fanOut.remove(sink));
 	}
 
@@ -83,6 +87,8 @@ export class StreamConnection implements Connection, Stream {
 		this.write(this.#parts.fanOut.eventOfKept(message));
 		return this.unreadBytes() === 0;
 	}
+
+	caughtUp(): void {}
 
 	gather(write: () => void): void {
 		// Not corked: each write is, and no more may be in the engine's buffer than one of them. See pieceBytes.

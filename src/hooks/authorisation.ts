@@ -204,7 +204,7 @@ function readSeconds(value: string): number | 'malformed' {
 
 function readHello(body: Buffer | undefined, bytesMax: number): Message | 'malformed' {
 	if (body === undefined || body.length > bytesMax) return 'malformed';
-	return textMessage(body) ?? 'malformed';
+	return textMessage(body, 'server') ?? 'malformed';
 }
 
 function malformed(detail: string): Unanswered {

@@ -1,6 +1,6 @@
 // Asks a service about each message of a client before it is published: as it is, replaced, not at all, or refused.
 import { type ChannelName, pathOf, type SessionName } from '../pubsub/channel-name.js';
-import { copyOf, type Message, textMessage, trustedMessage } from '../pubsub/message.js';
+import { keptMessage, type Message, textMessage, trustedMessage } from '../pubsub/message.js';
 import { Gate, waitingMax } from './gate.js';
 import type { EndpointFields } from './question.js';
 import type { NoAnswer, Service, ServiceAnswer } from './service.js';
@@ -73,14 +73,14 @@ export class PublishHook {
 	 */
 	judge(sender: object, judged: JudgedMessage, done: Held['done']): boolean {
 		const own = this.#held.get(sender);
-		const { bytes, isBinary } = judged.message;
-		if (!this.#hasRoom(own ?? [], bytes.byteLength)) {
+		const bytes = judged.message.bytes.byteLength;
+		if (!this.#hasRoom(own ?? [], bytes)) {
 			this.#parts.onJudged('busy', undefined, judged);
 			return false;
 		}
-		const held = { judged: { ...judged, message: trustedMessage(copyOf(bytes), isBinary) }, done };
+		const held = { judged: { ...judged, message: keptMessage(judged.message) }, done };
 		this.#heldCount++;
-		this.#heldBytes += bytes.byteLength;
+		this.#heldBytes += bytes;
 		this.#parts.inFlight.begin();
 		if (own !== undefined) {
 			own.push(held);
@@ -154,7 +154,7 @@ function judgementOf(answer: ServiceAnswer | NoAnswer, message: Message, bytesMa
 	if (status === 403) return { kind: 'refused', reason: 'the server does not publish this message' };
 	if (status !== 200 || body === undefined || body.length > bytesMax) return failed;
 	if (body.length === 0) return { kind: 'dropped' };
-	const replaced = message.isBinary ? trustedMessage(body, true) : textMessage(body);
+	const replaced = message.isBinary ? trustedMessage(body, true, message.sender) : textMessage(body, message.sender);
 	return replaced === undefined ? failed : { kind: 'replaced', message: replaced };
 }
 

@@ -53,8 +53,15 @@ export class Webhooks implements Partial<Events> {
 		return this.#queues.reduce((sum, { queued }) => sum + queued, 0);
 	}
 
-	opened(channel: Channel, party: Party | undefined): void {
+	joined(channel: Channel): void {
 		this.#channels?.joined(channel);
+	}
+
+	left(channel: Channel): void {
+		this.#channels?.left(channel);
+	}
+
+	opened(channel: Channel, party: Party | undefined): void {
 		if (this.#wanted.has('disconnect') && party?.conn !== undefined) this.#openedMs.set(party.conn, performance.now());
 		this.#tell({ event: 'connect', timeMs: Date.now(), path: channel.name, party });
 	}
@@ -62,7 +69,6 @@ export class Webhooks implements Partial<Events> {
 	closed(cause: CloseCause, channel: Channel, party: Party | undefined, frame: CloseFrame | undefined): void {
 		const duration = this.#durationOf(party?.conn);
 		this.#tell({ event: 'disconnect', timeMs: Date.now(), path: channel.name, party, cause, code: frame?.code, duration });
-		this.#channels?.left(channel);
 	}
 
 	slow(channel: Channel, party: Party, unreadBytes: number, cause: DropCause): void {

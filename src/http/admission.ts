@@ -1,12 +1,12 @@
 // Who is let in as a subscriber, by websocket or event stream, and what is known of a client from then on.
 import type { Expiry, Grant } from '../connections/connection.js';
-import type { ReachedLimit } from '../connections/limits.js';
+import type { ReachedLimits } from '../connections/limits.js';
 import type { Connections } from '../connections/registry.js';
 import type { Allowed } from '../hooks/authorisation.js';
 import type { Party } from '../observe/events.js';
-import { type ChannelName, parseChannelName } from '../pubsub/channel-name.js';
+import { type ChannelName, parseChannelName, pathOf } from '../pubsub/channel-name.js';
 import type { Message } from '../pubsub/message.js';
-import type { Ask } from './asking.js';
+import { type Ask, type Asker, askerOf, askForRequest } from './asking.js';
 import type { Exchange } from './exchange.js';
 import { type OriginPolicy, originRefusal } from './origin.js';
 import { limitRefusals, stopping } from './refusals.js';
@@ -15,7 +15,7 @@ import type { RequestHead } from './request-head.js';
 
 export type AdmissionParts = {
 	readonly checkOrigin: OriginPolicy;
-	readonly reachedLimit: ReachedLimit;
+	readonly reachedLimits: ReachedLimits;
 	/** Undefined without an authorisation service. */
 	readonly ask: Ask | undefined;
 	/** Whether something is to be known of every client: its address comes from a header, or the log or a hook names it. */
@@ -39,6 +39,19 @@ export type Admitted = {
 	/** The first message that it is sent. */
 	readonly hello: Message | undefined;
 };
+
+/** A channel that a connection may join besides those that it has. */
+export type Joinable = {
+	/** The client's name for it. */
+	readonly path: ChannelName;
+	readonly name: ChannelName;
+	/** Of this subscription. */
+	readonly grant: Grant;
+	readonly hello: Message | undefined;
+};
+
+/** Why a connection may not join a channel. */
+export type PathRefusal = { readonly path: ChannelName; readonly refused: Refused };
 
 export class Admission {
 	readonly #parts: AdmissionParts;
@@ -72,7 +85,7 @@ export class Admission {
 		const refused = this.#whyNoRoom(ask === undefined ? name : undefined);
 		if (refused !== undefined) return serve(refused);
 		if (ask === undefined) return serve(this.#admitted(name, exchange, undefined));
-		exchange.onGone = ask(exchange, 'subscribe', (answer) => {
+		exchange.onGone = askForRequest(ask, exchange, 'subscribe', (answer) => {
 			if ('cause' in answer) return serve(answer);
 			const { rewrite = name } = answer;
 			// A limit may have been reached meanwhile, or the server may be stopping.
@@ -81,10 +94,63 @@ export class Admission {
 		return undefined;
 	}
 
+	/** Keeps what the service is to be told of a client whose connection may join more channels; undefined without a service. */
+	askerOf(exchange: Exchange): Asker | undefined {
+		return this.#parts.ask && askerOf(exchange);
+	}
+
+	/**
+	 * Asks the authorisation service whether a connection may join more channels, and calls `done` once: in this turn, or when the service
+	 * has answered for all of them or has refused one. Gives the function that takes the questions back.
+	 */
+	askForMore(
+		paths: readonly ChannelName[],
+		asker: Asker | undefined,
+		done: (answer: Joinable[] | PathRefusal) => void,
+	): () => void {
+		const { ask } = this.#parts;
+		if (ask === undefined || asker === undefined || paths.length === 0) {
+			done(paths.map((path) => ({ path, name: path, grant: this.commonGrant, hello: undefined })));
+			return ignore;
+		}
+		const answers: Joinable[] = [];
+		let waiting = paths.length;
+		const cancel = () => {
+			for (const takeBack of questions) takeBack();
+		};
+		const questions = paths.map((path, index) => {
+			const head = { ...asker.head, path: pathOf(path) };
+			return ask({ ...asker, head }, 'subscribe', (answer) => {
+				if ('cause' in answer) {
+					cancel();
+					done({ path, refused: answer });
+					return;
+				}
+				answers[index] = {
+					path,
+					name: answer.rewrite ?? path,
+					grant: this.#grantOf(answer, 'subscription'),
+					hello: answer.hello,
+				};
+				if (--waiting === 0) done(answers);
+			});
+		});
+		return cancel;
+	}
+
+	/** Why a connection may not join these channels now, all together; undefined if it may. */
+	whyNoRoomFor(joining: readonly Joinable[]): PathRefusal | undefined {
+		const { isStopping, reachedLimits } = this.#parts;
+		if (joining[0] !== undefined && isStopping()) return { path: joining[0].path, refused: stopping };
+		const reached = reachedLimits.forSubscriptions(joining.map(({ name }) => name));
+		const path = reached && joining[reached.index]?.path;
+		return path && { path, refused: limitRefusals[reached.limit] };
+	}
+
 	#whyNoRoom(name: ChannelName | undefined): Refused | undefined {
-		const { isStopping, reachedLimit } = this.#parts;
+		const { isStopping, reachedLimits } = this.#parts;
 		if (isStopping()) return stopping;
-		const limit = reachedLimit(name);
+		const limit = reachedLimits.forConnection(name);
 		return limit === undefined ? undefined : limitRefusals[limit];
 	}
 
@@ -94,12 +160,13 @@ export class Admission {
 		const session = allowed?.session;
 		const isKnown = keepsParties || session !== undefined;
 		const party = isKnown ? { conn: id, ip: exchange.address(), origin: exchange.head.origin, session } : undefined;
-		return { id, name, grant: this.#grantOf(allowed), party, hello: allowed?.hello };
+		return { id, name, grant: this.#grantOf(allowed, 'connection'), party, hello: allowed?.hello };
 	}
 
-	#grantOf(allowed: Allowed | undefined): Grant {
-		const { publishes = 'here', session, maxAge } = allowed ?? {};
-		const expiry = this.#expiryOf(maxAge);
+	#grantOf(allowed: Allowed | undefined, of: 'connection' | 'subscription'): Grant {
+		const { publishes = 'here', maxAge } = allowed ?? {};
+		const session = of === 'connection' ? allowed?.session : undefined;
+		const expiry = this.#expiryOf(maxAge, of === 'connection' ? this.#parts.expiry() : undefined);
 		if (publishes === 'here' && session === undefined && expiry === undefined) return this.commonGrant;
 		return {
 			mayPublish: this.#parts.mayPublish && publishes !== 'nowhere',
@@ -109,11 +176,12 @@ export class Admission {
 		};
 	}
 
-	/** The earlier of what --max-age and the service say. */
-	#expiryOf(seconds: number | undefined): Expiry | undefined {
-		const ageMs = this.#parts.expiry();
+	/** The earlier of what the service and --max-age say. */
+	#expiryOf(seconds: number | undefined, ageMs: number | undefined): Expiry | undefined {
 		const expiredMs = seconds === undefined ? Number.POSITIVE_INFINITY : performance.now() + seconds * 1_000;
 		if (ageMs !== undefined && ageMs <= expiredMs) return { atMs: ageMs, cause: 'age' };
 		return seconds === undefined ? undefined : { atMs: expiredMs, cause: 'expired' };
 	}
 }
+
+const ignore = () => {};

@@ -1,34 +1,52 @@
 // Asks the authorisation service for a request, and answers the request if the service does not allow it.
 import type { Allowed, Authorisation, Denied, Unanswered } from '../hooks/authorisation.js';
-import { type AskedRest, type EndpointFields, inAscii, questionHeaders } from '../hooks/question.js';
+import {
+	type Addresses,
+	type AskedHead,
+	type AskedRest,
+	type EndpointFields,
+	inAscii,
+	questionHeaders,
+} from '../hooks/question.js';
 import type { Exchange } from './exchange.js';
 import { stopping } from './refusals.js';
 import type { Refused, Reply } from './reply.js';
 
+/** What the service is told of a client that asks for something. */
+export type Asker = { readonly head: AskedHead; readonly rest: AskedRest; readonly addresses: Addresses };
+
+type Action = 'subscribe' | 'publish';
+
 /**
- * Asks for a request, and serves it with the answer, in a later turn. Gives the function that takes the question back: the client has
+ * Asks for a client, and calls `done` with the answer, in a later turn. Gives the function that takes the question back: the client has
  * gone.
  */
-export type Ask = (
-	exchange: Exchange,
-	action: 'subscribe' | 'publish',
-	serve: (answer: Allowed | Refused) => Reply | Refused | undefined,
-) => () => void;
+export type Ask = (asker: Asker, action: Action, done: (answer: Allowed | Refused) => void) => () => void;
 
 export function asking(authorisation: Authorisation, endpoint: EndpointFields): Ask {
-	return (exchange, action, serve) => {
-		const { head } = exchange;
-		const { asked = nothing, path } = head;
-		const addresses = exchange.addresses();
-		const headers = questionHeaders(action, head, asked, addresses, endpoint());
+	return ({ head, rest, addresses }, action, done) => {
+		const headers = questionHeaders(action, head, rest, addresses, endpoint());
 		if (headers === undefined) {
-			const answering = setImmediate(() => exchange.serveLater(() => serve(malformedField)));
+			const answering = setImmediate(() => done(malformedField));
 			return () => clearImmediate(answering);
 		}
-		return authorisation.ask({ action, path, ip: addresses.client, query: inAscii(asked.query), headers }, (verdict) => {
-			exchange.serveLater(() => serve(verdict.kind === 'allowed' ? verdict : refusalOf(verdict)));
-		});
+		const question = { action, path: head.path, ip: addresses.client, query: inAscii(rest.query), headers };
+		return authorisation.ask(question, (verdict) => done(verdict.kind === 'allowed' ? verdict : refusalOf(verdict)));
 	};
+}
+
+/** Asks for a request, and serves it with the answer, unless the client has gone. */
+export function askForRequest(
+	ask: Ask,
+	exchange: Exchange,
+	action: Action,
+	serve: (answer: Allowed | Refused) => Reply | Refused | undefined,
+): () => void {
+	return ask(askerOf(exchange), action, (answer) => exchange.serveLater(() => serve(answer)));
+}
+
+export function askerOf(exchange: Exchange): Asker {
+	return { head: exchange.head, rest: exchange.head.asked ?? nothing, addresses: exchange.addresses() };
 }
 
 function refusalOf(verdict: Denied | Unanswered): Refused {

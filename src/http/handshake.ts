@@ -9,6 +9,9 @@ export function isHandshake(head: RequestHead): boolean {
 
 const proxyHint = 'A proxy in front must use HTTP/1.1 and pass the Upgrade and Connection headers.';
 
+/** The subprotocol of connections with several channels: see groups/wire.ts. */
+export const groupsProtocol = 'pathcast.groups.v1';
+
 /** Why a GET is not a complete handshake; undefined if it is. */
 export function handshakeRefusal(head: RequestHead): Refused | undefined {
 	const version = head.webSocketVersion;
@@ -23,20 +26,31 @@ export function handshakeRefusal(head: RequestHead): Refused | undefined {
 	if (version === undefined) return wrongVersion;
 	// After the handshake, every byte is a frame.
 	if (hasBody(head)) return badHandshake('A websocket handshake has no body.');
-	if (firstProtocol(head) === undefined) return badHandshake('Sec-WebSocket-Protocol must be a comma-separated list of tokens.');
-	return undefined;
+	const [first] = offeredProtocols(head);
+	if (first === undefined || isToken.test(first)) return undefined;
+	return badHandshake('Sec-WebSocket-Protocol must be a comma-separated list of tokens.');
 }
 
 /**
- * The subprotocol to answer with: the first offered, so that browsers that insist on one can connect; empty if none is
- * offered, undefined if what is offered is no list of tokens (RFC 9110, section 5.6.2).
+ * The subprotocol to answer with: groupsProtocol if it is offered and spoken here, else the first of the others, so that browsers that
+ * insist on one can connect. Empty if none is offered. A client that offers groupsProtocol alone, which is not spoken here, is refused.
  */
-export function firstProtocol({ webSocketProtocol }: RequestHead): string | undefined {
-	if (webSocketProtocol === undefined) return '';
-	const items = webSocketProtocol.split(',').map((item) => item.trim());
-	const first = items.find((item) => item !== '');
-	return first !== undefined && /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(first) ? first : undefined;
+export function chosenProtocol(head: RequestHead, hasGroups: boolean): string | Refused {
+	const offered = offeredProtocols(head);
+	if (hasGroups && offered.includes(groupsProtocol)) return groupsProtocol;
+	return offered.find((protocol) => protocol !== groupsProtocol) ?? (offered.length === 0 ? '' : noGroups);
 }
+
+/** RFC 9110, section 5.6.1: empty elements of a list count for nothing. A field without any element is malformed. */
+function offeredProtocols({ webSocketProtocol }: RequestHead): readonly string[] {
+	if (webSocketProtocol === undefined) return [];
+	const items = webSocketProtocol.split(',').map((item) => item.trim());
+	const offered = items.filter((item) => item !== '');
+	return offered.length > 0 ? offered : items;
+}
+
+// RFC 9110, section 5.6.2.
+const isToken = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /** For a handshake by any other method (RFC 6455, section 4.1). */
 export const handshakeWithoutGet: Refused = badHandshake('A websocket handshake must be a GET request.');
@@ -52,6 +66,8 @@ const wrongVersion: Refused = {
 		['Connection', 'Upgrade'],
 	],
 };
+
+const noGroups = badHandshake(`${groupsProtocol} is not spoken here: start the server with --groups.`);
 
 function badHandshake(reason: string): Refused {
 	return { status: 400, cause: 'handshake', reason };

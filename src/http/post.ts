@@ -2,8 +2,8 @@
 import type { Allowed } from '../hooks/authorisation.js';
 import type { PublishHook } from '../hooks/publish-hook.js';
 import { type ChannelName, parseChannelName } from '../pubsub/channel-name.js';
-import { copyOf, type Message, trustedMessage } from '../pubsub/message.js';
-import type { Ask } from './asking.js';
+import { copyOf, type Message, type Sender, trustedMessage } from '../pubsub/message.js';
+import { type Ask, askForRequest } from './asking.js';
 import { type Body, readBody } from './body.js';
 import type { Door, DoorParts, Exchange } from './exchange.js';
 import type { InFlight } from './in-flight.js';
@@ -27,6 +27,9 @@ export type PublishParts = DoorParts & {
 	readonly maxPath: number;
 };
 
+/** Where the message of a request is published, and who publishes it. */
+type Target = { readonly name: ChannelName; readonly sender: Sender };
+
 /** A request to publish, and the CORS headers of its answer. */
 type Posting = { readonly exchange: Exchange; readonly cors: Reply['headers'] };
 
@@ -42,7 +45,7 @@ export function publishDoor(parts: PublishParts): Door {
 		if (isRefused(name)) return withHeaders(name, verdict.headers);
 		inFlight.begin();
 		const posting = { exchange, cors: verdict.headers };
-		if (ask === undefined) receive(posting, (body) => judge(posting, name, body), end);
+		if (ask === undefined) receive(posting, (body) => judge(posting, { name, sender: 'post' }, body), end);
 		else askAndReceive(posting, name, ask);
 		return undefined;
 	};
@@ -72,11 +75,11 @@ export function publishDoor(parts: PublishParts): Door {
 		const serveIfBoth = () => {
 			if (answer === undefined || received === undefined) return undefined;
 			const target = targetOf(answer, name);
-			if (!isRefused(target)) return judge(posting, target, received.body);
+			if (!('cause' in target)) return judge(posting, target, received.body);
 			end();
 			return withHeaders(target, cors);
 		};
-		const takeBack = ask(exchange, 'publish', (given) => {
+		const takeBack = askForRequest(ask, exchange, 'publish', (given) => {
 			answer = given;
 			// The body is still coming: its reader goes on hearing whether the client leaves.
 			if (received === undefined) exchange.onGone = whileReceiving;
@@ -100,9 +103,9 @@ export function publishDoor(parts: PublishParts): Door {
 	}
 
 	/** Publishes a body, if the hook does not object. */
-	function judge(posting: Posting, name: ChannelName, body: Body | undefined): Reply | Refused | undefined {
+	function judge(posting: Posting, { name, sender }: Target, body: Body | undefined): Reply | Refused | undefined {
 		const { exchange, cors } = posting;
-		const message = publisher.read(body, exchange.head);
+		const message = publisher.read(body, exchange.head, sender);
 		if ('cause' in message || publishHook === undefined || message.bytes.byteLength === 0) {
 			end();
 			return 'cause' in message ? withHeaders(message, cors) : publish(posting, name, message);
@@ -133,16 +136,16 @@ export function publishDoor(parts: PublishParts): Door {
 	}
 }
 
-/** The channel that an allowed request publishes to. */
-function targetOf(answer: Allowed | Refused, name: ChannelName): ChannelName | Refused {
+/** Where an allowed request publishes. */
+function targetOf(answer: Allowed | Refused, name: ChannelName): Target | Refused {
 	if ('cause' in answer) return answer;
-	const { rewrite = name, publishes } = answer;
+	const { rewrite = name, publishes, session } = answer;
 	if (publishes === 'nowhere') return mayNotPublish;
-	return publishes === 'here' ? rewrite : publishes;
+	return { name: publishes === 'here' ? rewrite : publishes, sender: session === undefined ? 'post' : { name: session } };
 }
 
 // A message that the hook drops is answered as if it had been published.
-const nothing = trustedMessage(new Uint8Array(0), false);
+const nothing = trustedMessage(new Uint8Array(0), false, 'post');
 const mayNotPublish: Refused = {
 	status: 403,
 	cause: 'auth',

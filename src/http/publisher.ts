@@ -1,7 +1,7 @@
 // Makes a message of a body, and publishes it, by the same rules for POST and PUT and for the operator's listener.
 import type { ChannelName } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
-import { type Message, textMessage, trustedMessage } from '../pubsub/message.js';
+import { type Message, type Sender, textMessage, trustedMessage } from '../pubsub/message.js';
 import type { Body } from './body.js';
 import type { Refused } from './reply.js';
 import type { RequestHead } from './request-head.js';
@@ -14,7 +14,7 @@ export type PublisherParts = {
 
 export type Publisher = {
 	/** The message that a body makes, or why it makes none. The body is undefined if it is longer than a message may be. */
-	read(body: Body | undefined, head: Pick<RequestHead, 'contentEncoding' | 'contentType'>): Message | Refused;
+	read(body: Body | undefined, head: Pick<RequestHead, 'contentEncoding' | 'contentType'>, sender: Sender): Message | Refused;
 	/** Publishes a message, and gives the number of subscribers that it goes to, or refuses it. An empty one goes nowhere. */
 	publish(name: ChannelName, message: Message, head: Pick<RequestHead, 'ifMatch'>): number | Refused;
 };
@@ -27,11 +27,11 @@ export function publisher({ hub, binary, maxMessage }: PublisherParts): Publishe
 	};
 
 	return {
-		read(body, { contentEncoding, contentType }) {
+		read(body, { contentEncoding, contentType }, sender) {
 			if (contentEncoding !== undefined && contentEncoding.toLowerCase() !== 'identity') return encoded;
 			if (body === undefined) return tooLarge;
-			const message = binary && isOctetStream(contentType) ? trustedMessage(body, true) : textMessage(body);
-			return message ?? notUtf8;
+			if (binary && isOctetStream(contentType)) return trustedMessage(body, true, sender);
+			return textMessage(body, sender) ?? notUtf8;
 		},
 		publish(name, message, { ifMatch }) {
 			if (ifMatch !== undefined && ifMatch !== '*') return noEntityTags;

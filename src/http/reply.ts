@@ -6,7 +6,8 @@ export type HeaderLines = readonly (readonly [name: string, value: string])[];
 /**
  * Why a request is not served: the label in the metrics and the log. `pipelining` is a connection that was closed because it sent too
  * many requests at once, `unread` one that ended before its client had read an answer. `auth` is a refusal of the authorisation service,
- * `auth_failed` stands for no usable answer of it, `auth_busy` for too many questions, `hook` for a refusal of --publish-hook.
+ * `auth_failed` stands for no usable answer of it, `auth_busy` for too many questions, `hook` for a refusal of --publish-hook, `groups` for a
+ * frame of pathcast.groups.v1 that is malformed, or asks for too much.
  */
 export const refusalCauses = [
 	'auth',
@@ -17,6 +18,7 @@ export const refusalCauses = [
 	'connections',
 	'fault',
 	'framing',
+	'groups',
 	'handshake',
 	'hook',
 	'memory',

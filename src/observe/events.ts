@@ -37,6 +37,12 @@ export type CallbackHook = 'webhook' | 'close_callback';
 export type CallbackOutcome = 'sent' | 'dropped';
 
 export type Events = {
+	/** A channel has got a subscriber. */
+	joined(channel: Channel): void;
+	/** A channel has lost a subscriber. */
+	left(channel: Channel): void;
+	/** A connection with several channels (--groups) has joined and left some, by its own will or not. */
+	changed(channel: Channel, party: Party, joined: readonly string[], left: readonly string[]): void;
 	/** A connection was opened and subscribed. */
 	opened(channel: Channel, party: Party | undefined): void;
 	/** A second connection was opened with the session of one that is open. */
@@ -45,7 +51,10 @@ export type Events = {
 	questioned(outcome: string, seconds: number, detail: string | undefined, about: { path: string; ip: string }): void;
 	/** The publish hook has judged a message: how, and if it gave no usable answer, why. */
 	judged(outcome: string, detail: string | undefined, about: { name: string; ip: string; session: string | undefined }): void;
-	/** A connection was closed, by either side. A websocket has the code and the reason of its close frame. */
+	/**
+	 * A connection was closed, by either side. A websocket has the code and the reason of its close frame. Of a connection with several
+	 * channels, the channel is the first that it had, here and in `slow`.
+	 */
 	closed(cause: CloseCause, channel: Channel, party: Party | undefined, frame: CloseFrame | undefined): void;
 	/** A message was accepted: how many bytes, for how many subscribers. */
 	published(source: MessageSource, path: string, bytes: number, subscribers: number, party: Party | undefined): void;
@@ -64,6 +73,9 @@ export type Events = {
 
 // An event that is missing here does not compile.
 const names = Object.keys({
+	joined: true,
+	left: true,
+	changed: true,
 	opened: true,
 	sessionShared: true,
 	questioned: true,

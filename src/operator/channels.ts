@@ -66,7 +66,7 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 	}
 
 	function publishBody(name: ChannelName, body: Buffer | undefined, { headers }: OperatorRequest['req']): number | Refused {
-		const message = publisher.read(body, bodyHead(headers));
+		const message = publisher.read(body, bodyHead(headers), 'server');
 		const result = 'cause' in message ? message : publisher.publish(name, message, { ifMatch: headers['if-match'] });
 		if (isRefused(result)) onPublishRefused(result.cause);
 		else events.published('operator', name, body?.byteLength ?? 0, result, undefined);

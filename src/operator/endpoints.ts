@@ -9,7 +9,7 @@ import { type Metrics, metricsExposition, type WaitingForHooks } from '../observ
 import { parseChannelField, parseChannelName } from '../pubsub/channel-name.js';
 import type { Close } from '../pubsub/close.js';
 import type { Hub } from '../pubsub/hub.js';
-import type { Peer } from '../pubsub/peer.js';
+import type { Subscription } from '../pubsub/subscription.js';
 import { channelEndpoints } from './channels.js';
 import { drainEndpoint } from './drain.js';
 import type { Endpoint } from './endpoint.js';
@@ -34,8 +34,8 @@ export type OperatorParts = {
 	readonly unreadBytesOf: (connection: Connection) => number;
 	/** How many connections have been closed by the server, and still have to read something before. */
 	readonly closingCount: () => number;
-	/** Closes one subscriber of a channel that the operator closes. It has left when this returns. */
-	readonly closeSubscriber: (peer: Peer) => void;
+	/** Ends one subscription to a channel that the operator closes, or its connection. It has left when this returns. */
+	readonly closeSubscriber: (subscription: Subscription) => void;
 	readonly isStopping: () => boolean;
 	readonly stop: () => void;
 	/** Closes the connections that are open now, evenly over that time, and gives how many. */

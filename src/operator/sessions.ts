@@ -52,7 +52,7 @@ export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 	function answerWith(act: (name: ChannelName, message: Message) => number) {
 		return async ({ req }: { readonly req: IncomingMessage }): Promise<OperatorAnswer> => {
 			const body = await readRequestBody(req, maxMessage);
-			const message = publisher.read(body, bodyHead(req.headers));
+			const message = publisher.read(body, bodyHead(req.headers), 'server');
 			if ('cause' in message) {
 				parts.onPublishRefused(message.cause);
 				return { ...failed(message.status, [{ error: message.reason }]), headers: Object.fromEntries(message.headers ?? []) };
@@ -126,7 +126,7 @@ export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 		if (channel === undefined) return text(404, 'No connection has this session.');
 		const connections = connectionsOf(channel, shownMax).map((connection) => ({
 			conn: connection.id,
-			path: connection.subscription?.channel.name,
+			...pathsOf(connection),
 			since: connection.grant.session && new Date(connection.grant.session.openedMs).toISOString(),
 			ip: connection.address(),
 			unread: parts.unreadBytesOf(connection),
@@ -166,6 +166,11 @@ function connectionsOf(channel: Channel, countMax = Number.POSITIVE_INFINITY): C
 		connections.push(subscription.peer as Connection);
 	}
 	return connections;
+}
+
+/** The path of a connection, or its paths if it has several channels (--groups). */
+function pathsOf({ groups, subscription }: Connection): { path: string | undefined } | { paths: string[] } {
+	return groups === undefined ? { path: subscription?.channel.name } : { paths: [...groups.paths()] };
 }
 
 function failed(status: number, errors: Errors): OperatorAnswer {

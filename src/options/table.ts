@@ -155,6 +155,19 @@ export const optionTable = {
 		help: 'The most subscribers of one channel, or 0 for any number.',
 		parse: parseCount(0, 100_000_000),
 	},
+	groups: {
+		group: 'Messages',
+		default: 'false',
+		help: 'Let a websocket that offers the subprotocol pathcast.groups.v1 subscribe to many channels, and change them.',
+		parse: parseSwitch,
+	},
+	maxGroups: {
+		group: 'Limits',
+		value: 'count',
+		default: '64',
+		help: 'The most channels of one websocket with --groups, up to 1000.',
+		parse: parseCount(1, 1_000),
+	},
 	maxRate: {
 		group: 'Limits',
 		value: 'messages',

@@ -43,21 +43,20 @@ export function parseChannelName(path: string, maxPath: number): ChannelName | P
 	return name as ChannelName;
 }
 
-/**
- * The channel of a path in a header field, which has one character for each byte of it. The path begins with a slash, has no query, and is
- * percent-encoded, or plain UTF-8.
- */
+/** The channel of a path in a header field, which has one character for each byte of it. See parseWrittenPath. */
 export function parseChannelField(value: string, maxPath: number): ChannelName | PathRefused {
-	const path = Buffer.from(value, 'latin1').toString();
-	if (!/^\/[^?#\s]*$/.test(path)) {
-		return refused('The header field is not a path: begin with a slash, and percent-encode blanks, ? and #.');
-	}
+	return parseWrittenPath(Buffer.from(value, 'latin1').toString(), maxPath);
+}
+
+/** The channel of a path that stands in a text: it begins with a slash, has no query, and is percent-encoded, or plain UTF-8. */
+export function parseWrittenPath(path: string, maxPath: number): ChannelName | PathRefused {
+	if (!/^\/[^?#\s]*$/.test(path)) return refused('This is not a path: begin with a slash, and percent-encode blanks, ? and #.');
 	return parseChannelName(path, maxPath);
 }
 
-/** The path of a channel, percent-encoded. */
+/** The path of a channel, percent-encoded where a URL demands it, as browsers do. */
 export function pathOf(name: ChannelName): string {
-	return name.split('/').map(encodeURIComponent).join('/');
+	return encodeURI(name).replace(/[?#]/g, encodeURIComponent);
 }
 
 const sessionCharactersMax = 256;

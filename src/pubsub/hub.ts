@@ -7,7 +7,7 @@ import { NameMap } from './name-map.js';
 import { type FanOut, type Judge, Pacing, type PacingLimits } from './pacing.js';
 import type { Peer } from './peer.js';
 import { Places } from './places.js';
-import { addSibling, addSubscription, removeSubscription, type Subscription } from './subscription.js';
+import { addSibling, addSubscription, removeSibling, removeSubscription, type Subscription } from './subscription.js';
 
 export class Hub {
 	readonly #pacing: Pacing;
@@ -76,9 +76,9 @@ export class Hub {
 
 	/**
 	 * Subscribes a peer. The fan-out reaches it when everything that was published before has gone out: it gets what is published from
-	 * now on, and nothing earlier.
+	 * now on, and nothing earlier. `alias` is the name by which the peer knows the channel.
 	 */
-	join(name: ChannelName, peer: Peer): Subscription {
+	join(name: ChannelName, peer: Peer, alias = name): Subscription {
 		let channel = this.#channels.get(name);
 		if (channel === undefined) {
 			channel = newChannel(name, String(++this.#topics));
@@ -89,6 +89,7 @@ export class Hub {
 		const subscription: Subscription = {
 			peer,
 			channel,
+			alias,
 			isReached: false,
 			position: undefined,
 			newer: undefined,
@@ -106,6 +107,13 @@ export class Hub {
 	/** Ends all subscriptions of a peer. */
 	leave({ subscription }: Peer): void {
 		for (let next = subscription; next !== undefined; next = next.sibling) this.#end(next);
+	}
+
+	/** Ends one subscription of a peer. What the fan-out has sent it still reaches the peer. */
+	leaveChannel(subscription: Subscription): void {
+		if (subscription.isReached) subscription.peer.detach(subscription);
+		removeSibling(subscription);
+		this.#end(subscription);
 	}
 
 	/** Ends a subscription. With the last one the channel is gone, and what it has not sent. */
@@ -237,7 +245,7 @@ export class Hub {
 
 function reach(subscription: Subscription): void {
 	const { channel, peer } = subscription;
-	if (!peer.attach(channel.topic)) return;
+	if (!peer.attach(subscription)) return;
 	subscription.isReached = true;
 	channel.reached++;
 }

@@ -1,5 +1,5 @@
 // What a channel keeps for subscribers that are catching up: each message once, however many subscribers wait for it.
-import { copyOf, type Message, messageOverheadBytes, trustedMessage } from './message.js';
+import { keptMessage, type Message, messageOverheadBytes } from './message.js';
 
 type Entry = {
 	readonly message: Message | undefined;
@@ -48,9 +48,9 @@ export class KeptMessages {
 	}
 
 	/** Keeps a copy of a message for all positions, and gives up those for which it is too much. */
-	add({ bytes, isBinary }: Message): void {
-		const message = trustedMessage(copyOf(bytes), isBinary);
-		const entry = newEntry(message, this.#newest.endBytes + bytes.byteLength + messageOverheadBytes);
+	add(message: Message): void {
+		const endBytes = this.#newest.endBytes + message.bytes.byteLength + messageOverheadBytes;
+		const entry = newEntry(keptMessage(message), endBytes);
 		this.#newest.next = entry;
 		this.#newest = entry;
 		while (this.bytes + this.#oldest.unreadMax > this.#bytesMax) {

@@ -1,10 +1,22 @@
 // Makes messages of bytes that came in. Knows nothing of frames and HTTP.
 import { isUtf8 } from 'node:buffer';
+import type { SessionName } from './channel-name.js';
 
 declare const messageBrand: unique symbol;
 
+/**
+ * Who published a message: a connection by its number, or by the session that the authorisation service gave it; the operator or a service
+ * of the operator's (`server`); or a client by POST or PUT without a session (`post`).
+ */
+export type Sender = number | { readonly name: SessionName } | 'server' | 'post';
+
 /** Bytes that may be published: text is valid UTF-8. A view, valid until the handler that made it returns. */
-export type Message = { readonly bytes: ArrayBuffer | Uint8Array; readonly isBinary: boolean; readonly [messageBrand]: true };
+export type Message = {
+	readonly bytes: ArrayBuffer | Uint8Array;
+	readonly isBinary: boolean;
+	readonly sender: Sender;
+	readonly [messageBrand]: true;
+};
 
 /**
  * What a waiting message counts beside its bytes, so that a flood of tiny messages is bounded and paced too. In memory a kept message
@@ -13,8 +25,13 @@ export type Message = { readonly bytes: ArrayBuffer | Uint8Array; readonly isBin
 export const messageOverheadBytes = 64;
 
 /** A text message from bytes that the engine has already checked for UTF-8, or a binary one, which needs no check. */
-export function trustedMessage(bytes: ArrayBuffer | Uint8Array, isBinary: boolean): Message {
-	return { bytes, isBinary } as Message;
+export function trustedMessage(bytes: ArrayBuffer | Uint8Array, isBinary: boolean, sender: Sender): Message {
+	return { bytes, isBinary, sender } as Message;
+}
+
+/** A message that may be kept. */
+export function keptMessage({ bytes, isBinary, sender }: Message): Message {
+	return trustedMessage(copyOf(bytes), isBinary, sender);
 }
 
 /** The bytes of a message, to be kept: the engine takes its own back when the handler returns. */
@@ -23,6 +40,6 @@ export function copyOf(bytes: ArrayBuffer | Uint8Array): Uint8Array {
 }
 
 /** A text message from unchecked bytes. Undefined if they are not UTF-8: published as text they would kill their receivers. */
-export function textMessage(bytes: ArrayBuffer | Uint8Array): Message | undefined {
-	return isUtf8(bytes) ? trustedMessage(bytes, false) : undefined;
+export function textMessage(bytes: ArrayBuffer | Uint8Array, sender: Sender): Message | undefined {
+	return isUtf8(bytes) ? trustedMessage(bytes, false, sender) : undefined;
 }

@@ -1,7 +1,7 @@
 // When the messages of a channel go out, in their order: at once, at the end of the tick, or in shares of several ticks.
 // Knows no names and no network: the fan-out and the limits are passed in. In one file, as each line depends on the order of the others.
 import { type Channel, newOutbox, type Outbox } from './channel.js';
-import { copyOf, type Message, messageOverheadBytes, trustedMessage } from './message.js';
+import { keptMessage, type Message, messageOverheadBytes } from './message.js';
 
 /** Hands a message to every subscriber that is attached to the topic: one call, whatever their number. */
 export type FanOut = (topic: string, message: Message) => void;
@@ -158,7 +158,7 @@ export class Pacing {
 
 	#defer(channel: Channel, outbox: Outbox, message: Message): void {
 		if (!this.#resting.has(channel)) this.#deferring.add(channel);
-		outbox.deferred.push(trustedMessage(copyOf(message.bytes), message.isBinary));
+		outbox.deferred.push(keptMessage(message));
 		this.#countDeferred(outbox, message.bytes.byteLength + messageOverheadBytes);
 	}
 

@@ -5,14 +5,16 @@ import type { Subscription } from './subscription.js';
 
 /** One open peer: a websocket or an event stream. */
 export interface Peer {
-	/** The first of its subscriptions, which lead to the others; undefined before it has one. The hub sets it. */
+	/** The first of its subscriptions, which lead to the others; undefined while it has none. The hub sets it. */
 	subscription: Subscription | undefined;
-	/** Lets the fan-out of a topic reach the peer. False if the peer is closed. */
-	attach(topic: string): boolean;
+	/** Lets the fan-out reach the peer on this channel. False if the peer is closed. */
+	attach(subscription: Subscription): boolean;
 	/** Ends that. What was published before still reaches the peer. */
-	detach(topic: string): void;
-	/** Sends one message to this peer alone. False if some of it waits for the peer to read. */
-	send(message: Message): boolean;
+	detach(subscription: Subscription): void;
+	/** Sends one message of a channel to this peer alone. False if some of it waits for the peer to read. */
+	send(message: Message, subscription: Subscription): boolean;
+	/** Hears that it has caught up: the fan-out reaches it on all its channels again. */
+	caughtUp(): void;
 	/** Lets everything that `write` sends go out together. */
 	gather(write: () => void): void;
 	/** The client's address, for the log. Only while the peer is open. */

@@ -1,5 +1,6 @@
 // One peer on one channel, and the list of a channel's subscriptions, which runs through the subscriptions themselves.
 import type { Channel } from './channel.js';
+import type { ChannelName } from './channel-name.js';
 import type { Position } from './kept-messages.js';
 import type { Peer } from './peer.js';
 
@@ -10,6 +11,8 @@ import type { Peer } from './peer.js';
 export type Subscription = {
 	readonly peer: Peer;
 	readonly channel: Channel;
+	/** The name by which the peer knows the channel. The authorisation service may have named another channel for it. */
+	readonly alias: ChannelName;
 	/** Whether the fan-out reaches the peer: not before earlier messages have gone out, and not while it is catching up. */
 	isReached: boolean;
 	/** Its position among the kept messages while it is catching up. */
@@ -30,6 +33,18 @@ export function addSibling(subscription: Subscription): void {
 	}
 	while (last.sibling !== undefined) last = last.sibling;
 	last.sibling = subscription;
+}
+
+/** Removes from the subscriptions of its peer. */
+export function removeSibling(subscription: Subscription): void {
+	const { peer, sibling } = subscription;
+	if (peer.subscription === subscription) {
+		peer.subscription = sibling;
+		return;
+	}
+	let before = peer.subscription;
+	while (before !== undefined && before.sibling !== subscription) before = before.sibling;
+	if (before !== undefined) before.sibling = sibling;
 }
 
 /** The subscriptions, from the newest to the oldest. */

@@ -6,6 +6,7 @@ import type { Close } from '../pubsub/close.js';
 import type { Hub } from '../pubsub/hub.js';
 import type { KeptMessages, Position } from '../pubsub/kept-messages.js';
 import type { Peer } from '../pubsub/peer.js';
+import type { Subscription } from '../pubsub/subscription.js';
 
 /** A subscriber that reads has mostly less than this unread, so with less, dropping it or keeping messages for it gains nothing. */
 export const readerBytes = 65_536;
@@ -46,6 +47,11 @@ export class CatchUp {
 		return this.#ending.size;
 	}
 
+	/** Whether the fan-out does not reach a peer because it is catching up. */
+	isCatchingUp(peer: Peer): boolean {
+		return isCatchingUp(peer);
+	}
+
 	/** Whether it is closed when it has caught up. */
 	isEnding(peer: Peer): boolean {
 		return this.#ending.has(peer);
@@ -79,7 +85,7 @@ export class CatchUp {
 	start(peer: Peer): void {
 		for (let subscription = peer.subscription; subscription !== undefined; subscription = subscription.sibling) {
 			if (!subscription.isReached) continue;
-			peer.detach(subscription.channel.topic);
+			peer.detach(subscription);
 			this.#hub.startCatchUp(subscription, () => {
 				this.#lost.push(peer);
 				this.#scheduleTick();
@@ -122,6 +128,21 @@ export class CatchUp {
 		peer.end(close);
 	}
 
+	/**
+	 * Gives the engine everything that a peer has to read of one channel, which it is about to leave. False if the peer had too much to
+	 * read, and was dropped.
+	 */
+	finish(subscription: Subscription): boolean {
+		const { peer, position } = subscription;
+		if (position === undefined) return true;
+		if (position.isLost || this.unreadBytesOf(peer) > this.#unreadBytesMax) {
+			peer.drop('slow');
+			return false;
+		}
+		this.#send(peer, 'all', subscription);
+		return true;
+	}
+
 	/** Forgets a peer that is about to leave its channels. */
 	forget(peer: Peer): void {
 		this.#ready.delete(peer);
@@ -162,20 +183,25 @@ export class CatchUp {
 	#caughtUp(peer: Peer): void {
 		for (let subscription = peer.subscription; subscription !== undefined; subscription = subscription.sibling) {
 			if (subscription.position === undefined) continue;
-			peer.attach(subscription.channel.topic);
+			peer.attach(subscription);
 			this.#hub.caughtUp(subscription);
 		}
+		peer.caughtUp();
 	}
 
-	/** Sends everything, or a share: until the engine has to keep some of it, or it is much. Gives what that cost, in bytes. */
-	#send(peer: Peer, amount: 'all' | 'share'): number {
+	/**
+	 * Sends everything, of all channels or of one, or a share: until the engine has to keep some of it, or it is much. Gives what that cost,
+	 * in bytes.
+	 */
+	#send(peer: Peer, amount: 'all' | 'share', only?: Subscription): number {
 		let costBytes = 0;
 		peer.gather(() => {
-			for (let subscription = peer.subscription; subscription !== undefined; subscription = subscription.sibling) {
+			let subscription = only ?? peer.subscription;
+			for (; subscription !== undefined; subscription = only === undefined ? subscription.sibling : undefined) {
 				for (;;) {
 					const message = this.#hub.nextFor(subscription);
 					if (message === undefined) break;
-					const isOut = peer.send(message);
+					const isOut = peer.send(message, subscription);
 					costBytes += message.bytes.byteLength + sendOverheadBytes;
 					if (amount === 'share' && (!isOut || costBytes >= shareBytes)) return;
 				}

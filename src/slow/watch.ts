@@ -115,7 +115,7 @@ export class SlowWatch {
 		let looks = 0;
 		const next = this.#connections.visit(this.#place, placesMax, (connection) => {
 			// The slow ones have their own turn.
-			if (connection.subscription !== undefined && !this.#slow.has(connection)) this.#lookAt(connection);
+			if (!this.#slow.has(connection)) this.#lookAt(connection);
 			return ++looks === looksMax ? 'enough' : 'more';
 		});
 		this.#place = next ?? 0;

@@ -1,7 +1,8 @@
 // A websocket as a connection: what the rest of the server may do with it, in the engine's terms.
 import type { Allowance } from '../connections/allowance.js';
-import type { Connection, Grant } from '../connections/connection.js';
+import type { Grant } from '../connections/connection.js';
 import type { Socket } from '../engine.js';
+import type { GroupConnection, GroupSet } from '../groups/group-set.js';
 import type { Party } from '../observe/events.js';
 import type { Close, CloseCause, DropCause } from '../pubsub/close.js';
 import type { Message } from '../pubsub/message.js';
@@ -40,11 +41,13 @@ export type Terms = {
 	readonly allowances: Allowances | undefined;
 	/** What the handshake tells of the client, where the log or a callback needs it. */
 	readonly party: Party | undefined;
+	/** Undefined unless it speaks pathcast.groups.v1. */
+	readonly groups: GroupSet | undefined;
 	/** The client's address, as its socket has it. */
 	readonly addressOf: (ws: WebSocket) => string;
 };
 
-export class WebSocketConnection implements Connection {
+export class WebSocketConnection implements GroupConnection {
 	readonly id: number;
 	readonly terms: Terms;
 	place: number | undefined;
@@ -66,38 +69,62 @@ export class WebSocketConnection implements Connection {
 		return this.terms.grant;
 	}
 
+	get groups(): GroupSet | undefined {
+		return this.terms.groups;
+	}
+
 	opened(ws: WebSocket): void {
 		this.#ws = ws;
+		// It may have no channel. This topic is its own for as long as it is open.
+		if (this.groups !== undefined) ws.subscribe(catchingUpTopic);
 	}
 
 	closed(): void {
 		this.#ws = undefined;
+		this.groups?.closed();
 	}
 
-	attach(topic: string): boolean {
+	attach(subscription: Subscription): boolean {
 		if (this.#ws === undefined) return false;
-		const isAttached = this.#ws.subscribe(topic);
-		for (let subscription = this.subscription; subscription !== undefined; subscription = subscription.sibling) {
-			if (subscription.position !== undefined) this.#ws.unsubscribe(catchingUpTopic);
-		}
+		if (this.groups !== undefined) return this.#ws.subscribe(this.groups.attach(subscription));
+		const isAttached = this.#ws.subscribe(subscription.channel.topic);
+		this.#leaveCatchingUp(this.#ws);
 		return isAttached;
 	}
 
-	detach(topic: string): void {
-		// In this order: see catchingUpTopic.
-		this.#ws?.subscribe(catchingUpTopic);
-		this.#ws?.unsubscribe(topic);
+	#leaveCatchingUp(ws: WebSocket): void {
+		for (let subscription = this.subscription; subscription !== undefined; subscription = subscription.sibling) {
+			if (subscription.position !== undefined) ws.unsubscribe(catchingUpTopic);
+		}
 	}
 
-	send({ bytes, isBinary }: Message): boolean {
-		return this.#ws?.send(bytes, isBinary) === 1;
+	detach(subscription: Subscription): void {
+		if (this.#ws === undefined) return;
+		const topic = this.groups === undefined ? subscription.channel.topic : this.groups.detach(subscription);
+		// In this order: see catchingUpTopic.
+		this.#ws.subscribe(catchingUpTopic);
+		if (topic !== undefined) this.#ws.unsubscribe(topic);
+	}
+
+	send(message: Message, subscription: Subscription): boolean {
+		const bytes = this.groups?.enveloped(message, subscription) ?? message.bytes;
+		return this.#ws?.send(bytes, message.isBinary) === 1;
+	}
+
+	tell(text: string): void {
+		this.#ws?.send(text);
+	}
+
+	caughtUp(): void {
+		this.groups?.caughtUp();
 	}
 
 	/** Sends the first message, when the connection has opened. */
 	greet(message: Message): void {
+		if (this.subscription === undefined) return;
 		// Without any topic, 16 KB and more can corrupt the stream (20.30). Its channel may have to send earlier messages first.
-		if (!this.subscription?.isReached) this.#ws?.subscribe(catchingUpTopic);
-		this.send(message);
+		if (!this.subscription.isReached) this.#ws?.subscribe(catchingUpTopic);
+		this.send(message, this.subscription);
 	}
 
 	gather(write: () => void): void {

@@ -2,20 +2,22 @@
 import type { Closing } from '../connections/closing.js';
 import type { Membership } from '../connections/membership.js';
 import type { SocketBehavior } from '../engine.js';
+import type { GroupMessage, GroupSet } from '../groups/group-set.js';
+import { headBytesMax } from '../groups/wire.js';
 import type { PublishHook } from '../hooks/publish-hook.js';
 import type { Events, Party } from '../observe/events.js';
-import type { Channel } from '../pubsub/channel.js';
 import type { ChannelName } from '../pubsub/channel-name.js';
-import type { CloseCause } from '../pubsub/close.js';
 import type { Hub } from '../pubsub/hub.js';
 import { type Message, trustedMessage } from '../pubsub/message.js';
-import type { Subscription } from '../pubsub/subscription.js';
 import type { CatchUp } from '../slow/catch-up.js';
 import type { SlowWatch } from '../slow/watch.js';
 import type { UserData, WebSocket, WebSocketConnection } from './connection.js';
 import { closeAfterThrow } from './fault.js';
 import { messageRules, tooFast, tooManyHeld, tooMuchAtOnce } from './rules.js';
 import { MessageTurns } from './turns.js';
+
+/** What a client wants to publish, and what it may do on that channel. */
+type Sent = Omit<GroupMessage, 'body'> & { readonly body: ArrayBuffer | Uint8Array };
 
 export type FrameParts = {
 	/** Gets each websocket that the engine has upgraded. */
@@ -31,6 +33,8 @@ export type FrameParts = {
 	readonly mayPublish: boolean;
 	readonly binary: boolean;
 	readonly echoKeepalive: boolean;
+	/** Whether connections may have several channels. */
+	readonly groups: boolean;
 	readonly maxMessage: number;
 	readonly maxRate: number;
 	readonly maxBacklog: number;
@@ -48,17 +52,35 @@ export function webSocketBehavior(
 	const turns = new MessageTurns();
 
 	function received(connection: WebSocketConnection, ws: WebSocket, bytes: ArrayBuffer, isBinary: boolean): void {
-		const subscription = subscriptionOfSender(connection);
-		if (subscription === undefined) return;
+		if (!mayBeHeard(connection)) return;
 		if (bytes.byteLength === 0) {
 			events.keepalive();
 			if (echoKeepalive) ws.send('', isBinary);
 			return;
 		}
-		const { grant, party } = connection.terms;
-		const close = messageClose(bytes.byteLength, isBinary, grant.mayPublish);
-		const message = trustedMessage(bytes, isBinary);
-		const { channel } = subscription;
+		const { grant, groups } = connection.terms;
+		if (groups !== undefined) receivedInGroups(connection, groups, bytes, isBinary);
+		else if (connection.subscription !== undefined)
+			take(connection, { channel: connection.subscription.channel, grant, body: bytes }, isBinary);
+	}
+
+	function receivedInGroups(connection: WebSocketConnection, groups: GroupSet, bytes: ArrayBuffer, isBinary: boolean): void {
+		const close = messageClose(0, isBinary, true);
+		if (close !== undefined) {
+			closing.close(connection, close);
+			return;
+		}
+		const message = groups.received(bytes);
+		if (message === undefined) return;
+		if (message.body.byteLength === 0) events.keepalive();
+		else take(connection, message, isBinary);
+	}
+
+	/** Takes a message that a client wants to publish on a channel, and publishes it if it may. */
+	function take(connection: WebSocketConnection, { channel, grant, body }: Sent, isBinary: boolean): void {
+		const { party, grant: own } = connection.terms;
+		const close = messageClose(body.byteLength, isBinary, grant.mayPublish);
+		const message = trustedMessage(body, isBinary, own.session ?? connection.id);
 		if (close !== undefined) {
 			closing.close(connection, close);
 		} else if (publishHook !== undefined) {
@@ -66,7 +88,7 @@ export function webSocketBehavior(
 		} else if (grant.publishesTo !== undefined) {
 			publish(grant.publishesTo, message, party);
 		} else {
-			events.published('websocket', channel.name, bytes.byteLength, channel.subscribers, party);
+			events.published('websocket', channel.name, body.byteLength, channel.subscribers, party);
 			// While the engine reads a socket it gathers what goes to this socket, so a message to its sender alone need not be deferred.
 			hub.publish(channel, message, channel.subscribers === 1);
 		}
@@ -92,24 +114,25 @@ export function webSocketBehavior(
 		if (!isTaken) closing.close(connection, tooManyHeld);
 	}
 
-	/** The subscription of a connection that has sent something; undefined if the connection is closing, or is closed for that. */
-	function subscriptionOfSender(connection: WebSocketConnection, isPong = false): Subscription | undefined {
-		const { subscription, terms, closeCause } = connection;
+	/** Whether to handle what a connection has sent: not if the connection is closing, or is closed for that. */
+	function mayBeHeard(connection: WebSocketConnection, isPong = false): boolean {
+		const { subscription, terms, closeCause, groups } = connection;
+		const channel = groups?.first ?? subscription?.channel;
 		// Its close frame may wait for what was published before.
-		if (subscription === undefined || subscription.channel.isClosing || closeCause !== undefined) return undefined;
+		if (channel === undefined || (channel.isClosing && groups === undefined) || closeCause !== undefined) return false;
 		if (!turns.take(connection)) {
-			events.flooded(subscription.channel.name, { ...terms.party, ip: connection.address() });
+			events.flooded(channel.name, { ...terms.party, ip: connection.address() });
 			// At once, without waiting for earlier messages: then the engine hands over nothing more of what it has read.
 			connection.end(tooMuchAtOnce);
-			return undefined;
+			return false;
 		}
-		if (dropIfSlow(connection)) return undefined;
+		if (dropIfSlow(connection)) return false;
 		const { allowances } = terms;
-		if (allowances === undefined) return subscription;
+		if (allowances === undefined) return true;
 		const allowance = isPong ? allowances.pongs : allowances.messages;
-		if (allowance.take(performance.now())) return subscription;
+		if (allowance.take(performance.now())) return true;
 		closing.close(connection, rateClose);
-		return undefined;
+		return false;
 	}
 
 	// A websocket that sends keepalives or pings and reads nothing would pile up echoes and pongs: it is judged here too.
@@ -122,13 +145,15 @@ export function webSocketBehavior(
 	}
 
 	function closed(connection: WebSocketConnection, _ws: WebSocket, code: number, reason: ArrayBuffer): void {
-		const { subscription, terms } = connection;
+		const { subscription, terms, groups, place } = connection;
 		connection.closed();
-		if (subscription === undefined) {
+		if (place === undefined) {
 			connection.closeCause ??= 'lost';
 			return;
 		}
-		membership.leave(connection, causeOf(code, subscription.channel), terms.party, { code, reason });
+		const isOperators = code === 1000 && groups === undefined && subscription?.channel.isClosing;
+		const cause = code === 1006 ? 'lost' : isOperators ? 'operator' : 'client';
+		membership.leave(connection, cause, terms.party, { code, reason });
 	}
 
 	/** Wraps a handler of the engine's, for which a throw would end the process. */
@@ -151,19 +176,14 @@ export function webSocketBehavior(
 		maxBackpressure: 0,
 		closeOnBackpressureLimit: false,
 		// Beyond this the engine drops the connection without a close frame; up to it, the server closes with 1009.
-		maxPayloadLength: 2 * maxMessage,
+		maxPayloadLength: 2 * maxMessage + (parts.groups ? headBytesMax : 0),
 		upgrade,
 		// No function of ours: see Exchange.upgrade. The rest is done in upgrade.ts.
 		open: opened.push.bind(opened) as (ws: WebSocket) => void,
 		message: guarded(received),
 		drain: guarded((connection) => catchUp.onRead(connection)),
-		ping: guarded((connection) => void subscriptionOfSender(connection)),
-		pong: guarded((connection) => void subscriptionOfSender(connection, true)),
+		ping: guarded((connection) => void mayBeHeard(connection)),
+		pong: guarded((connection) => void mayBeHeard(connection, true)),
 		close: guarded(closed),
 	};
-}
-
-function causeOf(code: number, channel: Channel): CloseCause {
-	if (code === 1006) return 'lost';
-	return code === 1000 && channel.isClosing ? 'operator' : 'client';
 }

@@ -3,48 +3,46 @@ import { Allowance } from '../connections/allowance.js';
 import type { ClientAddress } from '../connections/client-address.js';
 import type { Membership } from '../connections/membership.js';
 import type { UpgradeContext } from '../engine.js';
-import type { Admission, Admitted } from '../http/admission.js';
-import type { Door } from '../http/exchange.js';
-import { firstProtocol, handshakeRefusal } from '../http/handshake.js';
+import { type GroupParts, GroupSet } from '../groups/group-set.js';
+import type { Admitted } from '../http/admission.js';
+import type { Door, Exchange } from '../http/exchange.js';
+import { chosenProtocol, groupsProtocol, handshakeRefusal } from '../http/handshake.js';
 import { isRefused } from '../http/reply.js';
-import type { Events } from '../observe/events.js';
+import type { ChannelName } from '../pubsub/channel-name.js';
 import { type Terms, type UserData, type WebSocket, WebSocketConnection } from './connection.js';
 import { closeAfterThrow } from './fault.js';
 
-export type UpgradeParts = {
+export type UpgradeParts = GroupParts & {
 	/** The engine puts a websocket here when it has upgraded it. */
 	readonly opened: WebSocket[];
-	readonly admission: Admission;
+	/** Whether connections may have several channels. */
+	readonly groups: boolean;
 	readonly membership: Membership;
-	readonly events: Pick<Events, 'fault'>;
 	readonly clientAddress: ClientAddress;
 	readonly maxRate: number;
 };
 
 /** Lets a valid handshake with a valid path in, if its origin is allowed and there is room. */
-export function upgradeDoor({
-	opened,
-	admission,
-	membership,
-	events,
-	clientAddress,
-	maxRate,
-}: UpgradeParts): Door<[UpgradeContext]> {
+export function upgradeDoor(parts: UpgradeParts): Door<[UpgradeContext]> {
+	const { opened, admission, membership, events, clientAddress, groups: hasGroups, maxRate } = parts;
 	const addressOf = (ws: WebSocket) => clientAddress(ws.getRemoteAddress(), undefined);
 	const allowance = () => new Allowance(maxRate, performance.now());
-	const common: Terms = { grant: admission.commonGrant, allowances: undefined, party: undefined, addressOf };
+	const common: Terms = { grant: admission.commonGrant, allowances: undefined, party: undefined, groups: undefined, addressOf };
 	return (exchange, context) => {
 		const { head, res } = exchange;
 		const handshake = handshakeRefusal(head);
 		if (handshake !== undefined) return handshake;
+		const protocol = chosenProtocol(head, hasGroups);
+		if (isRefused(protocol)) return protocol;
 		const name = admission.channelFor(head);
 		if (isRefused(name)) return name;
 		return admission.admit(name, exchange, (admitted) => {
 			if ('cause' in admitted) return admitted;
-			const connection = new WebSocketConnection(admitted.id, termsOf(admitted));
+			const groups = protocol === groupsProtocol ? groupSet(name, exchange, admitted) : undefined;
+			const connection = new WebSocketConnection(admitted.id, termsOf(admitted, groups));
 			const data: UserData = { connection };
 			// No extensions: compression stays off.
-			exchange.upgrade(res.upgrade.bind(res, data, head.webSocketKey ?? '', firstProtocol(head) ?? '', '', context));
+			exchange.upgrade(res.upgrade.bind(res, data, head.webSocketKey ?? '', protocol, '', context));
 			enter(connection, admitted, opened.pop());
 			return undefined;
 		});
@@ -56,6 +54,7 @@ export function upgradeDoor({
 		connection.opened(ws);
 		try {
 			membership.enter(connection, name, party);
+			connection.groups?.opened(connection);
 			// In the same turn: nothing is published in between.
 			if (hello !== undefined) connection.greet(hello);
 		} catch (error) {
@@ -63,12 +62,19 @@ export function upgradeDoor({
 		}
 	}
 
-	function termsOf({ grant, party }: Admitted): Terms {
-		if (grant === admission.commonGrant && party === undefined && maxRate === 0) return common;
+	/** The channels of a connection, whose first is that of the path. */
+	function groupSet(path: ChannelName, exchange: Exchange, { party }: Admitted): GroupSet {
+		return new GroupSet(path, admission.askerOf(exchange), party, parts);
+	}
+
+	function termsOf({ grant, party }: Admitted, groups: GroupSet | undefined): Terms {
+		const isCommon = grant === admission.commonGrant && party === undefined && groups === undefined;
+		if (isCommon && maxRate === 0) return common;
 		return {
 			grant,
 			allowances: maxRate > 0 ? { messages: allowance(), pongs: allowance() } : undefined,
 			party,
+			groups,
 			addressOf,
 		};
 	}

@@ -21,7 +21,7 @@ test('however many channels are closed at once, a tick closes no more than 200 w
 			const { peer } = hub.join(name, fakePeer({ end }));
 		}
 	}
-	const closeChannel = channelCloser(hub, (peer) => peer.end(closes.channelClosed));
+	const closeChannel = channelCloser(hub, ({ peer }) => peer.end(closes.channelClosed));
 	const all = names.map((name) => closeChannel(hub.find(name) ?? assert.fail()));
 	ends.watch(hub);
 	await Promise.all(all);
@@ -34,7 +34,7 @@ test('a tick closes fewer, if there is much to be sent before their close frames
 	const name = '/room' as ChannelName;
 	for (let i = 0; i < 30; i++) hub.join(name, fakePeer());
 	const channel = hub.find(name) ?? assert.fail();
-	const closeChannel = channelCloser(hub, (peer) => {
+	const closeChannel = channelCloser(hub, ({ peer }) => {
 		ends.count();
 		const endMs = performance.now() + 2;
 		while (performance.now() < endMs);

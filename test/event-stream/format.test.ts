@@ -7,7 +7,7 @@ import { EventParser, type StreamEvent } from '../support/event-stream.js';
 import { seededRandom } from '../support/random.js';
 
 function event(text: string): string {
-	const message = textMessage(Buffer.from(text));
+	const message = textMessage(Buffer.from(text), 'server');
 	assert.ok(message);
 	return eventOf(message).toString();
 }
@@ -29,7 +29,7 @@ test('each line of a message is a data field, and every kind of line end separat
 });
 
 test('a binary message is base64 in an event of its own type', () => {
-	assert.equal(eventOf(trustedMessage(Buffer.from([0, 10, 255]), true)).toString(), 'event: binary\ndata: AAr/\n\n');
+	assert.equal(eventOf(trustedMessage(Buffer.from([0, 10, 255]), true, 'server')).toString(), 'event: binary\ndata: AAr/\n\n');
 });
 
 test('a client rebuilds every message, with LF for each line end, wherever the stream is cut', (t) => {

@@ -128,7 +128,7 @@ test('a POST to /send or /close that names nobody, or a channel that is no path,
 	const alice = await subscribe(t, server.ws('/room?alice'));
 	const header = [{ error: 'session header is missing' }];
 	const channel = (error: string, given: string) => [{ error, channel: given }];
-	const noPath = 'The header field is not a path: begin with a slash, and percent-encode blanks, ? and #.';
+	const noPath = 'This is not a path: begin with a slash, and percent-encode blanks, ? and #.';
 	const cases: [Headers, object][] = [
 		[{}, header],
 		[{ 'X-Session': '' }, header],

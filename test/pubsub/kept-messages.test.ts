@@ -8,7 +8,7 @@ function keptOf(bytesMax: number) {
 	const kept = new KeptMessages(bytesMax);
 	const add = (text: string) => {
 		const bytes = Buffer.from(text);
-		kept.add(trustedMessage(bytes, false));
+		kept.add(trustedMessage(bytes, false, 'server'));
 		// The engine takes its bytes back when the handler returns.
 		bytes.fill(0);
 	};

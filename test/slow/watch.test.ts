@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { Connection } from '#src/connections/connection.js';
 import { Connections } from '#src/connections/registry.js';
 import type { Channel } from '#src/pubsub/channel.js';
+import type { ChannelName } from '#src/pubsub/channel-name.js';
 import type { Peer } from '#src/pubsub/peer.js';
 import type { Subscription } from '#src/pubsub/subscription.js';
 import { SlowWatch } from '#src/slow/watch.js';
@@ -20,7 +21,7 @@ class Reader {
 	) {
 		this.connection = fakeConnection({ drop: () => drop(this) });
 		const links = { isReached: true, position: undefined, newer: undefined, older: undefined, sibling: undefined };
-		this.subscription = { peer: this.connection, channel: {} as Channel, ...links };
+		this.subscription = { peer: this.connection, channel: {} as Channel, alias: '/' as ChannelName, ...links };
 		this.connection.subscription = this.subscription;
 	}
 }
