@@ -100,6 +100,8 @@ export type WaitingForHooks = {
 export type ServerState = {
 	readonly isReady: () => boolean;
 	readonly maxConnections: number;
+	/** How many websockets and event streams are open. */
+	readonly connections: () => number;
 	/** How many subscribers have something unread. */
 	readonly slow: () => number;
 	readonly waitingForHooks: WaitingForHooks;
@@ -111,7 +113,7 @@ export type ServerState = {
 export function metricsExposition(
 	metrics: Metrics,
 	hub: Hub,
-	{ isReady, maxConnections, slow, waitingForHooks, memoryBudget }: ServerState,
+	{ isReady, maxConnections, connections, slow, waitingForHooks, memoryBudget }: ServerState,
 ): Exposition {
 	const registry = new Registry();
 	collectDefaultMetrics({ register: registry });
@@ -152,7 +154,12 @@ export function metricsExposition(
 	gauge('pathcast_ready', '1 while /readyz says 200, else 0.', () => (isReady() ? 1 : 0));
 	gauge('pathcast_connections_max', 'How many websockets and event streams there may be.', () => maxConnections);
 	gauge('pathcast_memory_budget_bytes', '--memory-budget; 0 for none.', () => memoryBudget);
-	gauge('pathcast_subscribers', 'Subscribers at present.', () => hub.subscribers);
+	gauge('pathcast_connections', 'Websockets and event streams at present.', connections);
+	gauge(
+		'pathcast_subscribers',
+		'Subscriptions to channels at present; with --groups a connection may have several.',
+		() => hub.subscribers,
+	);
 	gauge('pathcast_lagging_subscribers', 'Subscribers with a backlog when last looked at.', slow);
 	gauge('pathcast_backlog_bytes', 'Kept for slow subscribers, each message once.', () => hub.keptBytes);
 	gauge('pathcast_sessions', 'Sessions with at least one connection at present.', () => hub.sessions);

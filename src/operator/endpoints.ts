@@ -58,6 +58,7 @@ export function operatorEndpoints(parts: OperatorParts): Endpoint[] {
 	const exposition = metricsExposition(metrics, hub, {
 		isReady: () => whyNotReady() === undefined,
 		maxConnections,
+		connections: () => connections.count,
 		slow: parts.slow,
 		waitingForHooks: parts.waitingForHooks,
 		memoryBudget,

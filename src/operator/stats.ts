@@ -27,6 +27,7 @@ export function statsEndpoint(
 				message_errors: metrics.publishErrors + sum(messageCauses.map((cause) => metrics.disconnects.get(cause) ?? 0)),
 				closing_connections: closingCount(),
 				channels: hub.channels,
+				subscriptions: hub.subscribers,
 				sessions: hub.sessions,
 				deliveries: hub.deliveries,
 				dropped: metrics.unheard,

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Metrics, metricsExposition } from '#src/observe/metrics.js';
+import type { ChannelName } from '#src/pubsub/channel-name.js';
+import { fakePeer, silentHub } from '../support/fake-peer.js';
 import { post, request } from '../support/http.js';
 import { metric, startTestServer } from '../support/server.js';
 import { subscribe } from '../support/subscriber.js';
@@ -48,6 +51,7 @@ test('refusals and disconnects are counted by reason, bytes in and out, and mess
 		pathcast_messages_unheard_total: 1,
 		pathcast_received_bytes_total: 7,
 		pathcast_delivered_bytes_total: 3,
+		pathcast_connections: 1,
 		pathcast_subscribers: 1,
 	};
 	for (const [name, value] of Object.entries(expected)) assert.equal(await metric(server, name), value, name);
@@ -61,4 +65,22 @@ test('counts are not doubled by a second scrape', async (t) => {
 	const server = await startTestServer(t);
 	await post(server.port, '/room', 'x');
 	for (let i = 0; i < 3; i++) assert.equal(await metric(server, 'pathcast_messages_received_total{source="post"}'), 1);
+});
+
+test('a connection to two channels is one connection and two subscribers', async () => {
+	const hub = silentHub();
+	const peer = fakePeer();
+	for (const name of ['/room', '/other'] as ChannelName[]) hub.join(name, peer);
+	const metrics = new Metrics({ refusalCauses: [], closeCauses: [], questionOutcomes: [], judgementOutcomes: [] });
+	const none = () => 0;
+	const text = await metricsExposition(metrics, hub, {
+		isReady: () => true,
+		maxConnections: 10,
+		connections: () => 1,
+		slow: none,
+		waitingForHooks: { questions: none, messages: none, callbacks: none },
+		memoryBudget: 0,
+	}).expose();
+	assert.match(text, /^pathcast_connections 1$/m);
+	assert.match(text, /^pathcast_subscribers 2$/m);
 });

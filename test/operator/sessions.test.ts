@@ -79,10 +79,10 @@ protocol(
 			assert.deepEqual((await shown('/channels?prefix=/')).channels, [{ channel: '/room', subscribers: 2 }]);
 			assert.equal((await shown('/channels/room')).subscribers, 2);
 			assert.equal((await request(server.operatorPort, { path: '/channels/alice' })).status, 404);
-			const { connections, channels, sessions } = await shown('/stats');
-			assert.deepEqual([connections, channels, sessions], [2, 1, 2]);
-			const gauges = ['pathcast_channels', 'pathcast_subscribers', 'pathcast_sessions', 'pathcast_connections_opened_total'];
-			assert.deepEqual(await Promise.all(gauges.map((name) => metric(server, name))), [1, 2, 2, 2]);
+			const { connections, channels, subscriptions, sessions } = await shown('/stats');
+			assert.deepEqual([connections, channels, subscriptions, sessions], [2, 1, 2, 2]);
+			const gauges = ['channels', 'connections', 'subscribers', 'sessions', 'connections_opened_total'];
+			assert.deepEqual(await Promise.all(gauges.map((name) => metric(server, `pathcast_${name}`))), [1, 2, 2, 2, 2]);
 		}
 	},
 );
