@@ -29,7 +29,7 @@ export class Envelopes {
 	}
 
 	/** Counts a subscription that the fan-out reaches from now on, and gives its topic. */
-	attach({ channel, alias }: Subscription): string {
+	attach({ channel, alias = channel.name }: Subscription): string {
 		const forms = this.#forms.get(channel.topic) ?? [];
 		if (forms.length === 0) this.#forms.set(channel.topic, forms);
 		let form = forms.find((form) => form.alias === alias);
@@ -43,7 +43,7 @@ export class Envelopes {
 	}
 
 	/** The same for one that it reaches no more. */
-	detach({ channel, alias }: Subscription): string | undefined {
+	detach({ channel, alias = channel.name }: Subscription): string | undefined {
 		const forms = this.#forms.get(channel.topic) ?? [];
 		const index = forms.findIndex((form) => form.alias === alias);
 		const form = forms[index];

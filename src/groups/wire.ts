@@ -5,15 +5,15 @@ import type { Message, Sender } from '../pubsub/message.js';
 /** The longest head that a client may send. A thousand channels with short paths, or some hundred with long ones, fit. */
 export const headBytesMax = 65_536;
 
-/** What a frame of a client asks for. The paths are as the client wrote them. */
-export type Frame =
-	| { readonly command: 'subscribe' | 'add' | 'remove'; readonly paths: readonly string[] }
-	| { readonly command: 'publish'; readonly path: string; readonly body: Uint8Array };
+/** A frame of a client that changes its channels. The paths are as the client wrote them. */
+export type ChangeFrame = { readonly command: 'subscribe' | 'add' | 'remove'; readonly paths: readonly string[] };
+/** A frame of a client that publishes a message. */
+export type PublishFrame = { readonly command: 'publish'; readonly path: string; readonly body: Uint8Array };
 
 const isPrintable = /^[ -~\u0080-\u{10ffff}]*$/u;
 
 /** Reads a frame, whose body is a view of its bytes, or says what is wrong with it. */
-export function readFrame(bytes: ArrayBuffer): Frame | string {
+export function readFrame(bytes: ArrayBuffer): ChangeFrame | PublishFrame | string {
 	const all = Buffer.from(bytes);
 	const blank = all.indexOf('\n\n');
 	if ((blank < 0 ? all.length : blank) > headBytesMax) return `The head of a frame takes at most ${headBytesMax} bytes.`;

@@ -44,7 +44,8 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 	function show(name: ChannelName): OperatorAnswer {
 		const channel = hub.find(name);
 		if (channel === undefined) return nobody;
-		return json(200, { channel: name, subscribers: channel.subscribers, backlog: channel.outbox?.deferredBytes ?? 0 });
+		const { subscribers, grouped, outbox } = channel;
+		return json(200, { channel: name, subscribers, groups: grouped, backlog: outbox?.deferredBytes ?? 0 });
 	}
 
 	async function post(name: ChannelName, { req }: OperatorRequest): Promise<OperatorAnswer> {
@@ -85,7 +86,7 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 		{
 			...one,
 			methods: ['GET'],
-			help: 'JSON: how many are subscribed to /room/1, and what waits to be sent; 404 if nobody is',
+			help: 'JSON: how many are subscribed to /room/1, how many of them have other channels too (--groups), and what waits to be sent; 404 if nobody is',
 			answer: forChannel(show),
 		},
 		{

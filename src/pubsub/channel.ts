@@ -16,6 +16,8 @@ export type Channel = {
 	/** Whether it has lost its name: it sends what was published before, and nothing more. */
 	isClosing: boolean;
 	subscribers: number;
+	/** How many of them are connections that may have several channels. */
+	grouped: number;
 	/** How many of them the fan-out reaches: see Subscription. */
 	reached: number;
 	/** What subscribers that are catching up are to be sent; undefined if there are none. */
@@ -48,6 +50,7 @@ export function newChannel(name: ChannelName, topic: string): Channel {
 		newest: undefined,
 		isClosing: false,
 		subscribers: 0,
+		grouped: 0,
 		reached: 0,
 		kept: undefined,
 		outbox: undefined,

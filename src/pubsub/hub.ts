@@ -76,9 +76,10 @@ export class Hub {
 
 	/**
 	 * Subscribes a peer. The fan-out reaches it when everything that was published before has gone out: it gets what is published from
-	 * now on, and nothing earlier. `alias` is the name by which the peer knows the channel.
+	 * now on, and nothing earlier. `alias` is the name that a peer that may have
+	 * several channels has for this one.
 	 */
-	join(name: ChannelName, peer: Peer, alias = name): Subscription {
+	join(name: ChannelName, peer: Peer, alias?: ChannelName): Subscription {
 		let channel = this.#channels.get(name);
 		if (channel === undefined) {
 			channel = newChannel(name, String(++this.#topics));
@@ -97,6 +98,7 @@ export class Hub {
 			sibling: undefined,
 		};
 		channel.subscribers++;
+		if (alias !== undefined) channel.grouped++;
 		addSubscription(channel, subscription);
 		addSibling(subscription);
 		if (!isSession(name)) this.#subscribers++;
@@ -118,7 +120,8 @@ export class Hub {
 
 	/** Ends a subscription. With the last one the channel is gone, and what it has not sent. */
 	#end(subscription: Subscription): void {
-		const { channel, position } = subscription;
+		const { channel, position, alias } = subscription;
+		if (alias !== undefined) channel.grouped--;
 		if (!isSession(channel.name)) this.#subscribers--;
 		removeSubscription(channel, subscription);
 		if (position !== undefined) this.#endCatchUp(subscription, position);

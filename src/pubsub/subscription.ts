@@ -11,8 +11,8 @@ import type { Peer } from './peer.js';
 export type Subscription = {
 	readonly peer: Peer;
 	readonly channel: Channel;
-	/** The name by which the peer knows the channel. The authorisation service may have named another channel for it. */
-	readonly alias: ChannelName;
+	/** The name that a peer that may have several channels has for this one. The authorisation service may have named another channel for it. */
+	readonly alias: ChannelName | undefined;
 	/** Whether the fan-out reaches the peer: not before earlier messages have gone out, and not while it is catching up. */
 	isReached: boolean;
 	/** Its position among the kept messages while it is catching up. */
