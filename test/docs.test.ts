@@ -61,6 +61,7 @@ test('every link of the documents leads to a file that is there, and to a headin
 		'bench/README.md',
 		'examples/README.md',
 		'examples/auth/README.md',
+		'examples/groups/README.md',
 	]) {
 		for (const [, target = ''] of read(document).matchAll(/\]\((?!https?:)([^)]+)\)/g)) {
 			links++;
