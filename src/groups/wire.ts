@@ -51,12 +51,12 @@ export function changedFrame(
 }
 
 function field(name: string, paths: readonly ChannelName[]): string {
-	return [`${name}:`, ...paths.map(pathOf)].join(' ');
+	return `${name}: ${paths.map(pathOf).join(' ')}`;
 }
 
 /** Tells a client that a frame changes and publishes nothing: because of a path, as the client wrote it, or without one. */
 export function refusedFrame(path: string | undefined, status: number, reason: string): string {
-	return `refused:${path === undefined ? '' : ` ${path}`}\nstatus: ${status}\n\n${reason}`;
+	return `refused: ${path ?? ''}\nstatus: ${status}\n\n${reason}`;
 }
 
 /** The head of every message on a channel, up to its sender. A session has no path. */

@@ -113,6 +113,12 @@ export const optionTable = {
 		help: 'Answer an empty websocket message with an empty message to its sender.',
 		parse: parseSwitch,
 	},
+	groups: {
+		group: 'Messages',
+		default: 'false',
+		help: 'Let a websocket that offers the subprotocol pathcast.groups.v1 subscribe to many channels, and change them.',
+		parse: parseSwitch,
+	},
 	pingTimeout: {
 		group: 'Messages',
 		value: 'duration',
@@ -154,12 +160,6 @@ export const optionTable = {
 		default: '0',
 		help: 'The most subscribers of one channel, or 0 for any number.',
 		parse: parseCount(0, 100_000_000),
-	},
-	groups: {
-		group: 'Messages',
-		default: 'false',
-		help: 'Let a websocket that offers the subprotocol pathcast.groups.v1 subscribe to many channels, and change them.',
-		parse: parseSwitch,
 	},
 	maxGroups: {
 		group: 'Limits',
