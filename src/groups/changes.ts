@@ -113,13 +113,17 @@ export class Changes {
 		}
 		const subscriptions = this.#set.subscriptions();
 		const joining = [...wanted].filter((path) => !subscriptions.has(path));
-		this.#takeQuestionsBack = admission.askForMore(joining, this.#asker, (answer) =>
+		let isAnswered = false;
+		const takeBack = admission.askForMore(joining, this.#asker, (answer) =>
 			this.#set.guard(() => {
+				isAnswered = true;
 				this.#takeQuestionsBack = ignore;
 				if ('refused' in answer) this.#refuse(pathRefused(answer));
 				else this.#awaitOrder(wanted, answer);
 			}),
 		);
+		// If it has been answered in this turn, the questions of the next change may be out by now.
+		if (!isAnswered) this.#takeQuestionsBack = takeBack;
 	}
 
 	#wantedBy({ command, paths }: Change): Set<ChannelName> {
