@@ -38,10 +38,11 @@ export class Membership {
 	leave(connection: Connection, peerCause: CloseCause, party: Party | undefined, frame?: CloseFrame): void {
 		const { hub, connections, catchUp, watch, events } = this.#parts;
 		const { place, groups, subscription: first } = connection;
-		const channel = groups?.first ?? first?.channel;
-		if (place === undefined || channel === undefined) return;
+		if (place === undefined) return;
 		connections.remove(place);
 		connection.place = undefined;
+		const channel = groups?.first ?? first?.channel;
+		if (channel === undefined) return;
 		const slowness = watch.forget(connection);
 		catchUp.forget(connection);
 		hub.leave(connection);
