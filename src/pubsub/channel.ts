@@ -16,7 +16,7 @@ export type Channel = {
 	/** Whether it has lost its name: it sends what was published before, and nothing more. */
 	isClosing: boolean;
 	subscribers: number;
-	/** How many of them are connections that may have several channels. */
+	/** How many of them are connections that may have several channels. A channel with such a subscriber is a grouped channel. */
 	grouped: number;
 	/** How many of them the fan-out reaches: see Subscription. */
 	reached: number;

@@ -34,6 +34,8 @@ export class Pacing {
 	/** Channels with deferred messages: those that send at the end of this tick, and those that rest. */
 	#deferring = new Set<Channel>();
 	readonly #resting = new Set<Channel>();
+	/** The bursts of all grouped channels together, as an outbox has those of one channel. A connection may get the messages of each. */
+	readonly #groupedBurst = { tick: -1, messagesInTick: 0, isHot: false };
 	#tick = 0;
 	#isTickEndScheduled = false;
 	#deliveries = 0;
@@ -74,10 +76,23 @@ export class Pacing {
 		outbox.messagesInTick++;
 		const { directPerTickMax } = this.#limits;
 		const isDirect = isGathered && directPerTickMax > 0;
-		const isBurst = !isDirect && (outbox.isHot || outbox.messagesInTick > directPerTickMax);
+		const isGroupedBurst = channel.grouped > 0 && this.#isGroupedBurst();
+		const isBurst = !isDirect && (outbox.isHot || outbox.messagesInTick > directPerTickMax || isGroupedBurst);
 		if (isBurst || this.#hasSentItsShare(outbox, channel.reached) || outbox.deferred.length > 0)
 			this.#defer(channel, outbox, message);
 		else this.#send(channel, outbox, message);
+	}
+
+	/** Counts a message on a grouped channel, and gives whether these channels together have a burst. */
+	#isGroupedBurst(): boolean {
+		const burst = this.#groupedBurst;
+		const { directPerTickMax } = this.#limits;
+		if (burst.tick !== this.#tick) {
+			burst.tick = this.#tick;
+			burst.isHot = burst.messagesInTick > directPerTickMax;
+			burst.messagesInTick = 0;
+		}
+		return ++burst.messagesInTick > directPerTickMax || burst.isHot;
 	}
 
 	/** Counts a delivery to a subscriber that the fan-out does not reach. */

@@ -65,6 +65,26 @@ test('one channel in a burst defers no other', () => {
 	assert.equal(out.at(-1), '2 at once');
 });
 
+test('channels of connections with several channels send thirty messages together at once in a tick, and hold up no other channel', async () => {
+	const third = '/third' as ChannelName;
+	const { hub, out, publish } = recordedHub();
+	for (const name of [room, other]) hub.join(name, someone(), name);
+	hub.join(third, someone());
+	for (let i = 0; i < 20; i++) for (const name of [room, other]) publish(name, String(i));
+	assert.deepEqual(out.toSorted(), [...numbered(15, '1'), ...numbered(15, '2')].toSorted());
+	publish(third, 'at once');
+	assert.equal(out.pop(), '3 at once');
+	await tickEnd();
+	const sentOf = (topic: string) => out.filter((line) => line.startsWith(topic));
+	assert.deepEqual([sentOf('1'), sentOf('2')], [numbered(20, '1'), numbered(20, '2')]);
+	publish(room, 'hot');
+	assert.equal(out.length, 40);
+	await tickEnd();
+	assert.equal(out.length, 41);
+	publish(other, 'cool');
+	assert.equal(out.at(-1), '2 cool');
+});
+
 test('a subscriber that joins during a burst is reached behind it: it gets none of what came before, and all after it', async () => {
 	const { hub, out, publish } = recordedHub();
 	hub.join(room, someone());
