@@ -24,8 +24,8 @@ export type Peer = {
 	readonly canPost: boolean;
 	/** Whether it serves event streams, too. */
 	readonly canStream?: boolean;
-	/** Measured by POST alone, because its websockets are those of another; or with event streams, or by handshakes alone. */
-	readonly only?: 'post' | 'streams' | 'connects';
+	/** Measured by POST alone, because its websockets are those of another; or with event streams, by handshakes, or with several channels alone. */
+	readonly only?: 'post' | 'streams' | 'connects' | 'groups';
 	/** Runs on the older engine; left out where that does not load, or is what the others run on. */
 	readonly isOnOlderEngine?: boolean;
 	/** The file without which it cannot run, and how to get it. */
@@ -66,6 +66,18 @@ const asking: Peer = {
 	command(options) {
 		const { file, args } = pathcast.command(options);
 		return { file, args: [join(build, 'peers/asking.js'), ...args] };
+	},
+};
+
+/** One websocket for all channels of a client. */
+const groups: Peer = {
+	...pathcast,
+	name: 'pathcast --groups',
+	dialect: 'groups',
+	only: 'groups',
+	command(options) {
+		const { file, args } = pathcast.command(options);
+		return { file, args: [...args, '--groups'] };
 	},
 };
 
@@ -187,6 +199,7 @@ function writeConfig(name: string, { port, sparePort, folder }: StartOptions, mo
 export const peers: readonly Peer[] = [
 	pathcast,
 	asking,
+	groups,
 	bareEngine('handler', 'plain'),
 	bareEngine('deferred', 'plain'),
 	bareEngine('handler', 'checked'),

@@ -193,9 +193,9 @@ export function isBare({ peer }: { readonly peer: string }): boolean {
 	return peer.startsWith('engine');
 }
 
-/** On either engine, and with a hook. */
+/** On either engine, with a hook, and with several channels on a websocket. */
 export function isPathcast({ peer }: { readonly peer: string }): boolean {
-	return ['pathcast', 'pathcast --auth', 'pathcast (older engine)'].includes(peer);
+	return ['pathcast', 'pathcast --auth', 'pathcast --groups', 'pathcast (older engine)'].includes(peer);
 }
 
 export function ranked(scenario: Scenario, rows: readonly Row[]): Row[] {
@@ -228,6 +228,14 @@ export function comparisons(all: readonly { readonly scenario: Scenario; readonl
 	const compared = (text: string, above: number | undefined, below: number | undefined) =>
 		above === undefined || below === undefined ? [] : [`${text}: ${times(above / below)}`];
 	const quiet = ownOf('neighbour-quiet');
+	const ofGroups = all.flatMap(({ scenario, rows }) => {
+		const ratio = rows.find(({ peer }) => peer === 'pathcast --groups')?.pathcastRatio?.median;
+		return compared(
+			`Deliveries per CPU-second of ${scenario.id} over one websocket for all channels are, against one for each`,
+			1,
+			ratio,
+		);
+	});
 	return [
 		...compared(
 			'A delivery to 10,000 subscribers costs, against one to 100, in bursts',
@@ -243,6 +251,7 @@ export function comparisons(all: readonly { readonly scenario: Scenario; readonl
 		...compared('and to 1,000', ownOf('neighbour-crowd'), quiet),
 		...compared('The p99 of those who read is, beside 100 who have stopped', ownOf('stalled-100'), ownOf('stalled-0')),
 		...compared('and of 1,500 when 500 of 2,000 have stopped, against all 2,000', ownOf('crowd-500'), ownOf('crowd-0')),
+		...ofGroups,
 	];
 }
 

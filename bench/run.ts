@@ -160,10 +160,18 @@ function measureMs({ decides, seconds: own }: Scenario, { quick, seconds }: Opti
 	return 1_000 * (seconds ?? 1.5) * (decides === 'p99' ? 3 : 1);
 }
 
-/** The checked engines differ in POST alone; some peers have event streams alone, or are there for handshakes. */
-function contendersIn({ work, isOverStreams }: Scenario, measured: readonly Peer[], pin: Pinning): Contender[] {
+/** The checked engines differ in POST alone; some peers have event streams alone, or are there for handshakes or for several channels. */
+function contendersIn({ work, isOverStreams, isOfGroups }: Scenario, measured: readonly Peer[], pin: Pinning): Contender[] {
 	const isPost = work.kind === 'traffic' && work.by === 'post';
-	const kind = isOverStreams ? 'streams' : isPost ? 'post' : work.kind === 'connects' ? 'connects' : undefined;
+	const kind = isOverStreams
+		? 'streams'
+		: isOfGroups
+			? 'groups'
+			: isPost
+				? 'post'
+				: work.kind === 'connects'
+					? 'connects'
+					: undefined;
 	return measured.filter(({ only }) => only === undefined || only === kind).map((peer) => contenderOf(peer, pin));
 }
 
@@ -173,7 +181,7 @@ function contenderOf(peer: Peer, pin: Pinning): Contender {
 		name: peer.name,
 		whyNot({ work, isOverStreams }) {
 			if (isOverStreams && !peer.canStream) return 'not applicable: it serves no event streams here';
-			const isPost = work.kind === 'traffic' && work.by === 'post';
+			const isPost = work.kind === 'traffic' && work.by !== 'websocket';
 			if (isPost && !peer.canPost) return 'not applicable: it has no publishing by HTTP';
 			if (work.kind === 'churn' && peer.dialect !== 'websocket') return `not applicable: a visit speaks no ${peer.dialect}`;
 			return whyMissing(peer);

@@ -11,6 +11,8 @@ export type Scenario = {
 	readonly isTls?: boolean;
 	/** Whether the subscribers are event streams instead of websockets. */
 	readonly isOverStreams?: boolean;
+	/** Whether clients with several channels are compared: with a websocket for each channel, or one for all. */
+	readonly isOfGroups?: boolean;
 	readonly work: Work;
 	/** How long to measure, if that is not a matter of taste. */
 	readonly seconds?: number;
@@ -34,6 +36,7 @@ const oneByOne: Traffic = { ...burst, window: 1 };
 const streamBurst: Traffic = { ...burst, by: 'pipelined-post' };
 const streamOneByOne: Traffic = { ...streamBurst, window: 1 };
 const many: Traffic = { ...burst, channels: 5_000, subscribersPerChannel: 2, publishersAtOnce: 100 };
+const groupsBurst: Traffic = { ...streamBurst, channels: 5, publishersAtOnce: 5 };
 const post: Traffic = { ...oneByOne, by: 'post', subscribersPerChannel: 10, publishersPerChannel: 64, publishersAtOnce: 64 };
 const probe: Traffic = { ...oneByOne, channels: 1, subscribersPerChannel: 1, burstsPerSecond: 500 };
 
@@ -152,6 +155,16 @@ export const scenarios: readonly Scenario[] = [
 		unit: 'deliveries',
 		decides: 'cpu',
 		work: { ...many, window: 1 },
+	},
+	{
+		id: 'groups-burst',
+		question:
+			'1,000 clients on the same 5 channels, to each of which a connection POSTs bursts of 64 messages: what do five channels on one websocket cost, against a websocket for each?',
+		unit: 'deliveries',
+		decides: 'cpu',
+		isOfGroups: true,
+		work: groupsBurst,
+		quick: { ...groupsBurst, subscribersPerChannel: 50 },
 	},
 	{
 		id: 'post-64',

@@ -52,9 +52,9 @@ export type LogParts = {
  * byte for byte; everyone else is compared with what is written. Positions are bytes from the beginning of the stream.
  */
 export class CanonicalLog {
-	/** Every delivery has this length, and begins with this byte. */
+	/** Every delivery has this length, and begins with these bytes. */
 	readonly deliveryBytes: number;
-	readonly firstByte: number;
+	readonly before: Buffer;
 	readonly #parts: LogParts;
 	readonly #payloadStart: number;
 	readonly #rest: Buffer;
@@ -67,7 +67,7 @@ export class CanonicalLog {
 	constructor(parts: LogParts, bytesHint: number) {
 		this.#parts = parts;
 		this.deliveryBytes = parts.envelope.before.length + parts.payloadBytes + parts.envelope.after.length;
-		this.firstByte = parts.envelope.before[0] as number;
+		this.before = parts.envelope.before;
 		this.#payloadStart = parts.envelope.before.length;
 		// What follows the digits is the same in every message.
 		this.#rest = Buffer.concat([payloadTemplate(0, parts.payloadBytes).subarray(textStart), parts.envelope.after]);
@@ -116,8 +116,7 @@ export class CanonicalLog {
 
 	#wrongMessage(start: number): string | undefined {
 		const bytes = this.#bytes;
-		const { before } = this.#parts.envelope;
-		if (before.compare(bytes, start, start + before.length) !== 0) return 'corrupt: not the start of a delivery';
+		if (this.before.compare(bytes, start, start + this.before.length) !== 0) return 'corrupt: not the start of a delivery';
 		const payload = start + this.#payloadStart;
 		const publisher = readDigits(bytes, payload, publisherDigits);
 		const number = readDigits(bytes, payload + publisherDigits + 1, numberDigits);

@@ -50,8 +50,8 @@ export function handshake(target: Target, path: string, subprotocol?: string): s
 	return `${lines.join('\r\n')}\r\n\r\n`;
 }
 
-/** Opens a connection and subscribes it to a path. Rejects if the server refuses or closes. */
-export function subscribe(target: Target, dialect: Dialect, path: string): Promise<Connection> {
+/** Opens a connection and subscribes it to a path, or with some dialects to several. Rejects if the server refuses or closes. */
+export function subscribe(target: Target, dialect: Dialect, ...paths: readonly string[]): Promise<Connection> {
 	return new Promise((resolve, reject) => {
 		let received: Buffer | undefined = Buffer.alloc(0);
 		let unwrap: Unwrap | undefined;
@@ -75,7 +75,7 @@ export function subscribe(target: Target, dialect: Dialect, path: string): Promi
 		socket.on('error', (error) => gone(error.message));
 		socket.on('close', () => gone('closed by the server'));
 		socket.on('end', () => gone('closed by the server'));
-		socket.write(dialect.request(target, path));
+		socket.write(dialect.request(target, paths[0] as string));
 
 		function pass(bytes: Buffer): void {
 			if (unwrap?.(bytes, connection.onBytes) === false) gone('the server ended the stream');
@@ -97,7 +97,7 @@ export function subscribe(target: Target, dialect: Dialect, path: string): Promi
 				unwrap = unwrapper(wrapping);
 				rest = Buffer.from(received.subarray(end + 4));
 				received = Buffer.alloc(0);
-				const request = dialect.subscribe(`${target.pathPrefix}${path}`);
+				const request = dialect.subscribe(...paths.map((path) => `${target.pathPrefix}${path}`));
 				if (request !== undefined) socket.write(request);
 			}
 			const isOpen = unwrap(rest, (inner) => {

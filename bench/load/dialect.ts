@@ -14,8 +14,10 @@ export type Dialect = {
 	request(target: Target, path: string): string;
 	/** What the server's bytes are wrapped in after the head of its answer; undefined if the answer is a refusal. */
 	wrapping(answerHead: string): Wrapping | undefined;
+	/** Whether a connection subscribes to more paths than that of its URL. */
+	readonly takesManyPaths?: boolean;
 	/** What to send after the handshake; undefined if the path alone subscribes. */
-	subscribe(path: string): Buffer | undefined;
+	subscribe(...paths: readonly string[]): Buffer | undefined;
 	/** How many bytes of what has come since then complete the server's consent; undefined if it is not complete. */
 	consentBytes(received: Buffer): number | undefined;
 	/** Around a payload that is published, the websocket frame included. */
@@ -166,8 +168,30 @@ function subject(path: string): string {
 	return path.slice(1).replaceAll('/', '.');
 }
 
+const groupsProtocol = 'pathcast.groups.v1';
+
+/** Many channels over one websocket. The messages come by POST, as the number of a connection that publishes is not known beforehand. */
+const groups: Dialect = {
+	...websocket,
+	request: (target, path) => handshake(target, path, groupsProtocol),
+	wrapping: (answerHead) => (hasUpgraded(answerHead) && answerHead.includes(groupsProtocol) ? 'none' : undefined),
+	takesManyPaths: true,
+	subscribe: (...paths) => inFrame(text, Buffer.from(`subscribe: ${paths.join(' ')}`)),
+	consentBytes(received) {
+		const lastLine = received.indexOf('\nleft:\n\n');
+		return lastLine < 0 ? undefined : lastLine + 8;
+	},
+	publishEnvelope() {
+		throw new Error('groups are measured by POST');
+	},
+	deliveryEnvelope(path, payloadBytes) {
+		const head = Buffer.from(`channel: ${path}\nfrom: post\n\n`);
+		return { before: Buffer.concat([frameHeader(text, head.length + payloadBytes), head]), after: nothing };
+	},
+};
+
 function inFrame(firstByte: number, payload: Buffer): Buffer {
 	return Buffer.concat([clientHeader(firstByte, payload.length), payload]);
 }
 
-export const dialects: Readonly<Record<DialectName, Dialect>> = { websocket, mqtt, nats, 'event-stream': eventStream };
+export const dialects: Readonly<Record<DialectName, Dialect>> = { websocket, mqtt, nats, groups, 'event-stream': eventStream };

@@ -1,6 +1,6 @@
 // What one load process is told to do, and what it answers: both travel as JSON between processes.
 
-export type DialectName = 'websocket' | 'mqtt' | 'nats' | 'event-stream';
+export type DialectName = 'websocket' | 'mqtt' | 'nats' | 'event-stream' | 'groups';
 
 /** Where to send the load, and which processes serve it. */
 export type Target = {
@@ -15,7 +15,8 @@ export type Target = {
 };
 
 /**
- * Messages to subscribers. Publishers are among the subscribers, or connections that POST. Closed loop: each publisher
+ * Messages to subscribers. Each has a connection of its own, but in the dialect `groups`: there a connection subscribes to every channel,
+ * ten at the most. Publishers are among the subscribers, or connections that POST. Closed loop: each publisher
  * in turn sends a burst of `window` messages in one write and goes on when every subscriber has the last of them, or for `post` when
  * the answer is here. A `pipelined-post` sends the burst as so many requests and goes on as a websocket does. With `burstsPerSecond` it sends whether or not the last burst has arrived.
  */

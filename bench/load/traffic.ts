@@ -6,7 +6,7 @@ import { type Connection, each, subscribe } from './connection.js';
 import { dialects, type Envelope } from './dialect.js';
 import type { Job, Measurement, Traffic } from './job.js';
 import { openPoster, postHead } from './post.js';
-import { receiver, type Subscriber } from './receiving.js';
+import { newStream, receiver, type Subscriber } from './receiving.js';
 import { Samples, Stopwatch } from './stopwatch.js';
 
 const connectsAtOnce = 100;
@@ -99,9 +99,12 @@ export async function runTraffic(job: Job, work: Traffic, onMeasuring: () => voi
 	async function openChannels(): Promise<Channel[]> {
 		const opened = Array.from({ length: work.channels }, (_, index) => emptyChannel(`/bench/${index}`));
 		const channelOf = (index: number) => opened[index % work.channels] as Channel;
-		const count = work.channels * work.subscribersPerChannel;
-		const connections = await each(count, connectsAtOnce, (index) => subscribe(target, dialect, channelOf(index).path));
-		for (const [index, connection] of connections.entries()) join(channelOf(index), connection);
+		const channelsOf = (index: number) => (dialect.takesManyPaths ? opened : [channelOf(index)]);
+		const count = work.subscribersPerChannel * (dialect.takesManyPaths ? 1 : work.channels);
+		const connections = await each(count, connectsAtOnce, (index) =>
+			subscribe(target, dialect, ...channelsOf(index).map(({ path }) => path)),
+		);
+		for (const [index, connection] of connections.entries()) join(channelsOf(index), connection);
 		for (let index = 0; index < work.channels * work.publishersPerChannel; index++) {
 			const channel = channelOf(index);
 			const publisher = await (work.by === 'websocket' ? websocketPublisher(channel, index) : postPublisher(channel, index));
@@ -133,13 +136,18 @@ export async function runTraffic(job: Job, work: Traffic, onMeasuring: () => voi
 		return channel;
 	}
 
-	function join(channel: Channel, connection: Connection): void {
-		const subscriber = { connection, channel, log: channel.log, position: 0, nextMark: 0, held: undefined };
+	function join(joined: readonly Channel[], connection: Connection): void {
+		const stream = newStream(joined.map((channel) => newSubscriber(channel, connection)));
 		sockets.push(connection.socket);
-		channel.subscribers.push(subscriber);
-		connection.onBytes = (bytes) => receive(subscriber, bytes);
+		connection.onBytes = (bytes) => receive(stream, bytes);
 		connection.onGone = (why) => fail(`a subscriber was cut: ${why}`);
-		if (connection.early.length > 0) receive(subscriber, connection.early);
+		if (connection.early.length > 0) receive(stream, connection.early);
+	}
+
+	function newSubscriber(channel: Channel, connection: Connection): ChannelSubscriber {
+		const subscriber = { connection, channel, log: channel.log, position: 0, nextMark: 0 };
+		channel.subscribers.push(subscriber);
+		return subscriber;
 	}
 
 	function onMessage(channel: Channel, publisher: Publisher, number: number, end: number): void {

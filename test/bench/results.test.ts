@@ -141,6 +141,15 @@ test('what crowds and neighbours cost is told where both are measured', () => {
 	]);
 });
 
+test('what several channels on a websocket cost is told against one channel each', () => {
+	const scenario = scenarios.find(({ id }) => id === 'groups-burst') as Scenario;
+	const rows = rowsOf(scenario, [rounds('pathcast', 100), rounds('pathcast --groups', 80)]);
+	assert.deepEqual(comparisons([{ scenario, rows }]), [
+		'Deliveries per CPU-second of groups-burst over one websocket for all channels are, against one for each: 0.80 x',
+	]);
+	assert.equal(verdict(scenario, rows), 'No other peer finished.');
+});
+
 test('a load process that was the limit is marked', () => {
 	const rows = rowsOf(burst, [{ peer: 'pathcast', rounds: [measured(100, 1, 0.95)] }, rounds('ws', 10)]);
 	const [, pathcast, ws] = table(burst, rows).split('\n');
