@@ -167,6 +167,15 @@ export const scenarios: readonly Scenario[] = [
 		quick: { ...groupsBurst, subscribersPerChannel: 50 },
 	},
 	{
+		id: 'groups-short',
+		question:
+			'The same in bursts of 20, too short for a channel to defer by itself: what do five of them at once cost one websocket?',
+		unit: 'deliveries',
+		decides: 'cpu',
+		isOfGroups: true,
+		work: { ...groupsBurst, window: 20 },
+	},
+	{
 		id: 'post-64',
 		question:
 			'64 keep-alive connections POST to a channel of 10 subscribers, each as soon as it is answered: what does a publish by HTTP cost?',
