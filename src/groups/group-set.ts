@@ -167,14 +167,14 @@ export class GroupSet implements Groups {
 	#changeOf({ command, paths }: Exclude<Frame, { command: 'publish' }>): Change | Refusal {
 		const { maxGroups, maxPath } = this.#parts;
 		if (!this.#changesLeft.take(performance.now())) return tooManyChanges;
-		if (paths.length > maxGroups) return tooManyChannels(maxGroups);
-		const names: ChannelName[] = [];
+		const names = new Set<ChannelName>();
 		for (const path of paths) {
 			const name = parseWrittenPath(path, maxPath);
 			if (typeof name !== 'string') return { ...name, path };
-			names.push(name);
+			names.add(name);
+			if (names.size > maxGroups) return tooManyChannels(maxGroups);
 		}
-		return { command, paths: names };
+		return { command, paths: [...names] };
 	}
 
 	#take(change: Change | Refusal): void {
