@@ -20,7 +20,7 @@ export function readFrame(bytes: ArrayBuffer): Frame | string {
 	const head = all.toString('utf8', 0, blank < 0 ? all.length : blank).replace(/\n$/, '');
 	if (!isPrintable.test(head))
 		return 'The head of a frame is one line that ends with LF, without CR or another control character.';
-	const [, command, rest = ''] = /^(subscribe|add|remove|publish):(.*)$/.exec(head) ?? [];
+	const [, command, rest = ''] = /^(subscribe|add|remove|publish):(.*)$/s.exec(head) ?? [];
 	const paths = rest.split(' ').filter((path) => path !== '');
 	const body = blank < 0 ? undefined : new Uint8Array(bytes, blank + 2);
 	switch (command) {
