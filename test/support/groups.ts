@@ -97,7 +97,7 @@ export function parseFrame({ data, isBinary }: Received): GroupFrame {
 	assert.ok(end > 0, `a frame without a head: ${JSON.stringify(data.toString())}`);
 	const head = new Map<string, string>();
 	for (const line of data.subarray(0, end).toString().split('\n')) {
-		const [, name = '', value = ''] = /^([a-z]+):(?: (.*))?$/.exec(line) ?? [];
+		const [, name = '', value = ''] = /^([a-z]+):(?: (.*))?$/s.exec(line) ?? [];
 		assert.ok(name !== '' && !head.has(name), `a malformed line in a head: ${JSON.stringify(line)}`);
 		head.set(name, value);
 	}
