@@ -195,13 +195,17 @@ export class GroupSet implements Groups {
 			return;
 		}
 		const joining = [...wanted].filter((path) => !this.#memberships.has(path));
-		this.#takeQuestionsBack = admission.askForMore(joining, this.#asker, (answer) =>
+		let isAnswered = false;
+		const takeBack = admission.askForMore(joining, this.#asker, (answer) =>
 			this.#guarded(() => {
+				isAnswered = true;
 				this.#takeQuestionsBack = ignore;
 				if ('refused' in answer) this.#refuse(refusalOf(answer));
 				else this.#awaitOrder(wanted, answer);
 			}),
 		);
+		// If it has been answered in this turn, the questions of the next change may be out by now.
+		if (!isAnswered) this.#takeQuestionsBack = takeBack;
 	}
 
 	#wantedBy({ command, paths }: Change): Set<ChannelName> {
