@@ -116,7 +116,8 @@ export class Admission {
 		const answers: Joinable[] = [];
 		let waiting = paths.length;
 		const cancel = () => {
-			for (const takeBack of questions) takeBack();
+			// From the last to the first: in the other order, each question that ends would let a waiting one go out.
+			for (const takeBack of [...questions].reverse()) takeBack();
 		};
 		const questions = paths.map((path, index) => {
 			const head = { ...asker.head, path: pathOf(path) };
