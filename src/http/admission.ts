@@ -108,7 +108,11 @@ export class Admission {
 		asker: Asker | undefined,
 		done: (answer: Joinable[] | PathRefusal) => void,
 	): () => void {
-		const { ask } = this.#parts;
+		const { ask, isStopping } = this.#parts;
+		if (paths[0] !== undefined && isStopping()) {
+			done({ path: paths[0], refused: stopping });
+			return ignore;
+		}
 		if (ask === undefined || asker === undefined || paths.length === 0) {
 			done(paths.map((path) => ({ path, name: path, grant: this.commonGrant, hello: undefined })));
 			return ignore;
