@@ -68,6 +68,12 @@ export class Subscriber {
 	}
 }
 
+/** Resolves when the server has handled all that the websocket has sent. */
+export async function handled({ ws }: Subscriber): Promise<void> {
+	ws.ping();
+	await once(ws, 'pong');
+}
+
 /** Opens many websockets, on the paths that it is given, some at a time: the system would refuse them all at once. */
 export async function subscribeMany(t: TestContext, count: number, url: (nth: number) => string): Promise<Subscriber[]> {
 	const subscribers: Subscriber[] = [];
