@@ -5,13 +5,8 @@ import { changed, openGroups } from '../support/groups.js';
 import { post, request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { metric, metricBecomes, startTestServer } from '../support/server.js';
-import { allow, answering, hold, type Script, startService, writing } from '../support/service.js';
+import { answering, byPath, hold, type Script, startService, writing } from '../support/service.js';
 import { subscribe } from '../support/subscriber.js';
-
-/** Answers each question by its path; those without a script are allowed. */
-function byPath(scripts: Record<string, Script>): Script {
-	return (question) => (scripts[question.field('X-Original-URI')?.replace(/\?.*/, '') ?? ''] ?? allow)(question);
-}
 
 async function startAsked(t: TestContext, script: Script, ...flags: string[]) {
 	const service = await startService(t, script);
