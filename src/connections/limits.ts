@@ -27,25 +27,29 @@ export function reachedLimits(
 	connections: Connections,
 	{ maxConnections, maxChannels, maxSubscribers, isMemoryFull }: Limits,
 ): ReachedLimits {
-	/** `opening` is the number of channels that are about to open besides. */
-	function ofChannel(name: ChannelName, opening: number): LimitCause | undefined {
-		const channel = hub.find(name);
-		if (channel === undefined) return maxChannels > 0 && hub.channels + opening >= maxChannels ? 'channels' : undefined;
-		return maxSubscribers > 0 && channel.subscribers >= maxSubscribers ? 'subscribers' : undefined;
+	/** `opening` is the number of channels that are about to open besides, `joining` the number of subscribers that are about to join this one. */
+	function ofChannel(name: ChannelName, opening: number, joining: number): LimitCause | undefined {
+		const subscribers = (hub.find(name)?.subscribers ?? 0) + joining;
+		if (subscribers === 0) return maxChannels > 0 && hub.channels + opening >= maxChannels ? 'channels' : undefined;
+		return maxSubscribers > 0 && subscribers >= maxSubscribers ? 'subscribers' : undefined;
 	}
 
 	return {
 		forConnection(name) {
 			if (connections.count >= maxConnections) return 'connections';
 			if (isMemoryFull()) return 'memory';
-			return name === undefined ? undefined : ofChannel(name, 0);
+			return name === undefined ? undefined : ofChannel(name, 0, 0);
 		},
 		forSubscriptions(names) {
 			let opening = 0;
+			// The authorisation service may name one channel for several paths.
+			const joining = new Map<ChannelName, number>();
 			for (const [index, name] of names.entries()) {
-				const limit = isMemoryFull() ? 'memory' : ofChannel(name, opening);
+				const before = joining.get(name) ?? 0;
+				const limit = isMemoryFull() ? 'memory' : ofChannel(name, opening, before);
 				if (limit !== undefined) return { index, limit };
-				if (hub.find(name) === undefined) opening++;
+				joining.set(name, before + 1);
+				if (before === 0 && hub.find(name) === undefined) opening++;
 			}
 			return undefined;
 		},
