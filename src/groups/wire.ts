@@ -28,7 +28,7 @@ export function readFrame(bytes: ArrayBuffer): Frame | string {
 		case 'add':
 		case 'remove':
 			if (body !== undefined && body.length > 0) return `The frame "${command}:" has no body.`;
-			return { command, paths };
+			return { command, paths: paths.map(ownCopy) };
 		case 'publish':
 			if (body === undefined) return 'A blank line must stand between "publish: /path" and the message.';
 			if (paths[0] === undefined || paths.length > 1) return 'A message is published to one path: "publish: /path".';
@@ -36,6 +36,11 @@ export function readFrame(bytes: ArrayBuffer): Frame | string {
 		default:
 			return 'A frame begins with "subscribe:", "add:", "remove:" or "publish:", and paths.';
 	}
+}
+
+/** V8 keeps the whole head for a part of it: a channel would do so for as long as it has that name. */
+function ownCopy(path: string): string {
+	return Buffer.from(path).toString();
 }
 
 /** Tells a client what it is subscribed to now, and what has changed. `reason` is why the server has ended a subscription. */
