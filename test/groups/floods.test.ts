@@ -1,6 +1,8 @@
 // Clients that send frames without end: they are refused, or closed, keep little of the server's memory, and hold up nobody.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { changed, type GroupClient, openGroups } from '../support/groups.js';
 import { post } from '../support/http.js';
 import { metric, metricBecomes, startTestServer, type TestServer } from '../support/server.js';
@@ -56,4 +58,25 @@ test('a client that sends tiny frames faster than they are handled is closed wit
 	}
 	await metricBecomes(server, 'pathcast_subscribers', 1);
 	await metricBecomes(server, 'pathcast_channels', 1);
+});
+
+/** What this process holds, and could not free. */
+function heldBytes(): number {
+	setFlagsFromString('--expose-gc');
+	runInNewContext('gc')();
+	return process.memoryUsage().heapUsed;
+}
+
+test('the head of a change is not kept for as long as its channels are there', async (t) => {
+	const server = await startTestServer(t, '--groups');
+	const clients = await Promise.all(Array.from({ length: 40 }, (_, nth) => openGroups(t, server, `/room/${nth}`)));
+	const before = heldBytes();
+	const heads = Array.from({ length: 10 }, (_, i) => `add: /a/name/of/some/length/${i}${' /room'.repeat(10_000)}`);
+	for (const [nth, client] of clients.entries()) {
+		for (const head of heads) client.send(head.replace('name', `name/${nth}`));
+		for (const _ of heads) assert.equal((await client.nextAnswer()).left, '');
+	}
+	assert.equal(await metric(server, 'pathcast_channels'), clients.length * (1 + heads.length) + 1);
+	const bytes = heldBytes() - before;
+	assert.ok(bytes < 5_000_000, `${bytes} bytes are held after ${clients.length * heads.length} heads of 60 kB`);
 });
