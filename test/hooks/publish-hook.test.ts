@@ -1,13 +1,12 @@
 // --publish-hook: what a client sends is published when a service has judged it.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { type TestContext, test } from 'node:test';
 import { openStream } from '../support/event-stream.js';
 import { post, RawConnection } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
 import { metric, startTestServer } from '../support/server.js';
 import { allow, answering, hold, type Question, type Script, startService } from '../support/service.js';
-import { type Subscriber, subscribe } from '../support/subscriber.js';
+import { handled, subscribe } from '../support/subscriber.js';
 
 async function startJudged(t: TestContext, script: Script, ...flags: string[]) {
 	const hook = await startService(t, script);
@@ -18,12 +17,6 @@ async function startJudged(t: TestContext, script: Script, ...flags: string[]) {
 /** Judges a message by its text. */
 function byText(judge: (question: Question, text: string) => void): Script {
 	return (question) => void question.text().then((text) => judge(question, text));
-}
-
-/** Resolves when the server has handled all that the websocket has sent. */
-async function handled({ ws }: Subscriber): Promise<void> {
-	ws.ping();
-	await once(ws, 'pong');
 }
 
 protocol(

@@ -102,6 +102,11 @@ export function slowly(script: Script, ms: number): Script {
 }
 
 export const allow = answering(204);
+/** Answers each question by the path that the client asks for; those without a script are allowed. */
+export function byPath(scripts: Readonly<Record<string, Script>>): Script {
+	return (question) => (scripts[question.field('X-Original-URI')?.replace(/\?.*/, '') ?? ''] ?? allow)(question);
+}
+
 /** Leaves the answer to the test. */
 export const hold: Script = () => {};
 

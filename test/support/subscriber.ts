@@ -68,6 +68,12 @@ export class Subscriber {
 	}
 }
 
+/** Resolves when the server has handled all that the websocket has sent. */
+export async function handled({ ws }: Subscriber): Promise<void> {
+	ws.ping();
+	await once(ws, 'pong');
+}
+
 /** Opens many websockets, on the paths that it is given, some at a time: the system would refuse them all at once. */
 export async function subscribeMany(t: TestContext, count: number, url: (nth: number) => string): Promise<Subscriber[]> {
 	const subscribers: Subscriber[] = [];
@@ -97,9 +103,14 @@ export async function closeEvenly(subscribers: readonly Subscriber[], overMs: nu
  * Opens a websocket (ws://host/path, wss://…, or ws+unix:/socket:/path), which the test's end terminates.
  * Resolves when it is subscribed. The path goes out as it is, in UTF-8.
  */
-export async function subscribe(t: TestContext, url: string, options: WebSocket.ClientOptions = {}): Promise<Subscriber> {
+export async function subscribe(
+	t: TestContext,
+	url: string,
+	options: WebSocket.ClientOptions = {},
+	protocols: string[] = [],
+): Promise<Subscriber> {
 	const [, origin = '', path = ''] = /^(wss?:\/\/[^/]+|ws\+unix:[^:]+:)(\/.*)$/.exec(url) ?? [];
-	const ws = new WebSocket(`${origin}/`, {
+	const ws = new WebSocket(`${origin}/`, protocols, {
 		...options,
 		// The client itself would normalise the path.
 		finishRequest: (request) => {
