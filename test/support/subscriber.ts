@@ -97,9 +97,14 @@ export async function closeEvenly(subscribers: readonly Subscriber[], overMs: nu
  * Opens a websocket (ws://host/path, wss://…, or ws+unix:/socket:/path), which the test's end terminates.
  * Resolves when it is subscribed. The path goes out as it is, in UTF-8.
  */
-export async function subscribe(t: TestContext, url: string, options: WebSocket.ClientOptions = {}): Promise<Subscriber> {
+export async function subscribe(
+	t: TestContext,
+	url: string,
+	options: WebSocket.ClientOptions = {},
+	protocols: string[] = [],
+): Promise<Subscriber> {
 	const [, origin = '', path = ''] = /^(wss?:\/\/[^/]+|ws\+unix:[^:]+:)(\/.*)$/.exec(url) ?? [];
-	const ws = new WebSocket(`${origin}/`, {
+	const ws = new WebSocket(`${origin}/`, protocols, {
 		...options,
 		// The client itself would normalise the path.
 		finishRequest: (request) => {
