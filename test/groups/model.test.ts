@@ -143,9 +143,10 @@ for (const [scheme, steps] of [
 		await ledger.until(() => members.every(({ isAnswered }) => isAnswered));
 		await ledger.allSeen();
 		for (const channel of channels) await postTo('server', channel, 10);
-		const last = (channel: string) => ledger.order(channel).at(-1)?.text ?? '';
 		await ledger.allSeen();
-		await ledger.until(() => members.every((member) => [...member.set].every((channel) => member.got(channel, last(channel)))));
+		await ledger.until(() =>
+			members.every((member) => [...member.set].every((channel) => member.got(channel, ledger.last(channel)))),
+		);
 
 		// What is published now reaches the peers alone: the members have a channel of their own, on which the last message comes.
 		for (const member of members) await ledger.until(() => member.mayChange());
@@ -155,7 +156,7 @@ for (const [scheme, steps] of [
 		await ledger.allSeen();
 		await postTo('server', quietChannel, 10);
 		await ledger.allSeen();
-		await ledger.until(() => members.every((member) => member.got(quietChannel, last(quietChannel))));
+		await ledger.until(() => members.every((member) => member.got(quietChannel, ledger.last(quietChannel))));
 
 		for (const { channel, texts } of streams) {
 			const order = ledger.order(channel).map(({ text }) => text);

@@ -4,8 +4,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 
 export type Published = {
 	readonly channel: string;
-	/** What `from:` has to say. */
-	readonly from: string;
+	/** What `from:` has to say; undefined if the test does not know. */
+	readonly from: string | undefined;
 	readonly text: string;
 	/** When its publisher began to send it, by the clock of the ledger. */
 	readonly begun: number;
@@ -33,12 +33,17 @@ export class Ledger {
 		return order;
 	}
 
+	/** The text of the last message of a channel. */
+	last(channel: string): string {
+		return this.order(channel).at(-1)?.text ?? '';
+	}
+
 	get messages(): number {
 		return this.#messages.size;
 	}
 
 	/** Notes a message that is published now, and gives its text. Each text is another. */
-	publish(channel: string, from: string, bytes: number): string {
+	publish(channel: string, from: string | undefined, bytes: number): string {
 		const text = `${this.#messages.size} `.padEnd(bytes, 'x');
 		this.#messages.set(text, { channel, from, text, begun: this.now(), seen: undefined, place: -1 });
 		this.#unseen++;

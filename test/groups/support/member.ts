@@ -96,7 +96,7 @@ export class Member {
 			return;
 		}
 		const message = this.#ledger.find(channel, body);
-		assert.equal(head.get('from'), message.from);
+		assert.equal(head.get('from'), message.from ?? head.get('from'));
 		const stay = this.#here.get(channel) ?? assert.fail(`a message of ${channel}, where the connection is not`);
 		stay.got.push(message);
 		this.messages++;
