@@ -215,7 +215,9 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 				const { peer } = subscription;
 				// The channel of its session may still be sending a burst.
 				hub.flushFor(peer);
-				catchUp.endAtOnce(peer, closes.channelClosed);
+				// A connection that has other channels is closed for its own reason.
+				const own = groups && catchUp.endingOf(peer);
+				catchUp.endAtOnce(peer, own ?? closes.channelClosed);
 			},
 			isStopping,
 			stop,

@@ -57,6 +57,11 @@ export class CatchUp {
 		return this.#ending.has(peer);
 	}
 
+	/** How it is closed then. */
+	endingOf(peer: Peer): Close | undefined {
+		return this.#ending.get(peer);
+	}
+
 	/**
 	 * Lets a peer that does not read catch up, or drops it if it has too much unread. Until then the engine keeps a copy of each
 	 * message for each subscriber, in buffers that double all at once if many subscribers stop together.
