@@ -32,6 +32,7 @@ protocol(
 
 		// More than go out in one tick, so that they wait for the next ones: what is left sends all of it before the answer.
 		const other = await openGroups(t, server, '/b');
+		await other.change('add: /a');
 		const before = textsOf('before', 100);
 		const after = textsOf('after', 100);
 		for (const body of before) client.publish('/a', body);
@@ -43,6 +44,7 @@ protocol(
 		);
 		assert.deepEqual(await client.nextAnswer(), changed('/b', '/b', '/a'));
 		assert.deepEqual(await client.nextAnswer(), changed('/b /c', '/c'));
+		await other.messages(100);
 
 		// A channel that is joined while it sends a burst: nothing before the answer, then one piece of its order, to its end.
 		for (const body of before) other.publish('/b', body);

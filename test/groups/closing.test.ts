@@ -42,7 +42,7 @@ protocol('`/drain`, `--max-age` and stopping close the connection once, after th
 		['POST /drain', 'stopping', restarting],
 	] as const) {
 		const service = await startService(t, allowUnlessHeld);
-		const server = await startTestServer(t, ...small, '--auth', service.url);
+		const server = await startTestServer(t, ...small, '--auth', service.url, '--auth-timeout', '60s');
 		const open = () => openGroups(t, server, '/a');
 		const full = await openFollower(server, open(), '/a /b /c');
 		const asking = await openFollower(server, open(), '/c /b /a');
@@ -157,7 +157,7 @@ test('a slow connection with many channels that is being moved is closed as move
 
 test('the age that the service gives a connection at its handshake ends it as a whole', async (t) => {
 	const service = await startService(t, answering(204, [['X-Max-Age', '1']]));
-	const server = await startTestServer(t, '--groups', '--auth', service.url);
+	const server = await startTestServer(t, '--groups', '--auth', service.url, '--auth-timeout', '60s');
 	const { client } = await openFollower(server, openGroups(t, server, '/a'), '');
 	await assertClosed(client, 1008, 'authorisation expired');
 	assert.equal(await metric(server, 'pathcast_disconnects_total{reason="expired"}'), 1);

@@ -101,7 +101,7 @@ protocol(
 
 test('a channel that expires before the rest leaves at its own time, also if its path is joined again', async (t) => {
 	const { url } = await startHolding(t);
-	const server = await startTestServer(t, '--groups', '--auth', url);
+	const server = await startTestServer(t, '--groups', '--auth', url, '--auth-timeout', '60s');
 	const client = await openGroups(t, server, '/a');
 	for (let round = 0; round < 2; round++) {
 		await client.change('add: /short');
@@ -118,7 +118,7 @@ test('a channel that expires before the rest leaves at its own time, also if its
 for (const change of ['subscribe: /b /held', 'remove: /a', 'add: /held', 'subscribe: /a /b /held', 'add: /a /held']) {
 	test(`a channel that the operator closes while a change waits for the service is told once, before the answer: ${change}`, async (t) => {
 		const { url, held } = await startHolding(t);
-		const server = await startTestServer(t, '--groups', '--auth', url);
+		const server = await startTestServer(t, '--groups', '--auth', url, '--auth-timeout', '60s');
 		const follower = await openFollower(server, openGroups(t, server, '/a'), '/a /b');
 		// The first change waits; the one about the channel waits with it, or behind it.
 		if (!change.includes('/held')) follower.client.send('add: /held');

@@ -12,6 +12,8 @@ export type Published = {
 	/** When the reference of its channel got it, and as which; undefined before. */
 	seen: number | undefined;
 	place: number;
+	/** When an answer has said that it is published, if it was published by a request. */
+	confirmed?: number;
 };
 
 export class Ledger {
@@ -48,6 +50,11 @@ export class Ledger {
 		this.#messages.set(text, { channel, from, text, begun: this.now(), seen: undefined, place: -1 });
 		this.#unseen++;
 		return text;
+	}
+
+	/** To be called when the answer to the request that published a message has come. */
+	confirm(channel: string, text: string): void {
+		this.find(channel, text).confirmed = this.now();
 	}
 
 	/** To be called for each message that the reference of a channel gets. */
