@@ -125,13 +125,17 @@ export class GroupSet implements Groups, ChangedSet {
 		const before = this.#memberships;
 		const left = [...before].filter(([path]) => !wanted.has(path));
 		const leftPaths = left.map(([path]) => path);
-		const joined = joining.map(({ path }) => path);
+		const joinable = new Map(joining.map((joinable) => [joinable.path, joinable]));
+		const joined = [...joinable.keys()];
 		// The server may have ended a subscription that is wanted, since the client asked.
-		const current = [...wanted].filter((path) => before.has(path) || joined.includes(path));
+		const current = [...wanted].filter((path) => before.has(path) || joinable.has(path));
 		for (const [, { subscription }] of left) hub.leaveChannel(subscription);
 		this.#tell(changedFrame(current, joined, leftPaths));
-		this.#memberships = new Map([...before].filter(([path]) => wanted.has(path)));
-		for (const joinable of joining) this.#join(connection, joinable);
+		this.#memberships = new Map();
+		for (const path of current) {
+			const membership = before.get(path) ?? this.#join(connection, joinable.get(path));
+			if (membership !== undefined) this.#memberships.set(path, membership);
+		}
 		for (const [, { subscription }] of left) events.left(subscription.channel);
 		this.#logChange(joined, leftPaths);
 		this.#expire();
@@ -170,12 +174,14 @@ export class GroupSet implements Groups, ChangedSet {
 		}
 	}
 
-	#join(connection: GroupConnection, { path, name, grant, hello }: Joinable): void {
+	#join(connection: GroupConnection, joinable: Joinable | undefined): Membership | undefined {
+		if (joinable === undefined) return undefined;
+		const { path, name, grant, hello } = joinable;
 		const subscription = this.#parts.hub.join(name, connection, path);
-		this.#memberships.set(path, { subscription, grant });
 		// In the same turn: nothing is published in between.
 		if (hello !== undefined) connection.send(hello, subscription);
 		this.#parts.events.joined(subscription.channel);
+		return { subscription, grant };
 	}
 
 	#messageOf({ path, body }: PublishFrame): GroupMessage | undefined {

@@ -54,7 +54,7 @@ export function parseWrittenPath(path: string, maxPath: number): ChannelName | P
 	return parseChannelName(path, maxPath);
 }
 
-/** The path of a channel, percent-encoded where a URL demands it, as browsers do. */
+/** The path of a channel, percent-encoded where a URL demands it. */
 export function pathOf(name: ChannelName): string {
 	return encodeURI(name).replace(/[?#]/g, encodeURIComponent);
 }

@@ -118,7 +118,7 @@ test('a change is refused if the service refuses one of its paths, or does not a
 });
 
 protocol(
-	'A client sees the names that it uses, also where the service has rewritten them; a message to its own session has `session:` in place of `channel:`.',
+	'A client sees its own names for channels, also where the service has rewritten them, percent-encoded as `encodeURI` does it, and `?` and `#` too; a message to its own session has `session:` in place of `channel:`.',
 	async (t) => {
 		const script = byPath({
 			'/mine': answering(204, [

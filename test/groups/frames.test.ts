@@ -41,6 +41,29 @@ protocol(
 );
 
 protocol(
+	'The head of a frame of the server has lines of a name, a colon, a blank and a value, which may be empty; the client ignores names that it does not know, and finds the body after the first blank line.',
+	async (t) => {
+		const server = await startTestServer(t, '--groups');
+		const { subscriber } = await openGroups(t, server, '/room');
+		const answers: [frame: string, answer: string][] = [
+			['add: /a /b', 'subscribed: /room /a /b\njoined: /a /b\nleft: \n\n'],
+			['subscribe: /room', 'subscribed: /room\njoined: \nleft: /a /b\n\n'],
+			['publish: /room\n\nname: value\n\nend', 'channel: /room\nfrom: 1\n\nname: value\n\nend'],
+			['publish: /a\n\nx', 'refused: /a\nstatus: 403\n\n'],
+			['add: %', 'refused: %\nstatus: 400\n\n'],
+			['nonsense', 'refused: \nstatus: 400\n\n'],
+			['subscribe:', 'subscribed: \njoined: \nleft: /room\n\n'],
+		];
+		for (const [frame, answer] of answers) {
+			subscriber.send(frame);
+			const text = await subscriber.nextText();
+			// The reason of a refusal is its body.
+			assert.equal(answer.startsWith('refused') ? text.replace(/(?<=\n\n)[A-Z].*$/s, '') : text, answer);
+		}
+	},
+);
+
+protocol(
 	'`subscribe:` replaces the whole set of channels, `add:` and `remove:` change it; the path of the URL is the first member, unless the client leaves it out, and an empty set is allowed.',
 	async (t) => {
 		const server = await startTestServer(t, '--groups');
