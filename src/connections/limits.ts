@@ -1,4 +1,5 @@
 // Whether there is room for one more subscriber.
+import type { Channel } from '../pubsub/channel.js';
 import type { ChannelName } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
 import type { Connections } from './registry.js';
@@ -18,8 +19,11 @@ export type Limits = {
 export type ReachedLimits = {
 	/** The limit that keeps a new connection from joining a channel now; undefined if there is room. Without a name: any channel. */
 	forConnection(name: ChannelName | undefined): LimitCause | undefined;
-	/** The first of some channels that an open connection may not join now, by its index, and the limit; undefined if it may join all. */
-	forSubscriptions(names: readonly ChannelName[]): { readonly index: number; readonly limit: LimitCause } | undefined;
+	/**
+	 * The first of some channels that an open connection may not join when it has left others, by its index, and the limit; undefined if it
+	 * may join all. A channel may stand there twice: the authorisation service may name one for several paths.
+	 */
+	forSubscriptions(names: readonly ChannelName[], leaving: readonly Channel[]): { index: number; limit: LimitCause } | undefined;
 };
 
 export function reachedLimits(
@@ -27,29 +31,40 @@ export function reachedLimits(
 	connections: Connections,
 	{ maxConnections, maxChannels, maxSubscribers, isMemoryFull }: Limits,
 ): ReachedLimits {
-	/** `opening` is the number of channels that are about to open besides, `joining` the number of subscribers that are about to join this one. */
-	function ofChannel(name: ChannelName, opening: number, joining: number): LimitCause | undefined {
-		const subscribers = (hub.find(name)?.subscribers ?? 0) + joining;
+	/** The limit for a channel that has so many subscribers, while so many channels are about to open. */
+	function ofChannel(subscribers: number, opening: number): LimitCause | undefined {
 		if (subscribers === 0) return maxChannels > 0 && hub.channels + opening >= maxChannels ? 'channels' : undefined;
 		return maxSubscribers > 0 && subscribers >= maxSubscribers ? 'subscribers' : undefined;
+	}
+
+	function subscribersOf(name: ChannelName): number {
+		return hub.find(name)?.subscribers ?? 0;
 	}
 
 	return {
 		forConnection(name) {
 			if (connections.count >= maxConnections) return 'connections';
 			if (isMemoryFull()) return 'memory';
-			return name === undefined ? undefined : ofChannel(name, 0, 0);
+			return name === undefined ? undefined : ofChannel(subscribersOf(name), 0);
 		},
-		forSubscriptions(names) {
+		forSubscriptions(names, leaving) {
+			if (names.length > 0 && isMemoryFull()) return { index: 0, limit: 'memory' };
+			/** How many subscribers these channels will have. */
+			const planned = new Map<ChannelName, number>();
 			let opening = 0;
-			// The authorisation service may name one channel for several paths.
-			const joining = new Map<ChannelName, number>();
+			for (const { name, isClosing } of leaving) {
+				// A channel that has lost its name is counted no more.
+				if (isClosing) continue;
+				const rest = (planned.get(name) ?? subscribersOf(name)) - 1;
+				planned.set(name, rest);
+				if (rest === 0) opening--;
+			}
 			for (const [index, name] of names.entries()) {
-				const before = joining.get(name) ?? 0;
-				const limit = isMemoryFull() ? 'memory' : ofChannel(name, opening, before);
+				const subscribers = planned.get(name) ?? subscribersOf(name);
+				const limit = ofChannel(subscribers, opening);
 				if (limit !== undefined) return { index, limit };
-				joining.set(name, before + 1);
-				if (before === 0 && hub.find(name) === undefined) opening++;
+				planned.set(name, subscribers + 1);
+				if (subscribers === 0) opening++;
 			}
 			return undefined;
 		},

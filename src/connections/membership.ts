@@ -1,5 +1,6 @@
 // How a connection of any kind enters and leaves: it is counted, subscribed and watched, and the events are told.
 import type { CloseFrame, Events, Party } from '../observe/events.js';
+import type { Channel } from '../pubsub/channel.js';
 import { type ChannelName, isSession } from '../pubsub/channel-name.js';
 import type { CloseCause } from '../pubsub/close.js';
 import type { Hub } from '../pubsub/hub.js';
@@ -50,8 +51,15 @@ export class Membership {
 		if ((cause === 'slow' || cause === 'memory') && slowness !== undefined)
 			events.slow(channel, { ...party, ip: slowness.ip }, slowness.unreadBytes, cause);
 		events.closed(cause, channel, party, frame);
+		const channels: Channel[] = [];
 		for (let subscription = first; subscription !== undefined; subscription = subscription.sibling) {
-			if (!isSession(subscription.channel.name)) events.left(subscription.channel);
+			if (!isSession(subscription.channel.name)) channels.push(subscription.channel);
 		}
+		tellLeft(events, channels);
 	}
+}
+
+/** Tells of each channel once: a connection may have had it twice, under two names. */
+export function tellLeft(events: Pick<Events, 'left'>, channels: readonly Channel[]): void {
+	for (const channel of new Set(channels)) events.left(channel);
 }

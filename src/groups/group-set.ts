@@ -2,6 +2,7 @@
 import { closes } from '../connections/closes.js';
 import type { Closing } from '../connections/closing.js';
 import type { Connection, Grant, Groups } from '../connections/connection.js';
+import { tellLeft } from '../connections/membership.js';
 import type { Joinable, PathRefusal } from '../http/admission.js';
 import type { Asker } from '../http/asking.js';
 import type { Events, Party } from '../observe/events.js';
@@ -120,11 +121,12 @@ export class GroupSet implements Groups, ChangedSet {
 	change(wanted: ReadonlySet<ChannelName>, joining: readonly Joinable[]): PathRefusal | undefined {
 		const connection = this.#connection;
 		const { hub, admission, events } = this.#parts;
-		const refusal = admission.whyNoRoomFor(joining);
-		if (refusal !== undefined || connection === undefined) return refusal;
 		const before = this.#memberships;
 		const left = [...before].filter(([path]) => !wanted.has(path));
 		const leftPaths = left.map(([path]) => path);
+		const leftChannels = left.map(([, { subscription }]) => subscription.channel);
+		const refusal = admission.whyNoRoomFor(joining, leftChannels);
+		if (refusal !== undefined || connection === undefined) return refusal;
 		const joinable = new Map(joining.map((joinable) => [joinable.path, joinable]));
 		const joined = [...joinable.keys()];
 		// The server may have ended a subscription that is wanted, since the client asked.
@@ -136,7 +138,7 @@ export class GroupSet implements Groups, ChangedSet {
 			const membership = before.get(path) ?? this.#join(connection, joinable.get(path));
 			if (membership !== undefined) this.#memberships.set(path, membership);
 		}
-		for (const [, { subscription }] of left) events.left(subscription.channel);
+		tellLeft(events, leftChannels);
 		this.#logChange(joined, leftPaths);
 		this.#expire();
 		return undefined;

@@ -4,6 +4,7 @@ import type { ReachedLimits } from '../connections/limits.js';
 import type { Connections } from '../connections/registry.js';
 import type { Allowed } from '../hooks/authorisation.js';
 import type { Party } from '../observe/events.js';
+import type { Channel } from '../pubsub/channel.js';
 import { type ChannelName, parseChannelName, pathOf } from '../pubsub/channel-name.js';
 import type { Message } from '../pubsub/message.js';
 import { type Ask, type Asker, askerOf, askForRequest } from './asking.js';
@@ -143,11 +144,14 @@ export class Admission {
 		return cancel;
 	}
 
-	/** Why a connection may not join these channels now, all together; undefined if it may. */
-	whyNoRoomFor(joining: readonly Joinable[]): PathRefusal | undefined {
+	/** Why a connection that leaves some channels may not join these, all together; undefined if it may. */
+	whyNoRoomFor(joining: readonly Joinable[], leaving: readonly Channel[]): PathRefusal | undefined {
 		const { isStopping, reachedLimits } = this.#parts;
 		if (joining[0] !== undefined && isStopping()) return { path: joining[0].path, refused: stopping };
-		const reached = reachedLimits.forSubscriptions(joining.map(({ name }) => name));
+		const reached = reachedLimits.forSubscriptions(
+			joining.map(({ name }) => name),
+			leaving,
+		);
 		const path = reached && joining[reached.index]?.path;
 		return path && { path, refused: limitRefusals[reached.limit] };
 	}

@@ -74,6 +74,31 @@ test('--max-channels and --max-subscribers count each subscription of a change o
 	assert.deepEqual(await small.client.change('add: /x /y'), changed('/room /x /y', '/x /y'));
 });
 
+test('at --max-channels and --max-subscribers, a change may put channels in the place of others', async (t) => {
+	const few = await startTestServer(t, '--groups', '--max-channels', '2');
+	const client = await openGroups(t, few, '/a');
+	assert.deepEqual(await client.change('add: /b'), changed('/a /b', '/b'));
+	assert.deepEqual(await client.change('subscribe: /c /d'), changed('/c /d', '/c /d', '/a /b'));
+	client.send('subscribe: /e /f /g');
+	assert.deepEqual((await client.nextRefusal()).slice(0, 2), ['/g', 503]);
+	const other = await openGroups(t, few, '/d');
+	// The other client holds /d open.
+	client.send('subscribe: /e /f');
+	assert.deepEqual((await client.nextRefusal()).slice(0, 2), ['/f', 503]);
+	await other.close();
+	await metricBecomes(few, 'pathcast_connections', 1);
+	assert.deepEqual(await client.change('subscribe: /e /f'), changed('/e /f', '/e /f', '/c /d'));
+
+	const service = await startService(t);
+	const small = await startTestServer(t, '--groups', '--auth', service.url, '--max-subscribers', '2');
+	service.script = answering(204, [['X-Rewrite', '/one']]);
+	const member = await openGroups(t, small, '/x');
+	assert.deepEqual(await member.change('add: /y'), changed('/x /y', '/y'));
+	assert.deepEqual(await member.change('subscribe: /y /z'), changed('/y /z', '/z', '/x'));
+	member.send('add: /x');
+	assert.deepEqual((await member.nextRefusal()).slice(0, 2), ['/x', 503]);
+});
+
 test('--max-rate counts every frame of a client: changes, refused ones, messages and empty frames', async (t) => {
 	for (const frame of ['add:', 'nonsense', 'publish: /room\n\nx', 'publish: /other\n\nx', '']) {
 		const server = await startTestServer(t, '--groups', '--max-rate', '3');
