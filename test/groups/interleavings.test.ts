@@ -16,11 +16,11 @@ const end = '/end';
 class Watched {
 	set: readonly string[];
 	/** Rejects if it has been told what cannot be. */
-	readonly hasEnded: Promise<void>;
+	readonly hasEnded: Promise<undefined>;
 	readonly #allowed: Set<string>;
 	/** The last message of each sender on each path. */
 	readonly #last = new Map<string, number>();
-	#onAnswer: () => void = () => {};
+	#onAnswer: (head: ReadonlyMap<string, string>) => void = () => {};
 
 	/** `allowed` has the paths that the service allows it. */
 	constructor(
@@ -34,32 +34,36 @@ class Watched {
 		this.hasEnded = this.#read();
 	}
 
-	/** Resolves with the next answer, to whatever change. */
-	#answered(): Promise<void> {
-		return new Promise((resolve) => {
-			this.#onAnswer = resolve;
-		});
-	}
-
 	/** Sends a change again and again until the set is that, unless the connection has ended. */
 	async changeTo(path: string): Promise<void> {
-		while (this.set.join() !== path && this.client.ws.readyState === this.client.ws.OPEN) {
-			this.client.send(`subscribe: ${path}`);
-			await Promise.race([this.#answered(), this.hasEnded]);
+		// Changes that were sent before are answered first.
+		await this.#sendUntil('add: /%last', (head) => head.get('refused') === '/%last');
+		await this.#sendUntil(`subscribe: ${path}`, (head) => head.get('subscribed') === path);
+	}
+
+	async #sendUntil(frame: string, isDone: (head: ReadonlyMap<string, string>) => boolean): Promise<void> {
+		const answered = () =>
+			new Promise<ReadonlyMap<string, string>>((resolve) => {
+				this.#onAnswer = resolve;
+			});
+		for (;;) {
+			this.client.send(frame);
+			const head = await Promise.race([answered(), this.hasEnded]);
+			if (head === undefined || isDone(head)) return;
 		}
 	}
 
-	async #read(): Promise<void> {
+	async #read(): Promise<undefined> {
 		for (;;) {
 			const received = await this.client.subscriber.next().catch(() => undefined);
-			if (received === undefined) return;
+			if (received === undefined) return undefined;
 			const { head, body } = parseFrame(received);
 			const path = head.get('channel');
 			if (path !== undefined) this.#heard(path, head.get('from') ?? '', Number(body));
 			else if (head.has('subscribed')) this.#changed(head);
 			else assert.ok(head.has('refused'));
-			if (path === undefined) this.#onAnswer();
-			if (path === end) return;
+			if (path === undefined) this.#onAnswer(head);
+			if (path === end) return undefined;
 		}
 	}
 
