@@ -23,12 +23,17 @@ export interface ChangedSet {
 	mayChange(): boolean;
 	/** Makes the change: all that is wanted and not there is joined, and the rest is left. Gives why it cannot be made, and makes none then. */
 	change(wanted: ReadonlySet<ChannelName>, joining: readonly Joinable[]): PathRefusal | undefined;
-	refuse(refusal: Refusal): void;
+	refuse(refusal: Refusal, command: ChangeFrame['command']): void;
 	/** Does something in a turn of the server's own, unless the connection has closed. */
 	guard(act: () => void): void;
 }
 
-type Change = { readonly command: ChangeFrame['command']; readonly paths: readonly ChannelName[] };
+type Change = {
+	readonly command: ChangeFrame['command'];
+	readonly paths: readonly ChannelName[];
+	/** Why it cannot be made, whatever the set is. */
+	readonly refusal: Refusal | undefined;
+};
 /** A change that is allowed, and waits for what was published before on the channels that it leaves. */
 type Due = {
 	readonly wanted: ReadonlySet<ChannelName>;
@@ -44,8 +49,8 @@ export class Changes {
 	readonly #asker: Asker | undefined;
 	readonly #parts: ChangeParts;
 	readonly #allowance = new Allowance(changesPerSecond, performance.now());
-	/** The first is being made. A refusal waits for its turn to be answered. */
-	readonly #waiting: (Change | Refusal)[] = [];
+	/** The first is being made. One that is refused waits for its turn to be answered. */
+	readonly #waiting: Change[] = [];
 	#due: Due | undefined;
 	#takeQuestionsBack = ignore;
 
@@ -58,7 +63,9 @@ export class Changes {
 
 	/** Takes a change. False if too many wait. */
 	take(frame: ChangeFrame): boolean {
-		const change = this.#changeOf(frame);
+		const { command } = frame;
+		const paths = this.#namesIn(frame);
+		const change = Array.isArray(paths) ? { command, paths, refusal: undefined } : { command, paths: [], refusal: paths };
 		if (this.#waiting.push(change) === 1) this.#begin(change);
 		return this.#waiting.length <= waitingMax;
 	}
@@ -69,8 +76,8 @@ export class Changes {
 		if (due === undefined || due.waitsFor.size > 0 || !this.#set.mayChange()) return;
 		this.#due = undefined;
 		const refusal = this.#set.change(due.wanted, due.joining);
-		if (refusal !== undefined) this.#set.refuse(pathRefused(refusal));
-		this.#next();
+		if (refusal === undefined) this.#next();
+		else this.#refuse(pathRefused(refusal));
 	}
 
 	/** To be called when the server has ended a subscription: no change need wait for it. */
@@ -86,8 +93,8 @@ export class Changes {
 		this.#due = undefined;
 	}
 
-	/** The change that a frame asks for, or why it cannot be made. */
-	#changeOf({ command, paths }: ChangeFrame): Change | Refusal {
+	/** The channels that a frame names, each once, or why they cannot be changed. */
+	#namesIn({ paths }: ChangeFrame): ChannelName[] | Refusal {
 		const { maxGroups, maxPath } = this.#parts;
 		if (!this.#allowance.take(performance.now())) return tooManyChanges;
 		const names = new Set<ChannelName>();
@@ -97,12 +104,12 @@ export class Changes {
 			names.add(name);
 			if (names.size > maxGroups) return tooManyChannels(maxGroups);
 		}
-		return { command, paths: [...names] };
+		return [...names];
 	}
 
-	#begin(change: Change | Refusal): void {
-		if ('cause' in change) {
-			this.#refuse(change);
+	#begin(change: Change): void {
+		if (change.refusal !== undefined) {
+			this.#refuse(change.refusal);
 			return;
 		}
 		const { maxGroups, admission } = this.#parts;
@@ -150,8 +157,10 @@ export class Changes {
 		this.goOn();
 	}
 
+	/** Answers the first change. */
 	#refuse(refusal: Refusal): void {
-		this.#set.refuse(refusal);
+		const [change] = this.#waiting;
+		if (change !== undefined) this.#set.refuse(refusal, change.command);
 		this.#next();
 	}
 

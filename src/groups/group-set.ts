@@ -15,7 +15,7 @@ import type { CatchUp } from '../slow/catch-up.js';
 import { type ChangedSet, type ChangeParts, Changes } from './changes.js';
 import type { Envelopes } from './envelopes.js';
 import { malformed, notSubscribed, type Refusal, receiveOnly } from './refusals.js';
-import { changedFrame, enveloped, headOf, type PublishFrame, readFrame, refusedFrame } from './wire.js';
+import { type Command, changedFrame, enveloped, headOf, type PublishFrame, readFrame, refusedFrame } from './wire.js';
 
 export type GroupParts = ChangeParts & {
 	readonly catchUp: CatchUp;
@@ -102,7 +102,7 @@ export class GroupSet implements Groups, ChangedSet {
 	/** Takes a frame of the client. Gives the message, if it is one that may be published. */
 	received(bytes: ArrayBuffer): GroupMessage | undefined {
 		const frame = readFrame(bytes);
-		if (typeof frame === 'string') this.#answerRefusal(malformed(frame), 'connect');
+		if (typeof frame === 'string') this.refuse(malformed(frame), undefined);
 		else if (frame.command === 'publish') return this.#messageOf(frame);
 		else if (!this.#changes.take(frame) && this.#connection) this.#parts.closing.close(this.#connection, tooManyWaiting);
 		return undefined;
@@ -144,8 +144,13 @@ export class GroupSet implements Groups, ChangedSet {
 		return undefined;
 	}
 
-	refuse(refusal: Refusal): void {
-		this.#answerRefusal(refusal, 'connect');
+	refuse(refusal: Refusal, command: Command | undefined): void {
+		const connection = this.#connection;
+		if (connection === undefined) return;
+		const { path = this.path, cause, status } = refusal;
+		const aim = command === 'publish' ? 'publish' : 'connect';
+		this.#parts.events.refused({ cause, status, aim, path, origin: this.#party?.origin, ip: () => connection.address() });
+		this.#tell(refusedFrame(refusal, command));
 	}
 
 	end(subscription: Subscription, { reason }: Close): void {
@@ -189,44 +194,34 @@ export class GroupSet implements Groups, ChangedSet {
 	#messageOf({ path, body }: PublishFrame): GroupMessage | undefined {
 		const name = parseWrittenPath(path, this.#parts.maxPath);
 		if (typeof name !== 'string') {
-			this.#answerRefusal({ ...name, path }, 'publish');
+			this.refuse({ ...name, path }, 'publish');
 			return undefined;
 		}
 		const membership = this.#memberships.get(name);
 		// A channel that is being closed has its last message.
-		if (membership === undefined || membership.subscription.channel.isClosing)
-			this.#answerRefusal(notSubscribed(path), 'publish');
-		else if (!membership.grant.mayPublish) this.#answerRefusal(receiveOnly(path), 'publish');
+		if (membership === undefined || membership.subscription.channel.isClosing) this.refuse(notSubscribed(path), 'publish');
+		else if (!membership.grant.mayPublish) this.refuse(receiveOnly(path), 'publish');
 		else return { channel: membership.subscription.channel, grant: membership.grant, body };
 		return undefined;
 	}
 
 	/** Ends the subscriptions that have expired, and comes back when the next one does. */
 	#expire(): void {
-		clearTimeout(this.#expiring);
 		const nowMs = performance.now();
-		let nextMs = Number.POSITIVE_INFINITY;
-		for (const { subscription, grant } of this.#memberships.values()) {
-			const expiresMs = grant.expiry?.atMs ?? Number.POSITIVE_INFINITY;
-			if (expiresMs > nowMs) nextMs = Math.min(nextMs, expiresMs);
-			else this.#parts.hub.inOrder(subscription.channel, () => this.#endExpired(subscription));
-		}
-		if (nextMs === Number.POSITIVE_INFINITY) return;
-		const waitMs = Math.min(Math.ceil(nextMs - nowMs), timerMsMax);
-		this.#expiring = setTimeout(() => this.guard(() => this.#expire()), waitMs).unref();
+		const memberships = [...this.#memberships.values()];
+		const expired = memberships.filter(({ grant }) => grant.expiry !== undefined && grant.expiry.atMs <= nowMs);
+		const later = memberships.flatMap(({ grant }) => grant.expiry?.atMs ?? []).filter((atMs) => atMs > nowMs);
+		// First: the connection may close below, and stops the timer then.
+		clearTimeout(this.#expiring);
+		const waitMs = Math.min(...later) - nowMs;
+		if (later.length > 0)
+			this.#expiring = setTimeout(() => this.guard(() => this.#expire()), Math.min(Math.ceil(waitMs), timerMsMax)).unref();
+		for (const { subscription } of expired) this.#parts.hub.inOrder(subscription.channel, () => this.#endExpired(subscription));
 	}
 
 	#endExpired(subscription: Subscription): void {
 		// A connection that is being closed ends with all its subscriptions.
 		if (this.#connection?.closeCause === undefined) this.guard(() => this.end(subscription, closes.expired));
-	}
-
-	#answerRefusal({ path, cause, status, reason }: Refusal, aim: 'connect' | 'publish'): void {
-		const connection = this.#connection;
-		if (connection === undefined) return;
-		const about = { path: path ?? this.path, origin: this.#party?.origin, ip: () => connection.address() };
-		this.#parts.events.refused({ cause, status, aim, ...about });
-		this.#tell(refusedFrame(path, status, reason));
 	}
 
 	#tell(text: string): void {

@@ -1,6 +1,7 @@
 // The frames of the subprotocol pathcast.groups.v1: a head, a blank line, a body. The body is never parsed. Knows no network.
 import { type ChannelName, isSession, pathOf } from '../pubsub/channel-name.js';
 import type { Message, Sender } from '../pubsub/message.js';
+import type { Refusal } from './refusals.js';
 
 /** The longest head that a client may send. A thousand channels with short paths, or some hundred with long ones, fit. */
 export const headBytesMax = 65_536;
@@ -9,8 +10,10 @@ export const headBytesMax = 65_536;
 export type ChangeFrame = { readonly command: 'subscribe' | 'add' | 'remove'; readonly paths: readonly string[] };
 /** A frame of a client that publishes a message. */
 export type PublishFrame = { readonly command: 'publish'; readonly path: string; readonly body: Uint8Array };
+export type Command = (ChangeFrame | PublishFrame)['command'];
 
-const isPrintable = /^[ -~\u0080-\u{10ffff}]*$/u;
+// Without C1, and the separators of lines and paragraphs, which some clients would take for the end of a line when they stand in an answer.
+const isPrintable = /^[ -~\u00a0-\u2027\u202a-\u{10ffff}]*$/u;
 
 /** Reads a frame, whose body is a view of its bytes, or says what is wrong with it. */
 export function readFrame(bytes: ArrayBuffer): ChangeFrame | PublishFrame | string {
@@ -20,7 +23,7 @@ export function readFrame(bytes: ArrayBuffer): ChangeFrame | PublishFrame | stri
 	const head = all.toString('utf8', 0, blank < 0 ? all.length : blank).replace(/\n$/, '');
 	if (!isPrintable.test(head))
 		return 'The head of a frame is one line that ends with LF, without CR or another control character.';
-	const [, command, rest = ''] = /^(subscribe|add|remove|publish):(.*)$/s.exec(head) ?? [];
+	const [, command, rest = ''] = /^(subscribe|add|remove|publish):(.*)$/.exec(head) ?? [];
 	const paths = rest.split(' ').filter((path) => path !== '');
 	const body = blank < 0 ? undefined : new Uint8Array(bytes, blank + 2);
 	switch (command) {
@@ -59,9 +62,10 @@ function field(name: string, paths: readonly ChannelName[]): string {
 	return `${name}: ${paths.map(pathOf).join(' ')}`;
 }
 
-/** Tells a client that a frame changes and publishes nothing: because of a path, as the client wrote it, or without one. */
-export function refusedFrame(path: string | undefined, status: number, reason: string): string {
-	return `refused: ${path ?? ''}\nstatus: ${status}\n\n${reason}`;
+/** Tells a client that a frame changes and publishes nothing: which command, if the frame was not malformed, and because of which path. */
+export function refusedFrame({ path = '', status, reason }: Refusal, command: Command | undefined): string {
+	const line = command === undefined ? '' : `command: ${command}\n`;
+	return `refused: ${path}\n${line}status: ${status}\n\n${reason}`;
 }
 
 /** The head of every message on a channel, up to its sender. A session has no path. */

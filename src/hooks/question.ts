@@ -10,12 +10,17 @@ export type AskedHead = {
 	readonly host: string | undefined;
 	readonly connection: string | undefined;
 	readonly forwardedFor: string | undefined;
-	/** `bearer, TOKEN`, from a client that can set no headers. */
-	readonly webSocketProtocol: string | undefined;
 };
 
-/** The rest of it: the query as it came, and all header fields in their order: name, value, name, value. The names are in lower case. */
-export type AskedRest = { readonly query: string; readonly fields: readonly string[] };
+/** The rest of it. */
+export type AskedRest = {
+	/** As it came. */
+	readonly query: string;
+	/** All header fields in their order: name, value, name, value. The names are in lower case. */
+	readonly fields: readonly string[];
+	/** The token of a websocket that has one among its subprotocols, for the field Authorization. */
+	readonly token: string | undefined;
+};
 
 /** The address of the client, and that of the peer, which may be a proxy. Empty on a UNIX socket. */
 export type Addresses = { readonly client: string; readonly peer: string };
@@ -66,12 +71,11 @@ const notAsked = new Set([
 export function questionHeaders(
 	action: 'subscribe' | 'publish',
 	head: AskedHead,
-	{ query, fields }: AskedRest,
+	{ query, fields, token }: AskedRest,
 	{ client, peer }: Addresses,
 	endpoint: readonly string[],
 ): string[] | undefined {
 	const { method, path, host, forwardedFor } = head;
-	const token = bearerToken(head.webSocketProtocol);
 	const nominated = nominatedBy(head.connection);
 	const headers: string[] = [];
 	for (let i = 0; i < fields.length; i += 2) {
@@ -105,15 +109,6 @@ function nominatedBy(connection: string | undefined): readonly string[] {
 /** A URL's path or query, in the characters that a request line may have (RFC 9112, section 3). */
 export function inAscii(text: string): string {
 	return text.replace(/[^\x21\x22\x24-\x7e]+/gu, encodeURIComponent);
-}
-
-/**
- * The token of a client that offers the subprotocols `bearer` and the token: browsers cannot set the header fields of a websocket.
- * Undefined if `bearer` is not the first of them.
- */
-function bearerToken(webSocketProtocol: string | undefined): string | undefined {
-	const [first, token] = webSocketProtocol?.split(',').map((item) => item.trim()) ?? [];
-	return first === 'bearer' && token !== '' ? token : undefined;
 }
 
 const isFieldName = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;

@@ -54,6 +54,9 @@ export type Joinable = {
 /** Why a connection may not join a channel. */
 export type PathRefusal = { readonly path: ChannelName; readonly refused: Refused };
 
+// Of one connection, so that a few connections with many channels do not keep the others waiting.
+const questionsAtOnceMax = 16;
+
 export class Admission {
 	readonly #parts: AdmissionParts;
 	/** What most connections may do. They share it. */
@@ -119,28 +122,31 @@ export class Admission {
 			return ignore;
 		}
 		const answers: Joinable[] = [];
-		let waiting = paths.length;
+		const questions: (() => void)[] = [];
+		let answered = 0;
 		const cancel = () => {
 			// From the last to the first: in the other order, each question that ends would let a waiting one go out.
-			for (const takeBack of [...questions].reverse()) takeBack();
+			for (const takeBack of questions.reverse()) takeBack();
 		};
-		const questions = paths.map((path, index) => {
+		const askNext = () => {
+			const index = questions.length;
+			const path = paths[index];
+			if (path === undefined) return;
 			const head = { ...asker.head, path: pathOf(path) };
-			return ask({ ...asker, head }, 'subscribe', (answer) => {
+			const takeBack = ask({ ...asker, head }, 'subscribe', (answer) => {
 				if ('cause' in answer) {
 					cancel();
 					done({ path, refused: answer });
 					return;
 				}
-				answers[index] = {
-					path,
-					name: answer.rewrite ?? path,
-					grant: this.#grantOf(answer, 'subscription'),
-					hello: answer.hello,
-				};
-				if (--waiting === 0) done(answers);
+				const grant = this.#grantOf(answer, 'subscription');
+				answers[index] = { path, name: answer.rewrite ?? path, grant, hello: answer.hello };
+				if (++answered === paths.length) done(answers);
+				else askNext();
 			});
-		});
+			questions.push(takeBack);
+		};
+		for (let i = 0; i < questionsAtOnceMax; i++) askNext();
 		return cancel;
 	}
 

@@ -9,6 +9,7 @@ import {
 	questionHeaders,
 } from '../hooks/question.js';
 import type { Exchange } from './exchange.js';
+import { bearerToken } from './handshake.js';
 import { stopping } from './refusals.js';
 import type { Refused, Reply } from './reply.js';
 
@@ -46,7 +47,9 @@ export function askForRequest(
 }
 
 export function askerOf(exchange: Exchange): Asker {
-	return { head: exchange.head, rest: exchange.head.asked ?? nothing, addresses: exchange.addresses() };
+	const { head } = exchange;
+	const { query, fields } = head.asked ?? nothing;
+	return { head, rest: { query, fields, token: bearerToken(head) }, addresses: exchange.addresses() };
 }
 
 function refusalOf(verdict: Denied | Unanswered): Refused {
@@ -61,7 +64,7 @@ function refusalOf(verdict: Denied | Unanswered): Refused {
 	};
 }
 
-const nothing: AskedRest = { query: '', fields: [] };
+const nothing = { query: '', fields: [] };
 const noAnswer: Refused = {
 	status: 502,
 	cause: 'auth_failed',

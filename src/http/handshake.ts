@@ -41,6 +41,15 @@ export function chosenProtocol(head: RequestHead, hasGroups: boolean): string | 
 	return offered.find((protocol) => protocol !== groupsProtocol) ?? (offered.length === 0 ? '' : noGroups);
 }
 
+/**
+ * The token of a client that offers the subprotocols `bearer` and the token: browsers cannot set the header fields of a websocket. Undefined
+ * if `bearer` is not the first, groupsProtocol aside.
+ */
+export function bearerToken(head: RequestHead): string | undefined {
+	const [first, token] = offeredProtocols(head).filter((protocol) => protocol !== groupsProtocol);
+	return first === 'bearer' ? token : undefined;
+}
+
 /** RFC 9110, section 5.6.1: empty elements of a list count for nothing. A field without any element is malformed. */
 function offeredProtocols({ webSocketProtocol }: RequestHead): readonly string[] {
 	if (webSocketProtocol === undefined) return [];

@@ -132,7 +132,7 @@ test('an AWX client behind examples/groups/awx.js is told of a group that is ref
 	assert.deepEqual(await client.next(), { groups_current: names, groups_left: [], groups_joined: names });
 	client.show({ jobs: ['summary'], job_events: [4712] });
 	assert.deepEqual(await client.next(), {
-		error: 'refused: /job_events/4712\nstatus: 403\n\nThis is the job of another user.',
+		error: 'refused: /job_events/4712\ncommand: subscribe\nstatus: 403\n\nThis is the job of another user.',
 	});
 	await post(server.operatorPort, '/channels/job_events/4711', '{"group_name":"job_events"}');
 	assert.deepEqual(await client.next(), { group_name: 'job_events' });

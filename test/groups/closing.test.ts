@@ -55,7 +55,7 @@ protocol('`/drain`, `--max-age` and stopping close the connection once, after th
 		for (const { client } of [full, asking, empty]) await assertClosed(client, 1012, reason);
 		for (const follower of [full, empty]) assert.deepEqual(await follower.readUntilClosed(1012), []);
 		// A server that stops answers what waits for the service, and asks it nothing more.
-		const refused = { refused: '/held', status: '503' };
+		const refused = { refused: '/held', command: 'subscribe', status: '503' };
 		assert.deepEqual(await asking.readUntilClosed(1012), cause === 'stopping' ? [refused] : []);
 		for (const follower of [full, asking])
 			assert.deepEqual(

@@ -97,3 +97,19 @@ test('the path of the handshake is a channel at once, and its query is no part o
 	assert.deepEqual(await client.nextMessage(), ['/caf%C3%A9%3F', 'post', 'hello']);
 	assert.deepEqual(await client.change('add:'), changed('/caf%C3%A9%3F'));
 });
+
+test('the service gets the token of a client that offers `bearer` and the token, before or after pathcast.groups.v1', async (t) => {
+	const service = await startService(t);
+	for (const flags of [['--groups'], []]) {
+		const server = await startTestServer(t, ...flags, '--auth', service.url);
+		const chosen = flags.length > 0 ? groupsProtocol : 'bearer';
+		for (const offered of [
+			`${groupsProtocol}, bearer, a.b`,
+			`bearer, a.b, ${groupsProtocol}`,
+			`bearer, ${groupsProtocol}, a.b`,
+		]) {
+			assert.equal((await offer(server, offered)).chosen, chosen, offered);
+			assert.equal((await service.next()).field('Authorization'), 'Bearer a.b', offered);
+		}
+	}
+});

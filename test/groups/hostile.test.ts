@@ -69,7 +69,8 @@ const malformedFrames: readonly Row[] = [
 	[`publish: /${'x'.repeat(65_536)}\n\nx`, headTooLong],
 	['x'.repeat(65_537), headTooLong],
 	['x'.repeat(65_536), unknown],
-	['\u0085'.repeat(100), unknown],
+	['add: /b\u0085', oneLine],
+	['add: /b\u2028c', oneLine],
 ];
 
 /** Paths that a change is refused for, with 400 and with the path as the client wrote it. */
@@ -82,7 +83,6 @@ const malformedPaths: readonly (readonly [path: string, reason: RegExp])[] = [
 	['/b?query', noPath],
 	['/b#fragment', noPath],
 	['/b\u00a0c', noPath],
-	['/b\u2028c', noPath],
 	['/%', badPercent],
 	['/%2', badPercent],
 	['/%zz', badPercent],
@@ -139,7 +139,7 @@ protocol(
 );
 
 protocol(
-	'A change that names a path which is malformed or refused changes nothing; the answer is `refused:` with that path, `status:`, and the reason as its body.',
+	'A change that names a path which is malformed or refused changes nothing; the answer is `refused:` with that path, `command:`, `status:` as HTTP has it, and the reason as its body.',
 	async (t) => {
 		const server = await startTestServer(t, '--groups', '--max-channels', '3');
 		const { open, nothingHappened } = await openHostile(t, server);
@@ -160,7 +160,7 @@ protocol(
 		}
 		// One path of a change can be refused for want of room, beside others for which there would be room.
 		const client = await open();
-		client.send('subscribe: /b /d /room');
+		client.send('subscribe: /b /d /room /kept');
 		const [path, status, told] = await client.nextRefusal();
 		assert.deepEqual([path, status], ['/d', 503]);
 		assert.match(told, /--max-channels/);

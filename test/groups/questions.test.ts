@@ -96,16 +96,28 @@ test('a client that leaves takes its questions back, also those of a change that
 });
 
 test('more paths than may wait for the service are refused with 503, and the connection goes on', async (t) => {
-	const { service, server, client } = await openHeld(t, '--auth-concurrency', '1', '--max-groups', '1000');
+	const { service, server, client } = await openHeld(t, '--auth-concurrency', '1');
 	service.script = allow;
-	const others = await Promise.all(Array.from({ length: 5 }, (_, nth) => openGroups(t, server, `/other${nth}`)));
+	const others = await Promise.all(Array.from({ length: 260 }, (_, nth) => openGroups(t, server, `/other${nth}`)));
 	service.script = hold;
-	for (const [nth, other] of others.entries())
-		other.send(`add: ${Array.from({ length: 900 }, (_, i) => `/${nth}/${i}`).join(' ')}`);
+	// Sixteen of each connection at once.
+	for (const other of others) other.send(`add: ${Array.from({ length: 20 }, (_, i) => `/${i}`).join(' ')}`);
 	const refused = await Promise.race(others.map((other) => other.nextRefusal()));
 	assert.equal(refused[1], 503);
 	assert.match(refused[2], /^Too many requests wait for the authorisation service/);
 	assert.deepEqual(await client.change('add:'), changed('/room'));
+});
+
+test('a connection has sixteen questions out at once, and its change is made when all have been answered', async (t) => {
+	const { service, server, client } = await openHeld(t);
+	const paths = Array.from({ length: 40 }, (_, i) => `/${i}`).join(' ');
+	client.send(`add: ${paths}`);
+	const first = await Promise.all(Array.from({ length: 16 }, () => service.next()));
+	assert.deepEqual([service.asked, await metric(server, 'pathcast_auth_waiting')], [17, 0]);
+	service.script = allow;
+	for (const question of first) question.answer(204);
+	assert.deepEqual(await client.nextAnswer(), changed(`/room ${paths}`, paths));
+	assert.equal(service.asked, 41);
 });
 
 test('a stopping server refuses the change whose question is out, and those that wait, and closes with 1012', async (t) => {
@@ -121,6 +133,7 @@ test('a stopping server refuses the change whose question is out, and those that
 			[...head],
 			[
 				['refused', '/a'],
+				['command', 'add'],
 				['status', '503'],
 			],
 		);
@@ -136,7 +149,7 @@ test('a stopping server refuses the change whose question is out, and those that
 
 test('a limit that is reached while a question is out refuses the change, and its first message is not sent', async (t) => {
 	const { service, server, client } = await openHeld(t, '--max-channels', '2');
-	client.send('subscribe: /b');
+	client.send('add: /b');
 	const question = await service.next();
 	service.script = answering(204);
 	const other = await openGroups(t, server, '/other');
