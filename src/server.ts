@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import { clientAddressBehind } from './connections/client-address.js';
 import { closes } from './connections/closes.js';
 import { Closing } from './connections/closing.js';
-import type { Connection } from './connections/connection.js';
 import { limitCauses, reachedLimits } from './connections/limits.js';
 import { agingStepMs, expiryAfter, startAging } from './connections/max-age.js';
 import { Membership } from './connections/membership.js';
@@ -206,19 +205,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			closeConnections: (connections, close) => closing.closeEach(connections, close),
 			unreadBytesOf: (connection) => catchUp.unreadBytesOf(connection),
 			closingCount: () => catchUp.endingCount,
-			closeSubscriber(subscription) {
-				const { groups, closeCause } = subscription.peer as Connection;
-				if (groups !== undefined && closeCause === undefined) {
-					groups.end(subscription, closes.channelClosed);
-					return;
-				}
-				const { peer } = subscription;
-				// The channel of its session may still be sending a burst.
-				hub.flushFor(peer);
-				// A connection that has other channels is closed for its own reason.
-				const own = groups && catchUp.endingOf(peer);
-				catchUp.endAtOnce(peer, own ?? closes.channelClosed);
-			},
+			endSubscription: (subscription) => closing.endSubscription(subscription, closes.channelClosed),
 			isStopping,
 			stop,
 			shed,

@@ -178,8 +178,8 @@ const groups: Dialect = {
 	takesManyPaths: true,
 	subscribe: (...paths) => inFrame(text, Buffer.from(`subscribe: ${paths.join(' ')}`)),
 	consentBytes(received) {
-		const lastLine = received.indexOf('\nleft:\n\n');
-		return lastLine < 0 ? undefined : lastLine + 8;
+		const lastLine = received.indexOf('\nleft: \n\n');
+		return lastLine < 0 ? undefined : lastLine + 9;
 	},
 	publishEnvelope() {
 		throw new Error('groups are measured by POST');

@@ -1,6 +1,7 @@
 // Closes connections: each after everything that was published before, and no more in a tick than the loop can bear.
 import type { Close } from '../pubsub/close.js';
 import type { Hub } from '../pubsub/hub.js';
+import type { Subscription } from '../pubsub/subscription.js';
 import type { CatchUp } from '../slow/catch-up.js';
 import { closes } from './closes.js';
 import type { Connection } from './connection.js';
@@ -13,6 +14,14 @@ export const closesPerTick = 200;
 const placesPerTick = 5_000;
 
 type ClosingCause = 'stopping' | 'moved' | 'age' | 'expired';
+
+// Sixteen subscriptions take as long to end as a connection with one.
+const subscriptionsPerClose = 16;
+
+/** How much of a tick's room the close of a connection takes. */
+function roomFor({ groups }: Connection): number {
+	return groups === undefined ? 1 : 1 + Math.floor(groups.size / subscriptionsPerClose);
+}
 
 export class Closing {
 	readonly #hub: Hub;
@@ -63,6 +72,7 @@ export class Closing {
 	/** Closes one connection after everything that was published to it, unless it is being closed already. */
 	close(connection: Connection, close: Close): void {
 		if (connection.closeCause !== undefined) return;
+		// From now on the connection joins and leaves no channel, or what waits in the order of a channel could be lost with it.
 		connection.closeCause = close.cause;
 		this.#hub.inOrderFor(connection, () => {
 			if (connection.place === undefined) return;
@@ -73,9 +83,35 @@ export class Closing {
 
 	/** The same for many, some in each tick. */
 	closeEach(connections: readonly Connection[], close: Close): void {
-		for (const connection of connections.slice(0, this.#closesPerTick)) this.close(connection, close);
-		const rest = connections.slice(this.#closesPerTick);
+		let room = this.#closesPerTick;
+		let next = 0;
+		for (const connection of connections) {
+			if (room <= 0) break;
+			room -= roomFor(connection);
+			next++;
+			this.close(connection, close);
+		}
+		const rest = connections.slice(next);
 		if (rest.length > 0) setImmediate(() => this.closeEach(rest, close));
+	}
+
+	/**
+	 * Ends one subscription after everything that its channel has sent, and with it the connection, unless that goes on without the channel.
+	 * The connection has left the channel when this returns.
+	 */
+	endSubscription(subscription: Subscription, close: Close): void {
+		// Every peer of a server is a connection.
+		const connection = subscription.peer as Connection;
+		const { groups, closeCause } = connection;
+		if (groups !== undefined && closeCause === undefined) {
+			groups.end([subscription], close);
+			return;
+		}
+		// The channel of its session may still be sending a burst.
+		this.#hub.flushFor(connection);
+		// A connection with several channels that is being closed keeps its close code.
+		const own = groups && this.#catchUp.endingOf(connection);
+		this.#catchUp.endAtOnce(connection, own ?? close);
 	}
 
 	/** A round over the connections for which `causeOf` gives a cause. */
@@ -85,12 +121,12 @@ export class Closing {
 			isOver: () => place === undefined || isCalledOff(),
 			close: (count) => {
 				const asked = Math.min(count, this.#roomInTick);
-				if (place === undefined || isCalledOff() || asked === 0) return 0;
+				if (place === undefined || isCalledOff() || asked <= 0) return 0;
 				let closed = 0;
 				place = this.#connections.visit(place, placesPerTick, (connection) => {
 					const cause = causeOf(connection);
 					if (cause !== undefined && this.#closeInRound(connection, cause)) closed++;
-					return closed < asked ? 'more' : 'enough';
+					return closed < asked && this.#roomInTick > 0 ? 'more' : 'enough';
 				});
 				return closed;
 			},
@@ -102,7 +138,7 @@ export class Closing {
 		if (closeCause !== undefined) return false;
 		// The operator is closing its channel, with a code of its own.
 		if (groups === undefined && subscription?.channel.isClosing && cause !== 'stopping') return false;
-		this.#takeRoom();
+		this.#takeRoom(roomFor(connection));
 		this.close(connection, closes[cause]);
 		if (this.#isWaiting(connection)) this.#waiting.push(connection);
 		return true;
@@ -113,8 +149,8 @@ export class Closing {
 		return connection.place !== undefined && !this.#catchUp.isEnding(connection);
 	}
 
-	#takeRoom(): void {
-		this.#roomInTick--;
+	#takeRoom(room: number): void {
+		this.#roomInTick -= room;
 		if (this.#isTickScheduled) return;
 		this.#isTickScheduled = true;
 		setImmediate(this.#beginTick);

@@ -22,16 +22,18 @@ export type Expiry = { readonly atMs: number; readonly cause: 'age' | 'expired' 
 /** `openedMs` is in milliseconds since 1970. */
 export type Session = { readonly name: SessionName; readonly openedMs: number };
 
-/** The channels of a connection that may have several (--groups), and that goes on without any of them. */
+/** The channels of a connection that may have several (--groups), and that stays open without any. */
 export interface Groups {
 	/** The path of its URL: its name for the first channel. */
 	readonly path: ChannelName;
-	/** The channel that it was subscribed to first, whether it is subscribed to it or not; undefined before. */
+	/** Its first channel, also after it has left that channel; undefined before it opens. */
 	readonly first: Channel | undefined;
+	/** How many it has. */
+	readonly size: number;
 	/** The paths that it is subscribed to. */
 	paths(): Iterable<ChannelName>;
-	/** Ends a subscription after everything that the channel has sent, and tells the client why. It has left the channel when this returns. */
-	end(subscription: Subscription, close: Close): void;
+	/** Ends subscriptions after everything that their channels have sent, and tells the client why. They have ended when this returns. */
+	end(subscriptions: readonly Subscription[], close: Close): void;
 }
 
 export interface Connection extends Peer {

@@ -1,12 +1,14 @@
-// The changes that a client wants of its channels, one after another: what is allowed, and when it may be made.
+// Makes the changes that a client asks for, one after another: checks each, and waits until the channels that it leaves have sent all
+// earlier messages.
 import { Allowance } from '../connections/allowance.js';
-import type { Admission, Joinable, PathRefusal } from '../http/admission.js';
-import type { Asker } from '../http/asking.js';
+import type { Admission, Joinable } from '../http/admission.js';
+import type { AskedClient } from '../http/asking.js';
 import { type ChannelName, parseWrittenPath } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
 import type { Subscription } from '../pubsub/subscription.js';
-import { changesPerSecond, pathRefused, type Refusal, tooManyChanges, tooManyChannels } from './refusals.js';
-import type { ChangeFrame } from './wire.js';
+import type { GroupSet } from './group-set.js';
+import { changesPerSecond, type FrameRefusal, refusalOf, tooManyChanges, tooManyChannels } from './refusals.js';
+import { type ChangeFrame, pathsIn } from './wire.js';
 
 export type ChangeParts = {
 	readonly hub: Hub;
@@ -16,23 +18,13 @@ export type ChangeParts = {
 };
 
 /** The set of channels that is changed. */
-export interface ChangedSet {
-	/** By the client's names for the channels. */
-	subscriptions(): ReadonlyMap<ChannelName, { readonly subscription: Subscription }>;
-	/** Whether the set may change now: a connection that is catching up has to read everything from before. */
-	mayChange(): boolean;
-	/** Makes the change: all that is wanted and not there is joined, and the rest is left. Gives why it cannot be made, and makes none then. */
-	change(wanted: ReadonlySet<ChannelName>, joining: readonly Joinable[]): PathRefusal | undefined;
-	refuse(refusal: Refusal, command: ChangeFrame['command']): void;
-	/** Does something in a turn of the server's own, unless the connection has closed. */
-	guard(act: () => void): void;
-}
+type ChangedSet = Pick<GroupSet, 'subscriptions' | 'mayChange' | 'change' | 'refuse' | 'guard'>;
 
 type Change = {
 	readonly command: ChangeFrame['command'];
 	readonly paths: readonly ChannelName[];
 	/** Why it cannot be made, whatever the set is. */
-	readonly refusal: Refusal | undefined;
+	readonly refusal: FrameRefusal | undefined;
 };
 /** A change that is allowed, and waits for what was published before on the channels that it leaves. */
 type Due = {
@@ -43,21 +35,23 @@ type Due = {
 
 // Changes that wait for the authorisation service, or for the client to read.
 const waitingMax = 64;
+// How many paths a change may name twice, so that no list takes long to read: less than a millisecond.
+const repetitionsMax = 1_000;
 
 export class Changes {
 	readonly #set: ChangedSet;
-	readonly #asker: Asker | undefined;
+	readonly #client: AskedClient | undefined;
 	readonly #parts: ChangeParts;
 	readonly #allowance = new Allowance(changesPerSecond, performance.now());
-	/** The first is being made. One that is refused waits for its turn to be answered. */
+	/** The first change is in progress. A refused change waits too, so that the answers keep their order. */
 	readonly #waiting: Change[] = [];
 	#due: Due | undefined;
 	#takeQuestionsBack = ignore;
 
-	/** `asker` is what the authorisation service is told of the client; undefined without a service. */
-	constructor(set: ChangedSet, asker: Asker | undefined, parts: ChangeParts) {
+	/** `client` is what the authorisation service is told of the client; undefined without a service. */
+	constructor(set: ChangedSet, client: AskedClient | undefined, parts: ChangeParts) {
 		this.#set = set;
-		this.#asker = asker;
+		this.#client = client;
 		this.#parts = parts;
 	}
 
@@ -77,12 +71,12 @@ export class Changes {
 		this.#due = undefined;
 		const refusal = this.#set.change(due.wanted, due.joining);
 		if (refusal === undefined) this.#next();
-		else this.#refuse(pathRefused(refusal));
+		else this.#refuse(refusalOf(refusal));
 	}
 
-	/** To be called when the server has ended a subscription: no change need wait for it. */
-	ended(subscription: Subscription): void {
-		this.#due?.waitsFor.delete(subscription);
+	/** To be called when the server has ended subscriptions: no change need wait for them. */
+	ended(subscriptions: readonly Subscription[]): void {
+		for (const subscription of subscriptions) this.#due?.waitsFor.delete(subscription);
 		this.goOn();
 	}
 
@@ -94,17 +88,19 @@ export class Changes {
 	}
 
 	/** The channels that a frame names, each once, or why they cannot be changed. */
-	#namesIn({ paths }: ChangeFrame): ChannelName[] | Refusal {
+	#namesIn({ list }: ChangeFrame): ChannelName[] | FrameRefusal {
 		const { maxGroups, maxPath } = this.#parts;
+		// First: the rest takes time.
 		if (!this.#allowance.take(performance.now())) return tooManyChanges;
 		const names = new Set<ChannelName>();
-		for (const path of paths) {
+		let count = 0;
+		for (const path of pathsIn(list)) {
 			const name = parseWrittenPath(path, maxPath);
-			if (typeof name !== 'string') return { ...name, path };
+			if (typeof name !== 'string') return { ...name, path: ownCopy(path) };
 			names.add(name);
-			if (names.size > maxGroups) return tooManyChannels(maxGroups);
+			if (names.size > maxGroups || ++count > maxGroups + repetitionsMax) return tooManyChannels(maxGroups);
 		}
-		return [...names];
+		return Array.from(names, ownCopy);
 	}
 
 	#begin(change: Change): void {
@@ -121,11 +117,11 @@ export class Changes {
 		const subscriptions = this.#set.subscriptions();
 		const joining = [...wanted].filter((path) => !subscriptions.has(path));
 		let isAnswered = false;
-		const takeBack = admission.askForMore(joining, this.#asker, (answer) =>
+		const takeBack = admission.askToJoin(joining, this.#client, (answer) =>
 			this.#set.guard(() => {
 				isAnswered = true;
 				this.#takeQuestionsBack = ignore;
-				if ('refused' in answer) this.#refuse(pathRefused(answer));
+				if ('refused' in answer) this.#refuse(refusalOf(answer));
 				else this.#awaitOrder(wanted, answer);
 			}),
 		);
@@ -158,7 +154,7 @@ export class Changes {
 	}
 
 	/** Answers the first change. */
-	#refuse(refusal: Refusal): void {
+	#refuse(refusal: FrameRefusal): void {
 		const [change] = this.#waiting;
 		if (change !== undefined) this.#set.refuse(refusal, change.command);
 		this.#next();
@@ -169,6 +165,11 @@ export class Changes {
 		const [next] = this.#waiting;
 		if (next !== undefined) this.#begin(next);
 	}
+}
+
+/** A substring keeps the whole head in memory: the name of a channel would hold 64 KiB for as long as the channel exists. */
+function ownCopy<Text extends string>(text: Text): Text {
+	return Buffer.from(text).toString() as Text;
 }
 
 const ignore = () => {};

@@ -1,12 +1,12 @@
-// The second form of messages, for connections with several channels: each message is encoded once for each name that such connections
-// have for its channel, mostly one, and is one call of the fan-out, whatever their number.
+// Publishes messages with a head. Each name that connections with several channels have for a channel, mostly one, is a topic of the engine:
+// one encoding and one call for each message, whatever the number of connections.
+import type { ChannelName } from '../pubsub/channel-name.js';
 import type { Message } from '../pubsub/message.js';
 import type { Subscription } from '../pubsub/subscription.js';
 import { enveloped, headOf } from './wire.js';
 
 /** A name that connections have for a channel, and the engine's topic of it. */
 type Form = {
-	readonly alias: string;
 	readonly topic: string;
 	readonly head: Buffer;
 	/** How many subscriptions the fan-out reaches by it. */
@@ -15,8 +15,8 @@ type Form = {
 
 export class Envelopes {
 	readonly #fanOut: (topic: string, bytes: Uint8Array, isBinary: boolean) => void;
-	/** By the topics of the channels. */
-	readonly #forms = new Map<string, Form[]>();
+	/** By the topics of the channels, and by their names. */
+	readonly #forms = new Map<string, Map<ChannelName, Form>>();
 	#topics = 0;
 
 	constructor(fanOut: (topic: string, bytes: Uint8Array, isBinary: boolean) => void) {
@@ -30,33 +30,33 @@ export class Envelopes {
 
 	/** Counts a subscription that the fan-out reaches from now on, and gives its topic. */
 	attach({ channel, alias = channel.name }: Subscription): string {
-		const forms = this.#forms.get(channel.topic) ?? [];
-		if (forms.length === 0) this.#forms.set(channel.topic, forms);
-		let form = forms.find((form) => form.alias === alias);
+		const forms = this.#forms.get(channel.topic) ?? new Map<ChannelName, Form>();
+		if (forms.size === 0) this.#forms.set(channel.topic, forms);
+		let form = forms.get(alias);
 		if (form === undefined) {
 			// Not the alias: clients could choose names that collide in the engine's table of topics.
-			form = { alias, topic: `groups ${++this.#topics}`, head: headOf(alias), reached: 0 };
-			forms.push(form);
+			form = { topic: `groups ${++this.#topics}`, head: headOf(alias), reached: 0 };
+			forms.set(alias, form);
 		}
 		form.reached++;
 		return form.topic;
 	}
 
-	/** The same for one that it reaches no more. */
+	/** Counts off a subscription that the fan-out no longer reaches, and gives its topic. */
 	detach({ channel, alias = channel.name }: Subscription): string | undefined {
-		const forms = this.#forms.get(channel.topic) ?? [];
-		const index = forms.findIndex((form) => form.alias === alias);
-		const form = forms[index];
-		if (form === undefined || --form.reached > 0) return form?.topic;
-		forms.splice(index, 1);
-		if (forms.length === 0) this.#forms.delete(channel.topic);
+		const forms = this.#forms.get(channel.topic);
+		const form = forms?.get(alias);
+		if (forms === undefined || form === undefined) return undefined;
+		if (--form.reached > 0) return form.topic;
+		forms.delete(alias);
+		if (forms.size === 0) this.#forms.delete(channel.topic);
 		return form.topic;
 	}
 
 	/** Hands a message to the connections that the fan-out reaches. */
 	publish(topic: string, message: Message): void {
-		for (const form of this.#forms.get(topic) ?? none) this.#fanOut(form.topic, enveloped(form.head, message), message.isBinary);
+		const forms = this.#forms.get(topic);
+		if (forms === undefined) return;
+		for (const form of forms.values()) this.#fanOut(form.topic, enveloped(form.head, message), message.isBinary);
 	}
 }
-
-const none: readonly Form[] = [];

@@ -2,19 +2,21 @@
 import { closes } from '../connections/closes.js';
 import type { Closing } from '../connections/closing.js';
 import type { Connection, Grant, Groups } from '../connections/connection.js';
+import { closeAfterThrow } from '../connections/fault.js';
 import { tellLeft } from '../connections/membership.js';
 import type { Joinable, PathRefusal } from '../http/admission.js';
-import type { Asker } from '../http/asking.js';
+import type { AskedClient } from '../http/asking.js';
 import type { Events, Party } from '../observe/events.js';
 import type { Channel } from '../pubsub/channel.js';
 import { type ChannelName, parseWrittenPath } from '../pubsub/channel-name.js';
 import type { Close } from '../pubsub/close.js';
 import type { Message } from '../pubsub/message.js';
 import type { Subscription } from '../pubsub/subscription.js';
-import type { CatchUp } from '../slow/catch-up.js';
-import { type ChangedSet, type ChangeParts, Changes } from './changes.js';
+import { type CatchUp, isCatchingUp } from '../slow/catch-up.js';
+import { type ChangeParts, Changes } from './changes.js';
 import type { Envelopes } from './envelopes.js';
-import { malformed, notSubscribed, type Refusal, receiveOnly } from './refusals.js';
+import { Expiry, type GrantedSubscription } from './expiry.js';
+import { type FrameRefusal, malformed, notSubscribed, receiveOnly } from './refusals.js';
 import { type Command, changedFrame, enveloped, headOf, type PublishFrame, readFrame, refusedFrame } from './wire.js';
 
 export type GroupParts = ChangeParts & {
@@ -33,28 +35,28 @@ export interface GroupConnection extends Connection {
 /** What a client wants to publish, on a channel to which it is subscribed. */
 export type GroupMessage = { readonly channel: Channel; readonly grant: Grant; readonly body: Uint8Array };
 
-type Membership = { readonly subscription: Subscription; readonly grant: Grant };
-
-// The longest time that a timer of Node's takes.
-const timerMsMax = 2 ** 31 - 1;
-
-export class GroupSet implements Groups, ChangedSet {
+export class GroupSet implements Groups {
 	readonly path: ChannelName;
 	first: Channel | undefined;
 	readonly #party: Party | undefined;
 	readonly #parts: GroupParts;
 	readonly #changes: Changes;
-	#memberships = new Map<ChannelName, Membership>();
-	#expiring: NodeJS.Timeout | undefined;
+	readonly #expiry: Expiry;
+	#granted = new Map<ChannelName, GrantedSubscription>();
 	/** Undefined before it opens, and after it has closed. */
 	#connection: GroupConnection | undefined;
 
-	/** `asker` is what the authorisation service is told of the client; undefined without a service. */
-	constructor(path: ChannelName, asker: Asker | undefined, party: Party | undefined, parts: GroupParts) {
+	/** `client` is what the authorisation service is told of the client; undefined without a service. */
+	constructor(path: ChannelName, client: AskedClient | undefined, party: Party | undefined, parts: GroupParts) {
 		this.path = path;
 		this.#party = party;
 		this.#parts = parts;
-		this.#changes = new Changes(this, asker, parts);
+		this.#changes = new Changes(this, client, parts);
+		this.#expiry = new Expiry(
+			parts.hub,
+			() => this.#granted.values(),
+			(expired) => this.#endExpired(expired),
+		);
 	}
 
 	/** To be called when the connection has joined the channel of its URL. */
@@ -64,24 +66,29 @@ export class GroupSet implements Groups, ChangedSet {
 		this.#connection = connection;
 		this.first = subscription.channel;
 		// When the grant of a connection expires, the whole connection is closed.
-		this.#memberships.set(this.path, { subscription, grant: { ...grant, expiry: undefined } });
+		this.#granted.set(this.path, { subscription, grant: { ...grant, expiry: undefined } });
 	}
 
 	/** To be called when the connection has closed, and before its subscriptions end. */
-	closed(): void {
+	closed({ subscription }: GroupConnection): void {
 		this.#changes.stop();
-		clearTimeout(this.#expiring);
-		let next = this.#connection?.subscription;
+		this.#expiry.stop();
+		let next = subscription;
 		for (; next !== undefined; next = next.sibling) if (next.isReached) this.detach(next);
 		this.#connection = undefined;
 	}
 
-	paths(): Iterable<ChannelName> {
-		return this.#memberships.keys();
+	get size(): number {
+		return this.#granted.size;
 	}
 
-	subscriptions(): ReadonlyMap<ChannelName, Membership> {
-		return this.#memberships;
+	paths(): Iterable<ChannelName> {
+		return this.#granted.keys();
+	}
+
+	/** The subscriptions, by the client's names for their channels. */
+	subscriptions(): ReadonlyMap<ChannelName, GrantedSubscription> {
+		return this.#granted;
 	}
 
 	/** The engine's topic, by which the fan-out reaches a subscription from now on. */
@@ -113,15 +120,17 @@ export class GroupSet implements Groups, ChangedSet {
 		this.guard(() => this.#changes.goOn());
 	}
 
+	/** False while the connection is being closed, or is catching up: it must get all earlier messages first. */
 	mayChange(): boolean {
 		const connection = this.#connection;
-		return connection !== undefined && connection.closeCause === undefined && !this.#parts.catchUp.isCatchingUp(connection);
+		return connection !== undefined && connection.closeCause === undefined && !isCatchingUp(connection);
 	}
 
+	/** Joins `joining`, leaves what is not in `wanted`, and answers. Gives the refusal of the first path without room; then nothing changes. */
 	change(wanted: ReadonlySet<ChannelName>, joining: readonly Joinable[]): PathRefusal | undefined {
 		const connection = this.#connection;
 		const { hub, admission, events } = this.#parts;
-		const before = this.#memberships;
+		const before = this.#granted;
 		const left = [...before].filter(([path]) => !wanted.has(path));
 		const leftPaths = left.map(([path]) => path);
 		const leftChannels = left.map(([, { subscription }]) => subscription.channel);
@@ -133,55 +142,61 @@ export class GroupSet implements Groups, ChangedSet {
 		const current = [...wanted].filter((path) => before.has(path) || joinable.has(path));
 		for (const [, { subscription }] of left) hub.leaveChannel(subscription);
 		this.#tell(changedFrame(current, joined, leftPaths));
-		this.#memberships = new Map();
+		this.#granted = new Map();
 		for (const path of current) {
-			const membership = before.get(path) ?? this.#join(connection, joinable.get(path));
-			if (membership !== undefined) this.#memberships.set(path, membership);
+			const granted = before.get(path) ?? this.#join(connection, joinable.get(path));
+			if (granted !== undefined) this.#granted.set(path, granted);
 		}
 		tellLeft(events, leftChannels);
 		this.#logChange(joined, leftPaths);
-		this.#expire();
+		this.#expiry.run();
 		return undefined;
 	}
 
-	refuse(refusal: Refusal, command: Command | undefined): void {
+	/** Tells the client why a frame changes and publishes nothing. */
+	refuse(refusal: FrameRefusal, command: Command | undefined): void {
 		const connection = this.#connection;
 		if (connection === undefined) return;
 		const { path = this.path, cause, status } = refusal;
-		const aim = command === 'publish' ? 'publish' : 'connect';
+		const aim = command === 'publish' ? 'publish' : 'other';
 		this.#parts.events.refused({ cause, status, aim, path, origin: this.#party?.origin, ip: () => connection.address() });
 		this.#tell(refusedFrame(refusal, command));
 	}
 
-	end(subscription: Subscription, { reason }: Close): void {
-		const { hub, catchUp, events } = this.#parts;
-		const { channel, alias = channel.name } = subscription;
-		if (this.#memberships.get(alias)?.subscription !== subscription || !catchUp.finish(subscription)) return;
-		this.#memberships.delete(alias);
-		hub.leaveChannel(subscription);
-		this.#tell(changedFrame([...this.paths()], [], [alias], reason));
-		events.left(channel);
-		this.#logChange([], [alias]);
-		this.guard(() => this.#changes.ended(subscription));
+	end(subscriptions: readonly Subscription[], { reason }: Close): void {
+		this.guard(() => {
+			const { hub, catchUp, events } = this.#parts;
+			const ended: ChannelName[] = [];
+			for (const subscription of subscriptions) {
+				const { channel, alias = channel.name } = subscription;
+				// False if the connection was too slow: then all its subscriptions have ended.
+				if (!catchUp.finish(subscription)) return;
+				this.#granted.delete(alias);
+				hub.leaveChannel(subscription);
+				ended.push(alias);
+			}
+			this.#tell(changedFrame([...this.paths()], [], ended, reason));
+			tellLeft(
+				events,
+				subscriptions.map(({ channel }) => channel),
+			);
+			this.#logChange([], ended);
+			this.#changes.ended(subscriptions);
+		});
 	}
 
-	/** Does something for the connection, unless it has closed. A throw closes the connection: the process must not end. */
+	/** Calls `act` unless the connection has closed. A throw closes the connection. */
 	guard(act: () => void): void {
 		const connection = this.#connection;
 		if (connection === undefined) return;
 		try {
 			act();
 		} catch (error) {
-			this.#parts.events.fault(
-				error,
-				{},
-				'A change of channels threw; its websocket is closed with 1011, and the server goes on.',
-			);
-			connection.end(closes.failed);
+			closeAfterThrow(this.#parts.events, connection, error);
 		}
 	}
 
-	#join(connection: GroupConnection, joinable: Joinable | undefined): Membership | undefined {
+	#join(connection: GroupConnection, joinable: Joinable | undefined): GrantedSubscription | undefined {
 		if (joinable === undefined) return undefined;
 		const { path, name, grant, hello } = joinable;
 		const subscription = this.#parts.hub.join(name, connection, path);
@@ -197,31 +212,23 @@ export class GroupSet implements Groups, ChangedSet {
 			this.refuse({ ...name, path }, 'publish');
 			return undefined;
 		}
-		const membership = this.#memberships.get(name);
+		const granted = this.#granted.get(name);
 		// A channel that is being closed has its last message.
-		if (membership === undefined || membership.subscription.channel.isClosing) this.refuse(notSubscribed(path), 'publish');
-		else if (!membership.grant.mayPublish) this.refuse(receiveOnly(path), 'publish');
-		else return { channel: membership.subscription.channel, grant: membership.grant, body };
+		if (granted === undefined || granted.subscription.channel.isClosing) this.refuse(notSubscribed(name), 'publish');
+		else if (!granted.grant.mayPublish) this.refuse(receiveOnly(name), 'publish');
+		else return { channel: granted.subscription.channel, grant: granted.grant, body };
 		return undefined;
 	}
 
-	/** Ends the subscriptions that have expired, and comes back when the next one does. */
-	#expire(): void {
-		const nowMs = performance.now();
-		const memberships = [...this.#memberships.values()];
-		const expired = memberships.filter(({ grant }) => grant.expiry !== undefined && grant.expiry.atMs <= nowMs);
-		const later = memberships.flatMap(({ grant }) => grant.expiry?.atMs ?? []).filter((atMs) => atMs > nowMs);
-		// First: the connection may close below, and stops the timer then.
-		clearTimeout(this.#expiring);
-		const waitMs = Math.min(...later) - nowMs;
-		if (later.length > 0)
-			this.#expiring = setTimeout(() => this.guard(() => this.#expire()), Math.min(Math.ceil(waitMs), timerMsMax)).unref();
-		for (const { subscription } of expired) this.#parts.hub.inOrder(subscription.channel, () => this.#endExpired(subscription));
+	#endExpired(subscriptions: readonly Subscription[]): void {
+		// The client may have left some of them meanwhile. A connection that is being closed ends with all its subscriptions.
+		const present = subscriptions.filter((subscription) => this.#has(subscription));
+		if (present.length > 0 && this.#connection?.closeCause === undefined) this.end(present, closes.expired);
 	}
 
-	#endExpired(subscription: Subscription): void {
-		// A connection that is being closed ends with all its subscriptions.
-		if (this.#connection?.closeCause === undefined) this.guard(() => this.end(subscription, closes.expired));
+	#has(subscription: Subscription): boolean {
+		const { channel, alias = channel.name } = subscription;
+		return this.#granted.get(alias)?.subscription === subscription;
 	}
 
 	#tell(text: string): void {

@@ -2,10 +2,10 @@
 import { isUtf8 } from 'node:buffer';
 import type { PathRefusal } from '../http/admission.js';
 import type { RefusalCause } from '../http/reply.js';
-import { pathOf } from '../pubsub/channel-name.js';
+import { type ChannelName, pathOf } from '../pubsub/channel-name.js';
 
-export type Refusal = {
-	/** As the client wrote it; undefined if no single path is to blame. */
+export type FrameRefusal = {
+	/** Percent-encoded, or as the client wrote it if it is malformed; undefined if no single path is to blame. */
 	readonly path: string | undefined;
 	readonly cause: RefusalCause;
 	/** As HTTP has it. */
@@ -13,21 +13,21 @@ export type Refusal = {
 	readonly reason: string;
 };
 
-// A page that changes what it shows needs a few. Each may ask the authorisation service about every channel.
+// A page needs a few changes a second. Each change may ask the authorisation service about every channel.
 export const changesPerSecond = 10;
 
-export function pathRefused({ path, refused }: PathRefusal): Refusal {
+export function refusalOf({ path, refused }: PathRefusal): FrameRefusal {
 	const { status, cause, reason, body } = refused;
-	// What is not UTF-8 would end the connection.
+	// Clients close the connection when a text frame is not UTF-8.
 	const isText = body !== undefined && isUtf8(body);
 	return { path: pathOf(path), status, cause, reason: isText ? Buffer.from(body).toString() : reason };
 }
 
-export function malformed(reason: string): Refusal {
+export function malformed(reason: string): FrameRefusal {
 	return refusal(400, reason);
 }
 
-export function tooManyChannels(maxGroups: number): Refusal {
+export function tooManyChannels(maxGroups: number): FrameRefusal {
 	return refusal(413, `A connection may have ${maxGroups} channels at most (--max-groups).`);
 }
 
@@ -36,14 +36,15 @@ export const tooManyChanges = refusal(
 	`A connection may change its channels ${changesPerSecond} times a second: name more channels in one change, or try again in a second.`,
 );
 
-export function notSubscribed(path: string): Refusal {
-	return refusal(403, 'This connection is not subscribed to this channel: subscribe to it, and publish after the answer.', path);
+export function notSubscribed(name: ChannelName): FrameRefusal {
+	const reason = 'This connection is not subscribed to this channel: subscribe to it, and publish after the answer.';
+	return refusal(403, reason, pathOf(name));
 }
 
-export function receiveOnly(path: string): Refusal {
-	return refusal(403, 'This connection may only receive on this channel.', path);
+export function receiveOnly(name: ChannelName): FrameRefusal {
+	return refusal(403, 'This connection may only receive on this channel.', pathOf(name));
 }
 
-function refusal(status: number, reason: string, path?: string): Refusal {
+function refusal(status: number, reason: string, path?: string): FrameRefusal {
 	return { path, cause: 'groups', status, reason };
 }

@@ -1,18 +1,18 @@
 // The frames of the subprotocol pathcast.groups.v1: a head, a blank line, a body. The body is never parsed. Knows no network.
 import { type ChannelName, isSession, pathOf } from '../pubsub/channel-name.js';
 import type { Message, Sender } from '../pubsub/message.js';
-import type { Refusal } from './refusals.js';
+import type { FrameRefusal } from './refusals.js';
 
 /** The longest head that a client may send. A thousand channels with short paths, or some hundred with long ones, fit. */
 export const headBytesMax = 65_536;
 
-/** A frame of a client that changes its channels. The paths are as the client wrote them. */
-export type ChangeFrame = { readonly command: 'subscribe' | 'add' | 'remove'; readonly paths: readonly string[] };
+/** A frame of a client that changes its channels. `list` has the paths as the client wrote them: see pathsIn. */
+export type ChangeFrame = { readonly command: 'subscribe' | 'add' | 'remove'; readonly list: string };
 /** A frame of a client that publishes a message. */
 export type PublishFrame = { readonly command: 'publish'; readonly path: string; readonly body: Uint8Array };
 export type Command = (ChangeFrame | PublishFrame)['command'];
 
-// Without C1, and the separators of lines and paragraphs, which some clients would take for the end of a line when they stand in an answer.
+// No C1 controls and no U+2028 or U+2029: a refusal repeats the path, and some clients end a line there.
 const isPrintable = /^[ -~\u00a0-\u2027\u202a-\u{10ffff}]*$/u;
 
 /** Reads a frame, whose body is a view of its bytes, or says what is wrong with it. */
@@ -23,27 +23,27 @@ export function readFrame(bytes: ArrayBuffer): ChangeFrame | PublishFrame | stri
 	const head = all.toString('utf8', 0, blank < 0 ? all.length : blank).replace(/\n$/, '');
 	if (!isPrintable.test(head))
 		return 'The head of a frame is one line that ends with LF, without CR or another control character.';
-	const [, command, rest = ''] = /^(subscribe|add|remove|publish):(.*)$/.exec(head) ?? [];
-	const paths = rest.split(' ').filter((path) => path !== '');
+	const [, command, list = ''] = /^(subscribe|add|remove|publish):(.*)$/.exec(head) ?? [];
 	const body = blank < 0 ? undefined : new Uint8Array(bytes, blank + 2);
 	switch (command) {
 		case 'subscribe':
 		case 'add':
 		case 'remove':
 			if (body !== undefined && body.length > 0) return `The frame "${command}:" has no body.`;
-			return { command, paths: paths.map(ownCopy) };
-		case 'publish':
+			return { command, list };
+		case 'publish': {
 			if (body === undefined) return 'A blank line must stand between "publish: /path" and the message.';
-			if (paths[0] === undefined || paths.length > 1) return 'A message is published to one path: "publish: /path".';
-			return { command, path: paths[0], body };
+			const path = /^ *([^ ]+) *$/.exec(list)?.[1];
+			return path === undefined ? 'A message is published to one path: "publish: /path".' : { command, path, body };
+		}
 		default:
 			return 'A frame begins with "subscribe:", "add:", "remove:" or "publish:", and paths.';
 	}
 }
 
-/** V8 keeps the whole head for a part of it: a channel would do so for as long as it has that name. */
-function ownCopy(path: string): string {
-	return Buffer.from(path).toString();
+/** The paths of a list, one by one: a client may send tens of thousands. */
+export function* pathsIn(list: string): Iterable<string> {
+	for (const [path] of list.matchAll(/[^ ]+/g)) yield path;
 }
 
 /** Tells a client what it is subscribed to now, and what has changed. `reason` is why the server has ended a subscription. */
@@ -63,7 +63,7 @@ function field(name: string, paths: readonly ChannelName[]): string {
 }
 
 /** Tells a client that a frame changes and publishes nothing: which command, if the frame was not malformed, and because of which path. */
-export function refusedFrame({ path = '', status, reason }: Refusal, command: Command | undefined): string {
+export function refusedFrame({ path = '', status, reason }: FrameRefusal, command: Command | undefined): string {
 	const line = command === undefined ? '' : `command: ${command}\n`;
 	return `refused: ${path}\n${line}status: ${status}\n\n${reason}`;
 }
@@ -76,7 +76,7 @@ export function headOf(alias: ChannelName): Buffer {
 /** A message with its head, and the blank line between. */
 export function enveloped(head: Buffer, { bytes, sender }: Message): Buffer {
 	const from = `${spelled(sender)}\n\n`;
-	// All of it is written below. A sender is ASCII.
+	// The three writes below fill it. A sender is ASCII.
 	const frame = Buffer.allocUnsafe(head.length + from.length + bytes.byteLength);
 	frame.set(head, 0);
 	frame.write(from, head.length, 'latin1');
@@ -84,7 +84,7 @@ export function enveloped(head: Buffer, { bytes, sender }: Message): Buffer {
 	return frame;
 }
 
-// Application servers often name sessions by numbers, or as their users like it.
+// A session may be a number, or a name that a user chose, so it could look like another sender.
 const isAmbiguous = /^(\d+|server|post|".*)$/;
 
 /** The sender of a message. A session that could be taken for another kind of sender stands in quotes. */

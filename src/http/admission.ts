@@ -7,7 +7,7 @@ import type { Party } from '../observe/events.js';
 import type { Channel } from '../pubsub/channel.js';
 import { type ChannelName, parseChannelName, pathOf } from '../pubsub/channel-name.js';
 import type { Message } from '../pubsub/message.js';
-import { type Ask, type Asker, askerOf, askForRequest } from './asking.js';
+import { type Ask, type AskedClient, askedClientOf, askForRequest } from './asking.js';
 import type { Exchange } from './exchange.js';
 import { type OriginPolicy, originRefusal } from './origin.js';
 import { limitRefusals, stopping } from './refusals.js';
@@ -99,17 +99,17 @@ export class Admission {
 	}
 
 	/** Keeps what the service is to be told of a client whose connection may join more channels; undefined without a service. */
-	askerOf(exchange: Exchange): Asker | undefined {
-		return this.#parts.ask && askerOf(exchange);
+	askedClientOf(exchange: Exchange): AskedClient | undefined {
+		return this.#parts.ask && askedClientOf(exchange);
 	}
 
 	/**
 	 * Asks the authorisation service whether a connection may join more channels, and calls `done` once: in this turn, or when the service
 	 * has answered for all of them or has refused one. Gives the function that takes the questions back.
 	 */
-	askForMore(
+	askToJoin(
 		paths: readonly ChannelName[],
-		asker: Asker | undefined,
+		client: AskedClient | undefined,
 		done: (answer: Joinable[] | PathRefusal) => void,
 	): () => void {
 		const { ask, isStopping } = this.#parts;
@@ -117,7 +117,7 @@ export class Admission {
 			done({ path: paths[0], refused: stopping });
 			return ignore;
 		}
-		if (ask === undefined || asker === undefined || paths.length === 0) {
+		if (ask === undefined || client === undefined || paths.length === 0) {
 			done(paths.map((path) => ({ path, name: path, grant: this.commonGrant, hello: undefined })));
 			return ignore;
 		}
@@ -132,8 +132,8 @@ export class Admission {
 			const index = questions.length;
 			const path = paths[index];
 			if (path === undefined) return;
-			const head = { ...asker.head, path: pathOf(path) };
-			const takeBack = ask({ ...asker, head }, 'subscribe', (answer) => {
+			const head = { ...client.head, path: pathOf(path) };
+			const takeBack = ask({ ...client, head }, 'subscribe', (answer) => {
 				if ('cause' in answer) {
 					cancel();
 					done({ path, refused: answer });

@@ -14,7 +14,7 @@ import { stopping } from './refusals.js';
 import type { Refused, Reply } from './reply.js';
 
 /** What the service is told of a client that asks for something. */
-export type Asker = { readonly head: AskedHead; readonly rest: AskedRest; readonly addresses: Addresses };
+export type AskedClient = { readonly head: AskedHead; readonly rest: AskedRest; readonly addresses: Addresses };
 
 type Action = 'subscribe' | 'publish';
 
@@ -22,7 +22,7 @@ type Action = 'subscribe' | 'publish';
  * Asks for a client, and calls `done` with the answer, in a later turn. Gives the function that takes the question back: the client has
  * gone.
  */
-export type Ask = (asker: Asker, action: Action, done: (answer: Allowed | Refused) => void) => () => void;
+export type Ask = (client: AskedClient, action: Action, done: (answer: Allowed | Refused) => void) => () => void;
 
 export function asking(authorisation: Authorisation, endpoint: EndpointFields): Ask {
 	return ({ head, rest, addresses }, action, done) => {
@@ -43,10 +43,10 @@ export function askForRequest(
 	action: Action,
 	serve: (answer: Allowed | Refused) => Reply | Refused | undefined,
 ): () => void {
-	return ask(askerOf(exchange), action, (answer) => exchange.serveLater(() => serve(answer)));
+	return ask(askedClientOf(exchange), action, (answer) => exchange.serveLater(() => serve(answer)));
 }
 
-export function askerOf(exchange: Exchange): Asker {
+export function askedClientOf(exchange: Exchange): AskedClient {
 	const { head } = exchange;
 	const { query, fields } = head.asked ?? nothing;
 	return { head, rest: { query, fields, token: bearerToken(head) }, addresses: exchange.addresses() };

@@ -26,8 +26,7 @@ export function handshakeRefusal(head: RequestHead): Refused | undefined {
 	if (version === undefined) return wrongVersion;
 	// After the handshake, every byte is a frame.
 	if (hasBody(head)) return badHandshake('A websocket handshake has no body.');
-	const [first] = offeredProtocols(head);
-	if (first === undefined || isToken.test(first)) return undefined;
+	if (offeredProtocols(head).every((protocol) => isToken.test(protocol))) return undefined;
 	return badHandshake('Sec-WebSocket-Protocol must be a comma-separated list of tokens.');
 }
 

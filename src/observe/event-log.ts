@@ -60,7 +60,7 @@ export function eventLog(log: Log, limitCauses: readonly string[], originSetting
 			log.debug({ event: 'close', ...party, path: name, subscribers, code: frame?.code, reason }, 'unsubscribed');
 		},
 		changed: ({ name }, party, joined, left) =>
-			log.debug({ event: 'groups', ...party, path: name, joined, left }, 'changed its channels'),
+			log.debug({ event: 'groups', ...party, path: name, joined, left }, 'a connection changed its channels'),
 		published: (source, path, bytes, subscribers, party) =>
 			log.debug({ event: 'publish', ...party, path, bytes, subscribers }, publishedBy[source]),
 	};

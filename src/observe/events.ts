@@ -41,7 +41,7 @@ export type Events = {
 	joined(channel: Channel): void;
 	/** A channel has lost a subscriber. */
 	left(channel: Channel): void;
-	/** A connection with several channels (--groups) has joined and left some, by its own will or not. */
+	/** A connection with several channels (--groups) has joined and left some, at its request or not. */
 	changed(channel: Channel, party: Party, joined: readonly string[], left: readonly string[]): void;
 	/** A connection was opened and subscribed. */
 	opened(channel: Channel, party: Party | undefined): void;

@@ -35,7 +35,7 @@ export type OperatorParts = {
 	/** How many connections have been closed by the server, and still have to read something before. */
 	readonly closingCount: () => number;
 	/** Ends one subscription to a channel that the operator closes, or its connection. It has left when this returns. */
-	readonly closeSubscriber: (subscription: Subscription) => void;
+	readonly endSubscription: (subscription: Subscription) => void;
 	readonly isStopping: () => boolean;
 	readonly stop: () => void;
 	/** Closes the connections that are open now, evenly over that time, and gives how many. */
@@ -47,10 +47,10 @@ export type OperatorParts = {
 };
 
 export function operatorEndpoints(parts: OperatorParts): Endpoint[] {
-	const { hub, connections, metrics, whyNotReady, closeSubscriber, maxConnections, maxPath, memoryBudget } = parts;
+	const { hub, connections, metrics, whyNotReady, endSubscription, maxConnections, maxPath, memoryBudget } = parts;
 	const common = {
 		...parts,
-		closeChannel: channelCloser(hub, closeSubscriber),
+		closeChannel: channelCloser(hub, endSubscription),
 		readName: (path: string) => parseChannelName(path, maxPath),
 		readNameOfField: (value: string) => parseChannelField(value, maxPath),
 		onPublishRefused: (cause: string) => metrics.refused({ cause, aim: 'publish' }),

@@ -76,8 +76,7 @@ export class Hub {
 
 	/**
 	 * Subscribes a peer. The fan-out reaches it when everything that was published before has gone out: it gets what is published from
-	 * now on, and nothing earlier. `alias` is the name that a peer that may have
-	 * several channels has for this one.
+	 * now on, and nothing earlier. `alias` is the name that a peer with several channels has for this one; undefined for other peers.
 	 */
 	join(name: ChannelName, peer: Peer, alias?: ChannelName): Subscription {
 		let channel = this.#channels.get(name);
@@ -111,7 +110,10 @@ export class Hub {
 		for (let next = subscription; next !== undefined; next = next.sibling) this.#end(next);
 	}
 
-	/** Ends one subscription of a peer. What the fan-out has sent it still reaches the peer. */
+	/**
+	 * Ends one subscription of a peer. What the fan-out has sent it still reaches the peer. To be called in the order of the channel: a join
+	 * that still waits would attach the peer again.
+	 */
 	leaveChannel(subscription: Subscription): void {
 		if (subscription.isReached) subscription.peer.detach(subscription);
 		removeSibling(subscription);

@@ -34,7 +34,10 @@ export class Pacing {
 	/** Channels with deferred messages: those that send at the end of this tick, and those that rest. */
 	#deferring = new Set<Channel>();
 	readonly #resting = new Set<Channel>();
-	/** The bursts of all grouped channels together, as an outbox has those of one channel. A connection may get the messages of each. */
+	/**
+	 * The bursts of all grouped channels together, as an outbox has those of one channel. One connection may get the messages of all: from
+	 * the 32nd in a tick on, the engine would send each by itself.
+	 */
 	readonly #groupedBurst = { tick: -1, messagesInTick: 0, isHot: false };
 	#tick = 0;
 	#isTickEndScheduled = false;

@@ -13,7 +13,7 @@ export interface Peer {
 	detach(subscription: Subscription): void;
 	/** Sends one message of a channel to this peer alone. False if some of it waits for the peer to read. */
 	send(message: Message, subscription: Subscription): boolean;
-	/** Hears that it has caught up: the fan-out reaches it on all its channels again. */
+	/** Called when the peer has caught up: the fan-out reaches it on all its channels again. */
 	caughtUp(): void;
 	/** Lets everything that `write` sends go out together. */
 	gather(write: () => void): void;

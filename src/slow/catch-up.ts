@@ -47,11 +47,6 @@ export class CatchUp {
 		return this.#ending.size;
 	}
 
-	/** Whether the fan-out does not reach a peer because it is catching up. */
-	isCatchingUp(peer: Peer): boolean {
-		return isCatchingUp(peer);
-	}
-
 	/** Whether it is closed when it has caught up. */
 	isEnding(peer: Peer): boolean {
 		return this.#ending.has(peer);
@@ -144,7 +139,10 @@ export class CatchUp {
 			peer.drop('slow');
 			return false;
 		}
-		this.#send(peer, 'all', subscription);
+		peer.gather(() => {
+			for (let next = this.#hub.nextFor(subscription); next !== undefined; next = this.#hub.nextFor(subscription))
+				peer.send(next, subscription);
+		});
 		return true;
 	}
 
@@ -194,15 +192,11 @@ export class CatchUp {
 		peer.caughtUp();
 	}
 
-	/**
-	 * Sends everything, of all channels or of one, or a share: until the engine has to keep some of it, or it is much. Gives what that cost,
-	 * in bytes.
-	 */
-	#send(peer: Peer, amount: 'all' | 'share', only?: Subscription): number {
+	/** Sends everything, or a share: until the engine has to keep some of it, or it is much. Gives what that cost, in bytes. */
+	#send(peer: Peer, amount: 'all' | 'share'): number {
 		let costBytes = 0;
 		peer.gather(() => {
-			let subscription = only ?? peer.subscription;
-			for (; subscription !== undefined; subscription = only === undefined ? subscription.sibling : undefined) {
+			for (let subscription = peer.subscription; subscription !== undefined; subscription = subscription.sibling) {
 				for (;;) {
 					const message = this.#hub.nextFor(subscription);
 					if (message === undefined) break;
@@ -226,7 +220,8 @@ function sumOverKept(peer: Peer, bytesOf: (kept: KeptMessages, position: Positio
 	return bytes;
 }
 
-function isCatchingUp(peer: Peer): boolean {
+/** Whether a peer is catching up: the fan-out does not reach it on some of its channels. */
+export function isCatchingUp(peer: Peer): boolean {
 	for (let subscription = peer.subscription; subscription !== undefined; subscription = subscription.sibling) {
 		if (subscription.position !== undefined) return true;
 	}

@@ -75,13 +75,13 @@ export class WebSocketConnection implements GroupConnection {
 
 	opened(ws: WebSocket): void {
 		this.#ws = ws;
-		// It may have no channel. This topic is its own for as long as it is open.
+		// A connection without channels needs a topic too: see catchingUpTopic.
 		if (this.groups !== undefined) ws.subscribe(catchingUpTopic);
 	}
 
 	closed(): void {
 		this.#ws = undefined;
-		this.groups?.closed();
+		this.groups?.closed(this);
 	}
 
 	attach(subscription: Subscription): boolean {

@@ -1,5 +1,7 @@
 // What the engine calls for a websocket: open -> subscribe -> publish -> close.
+
 import type { Closing } from '../connections/closing.js';
+import { closeAfterThrow } from '../connections/fault.js';
 import type { Membership } from '../connections/membership.js';
 import type { SocketBehavior } from '../engine.js';
 import type { GroupMessage, GroupSet } from '../groups/group-set.js';
@@ -12,7 +14,6 @@ import { type Message, trustedMessage } from '../pubsub/message.js';
 import type { CatchUp } from '../slow/catch-up.js';
 import type { SlowWatch } from '../slow/watch.js';
 import type { UserData, WebSocket, WebSocketConnection } from './connection.js';
-import { closeAfterThrow } from './fault.js';
 import { messageRules, tooFast, tooManyHeld, tooMuchAtOnce } from './rules.js';
 import { MessageTurns } from './turns.js';
 

@@ -1,6 +1,8 @@
 // A websocket's handshake -> which connections are let in, and what is known of them from then on.
+
 import { Allowance } from '../connections/allowance.js';
 import type { ClientAddress } from '../connections/client-address.js';
+import { closeAfterThrow } from '../connections/fault.js';
 import type { Membership } from '../connections/membership.js';
 import type { UpgradeContext } from '../engine.js';
 import { type GroupParts, GroupSet } from '../groups/group-set.js';
@@ -10,7 +12,6 @@ import { chosenProtocol, groupsProtocol, handshakeRefusal } from '../http/handsh
 import { isRefused } from '../http/reply.js';
 import type { ChannelName } from '../pubsub/channel-name.js';
 import { type Terms, type UserData, type WebSocket, WebSocketConnection } from './connection.js';
-import { closeAfterThrow } from './fault.js';
 
 export type UpgradeParts = GroupParts & {
 	/** The engine puts a websocket here when it has upgraded it. */
@@ -64,7 +65,7 @@ export function upgradeDoor(parts: UpgradeParts): Door<[UpgradeContext]> {
 
 	/** The channels of a connection, whose first is that of the path. */
 	function groupSet(path: ChannelName, exchange: Exchange, { party }: Admitted): GroupSet {
-		return new GroupSet(path, admission.askerOf(exchange), party, parts);
+		return new GroupSet(path, admission.askedClientOf(exchange), party, parts);
 	}
 
 	function termsOf({ grant, party }: Admitted, groups: GroupSet | undefined): Terms {

@@ -41,7 +41,7 @@ async function startMeddler(t: TestContext, meddle: Meddle, protocol = 'pathcast
 		connections++;
 		client.on('message', (frame) => {
 			const paths = String(frame).replace('subscribe: ', '');
-			client.send(`subscribed: ${paths}\njoined: ${paths}\nleft:\n\n`);
+			client.send(`subscribed: ${paths}\njoined: ${paths}\nleft: \n\n`);
 		});
 	});
 	await once(server.listen(0, '127.0.0.1'), 'listening');
