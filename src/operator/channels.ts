@@ -45,7 +45,7 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 		const channel = hub.find(name);
 		if (channel === undefined) return nobody;
 		const { subscribers, grouped, outbox } = channel;
-		return json(200, { channel: name, subscribers, groups: grouped, backlog: outbox?.deferredBytes ?? 0 });
+		return json(200, { channel: name, subscribers, grouped, backlog: outbox?.deferredBytes ?? 0 });
 	}
 
 	async function post(name: ChannelName, { req }: OperatorRequest): Promise<OperatorAnswer> {
@@ -86,7 +86,7 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 		{
 			...one,
 			methods: ['GET'],
-			help: 'JSON: how many are subscribed to /room/1, how many of them have other channels too (--groups), and what waits to be sent; 404 if nobody is',
+			help: 'JSON: how many are subscribed to /room/1, how many of them may have other channels too (--groups), and what waits to be sent; 404 if nobody is',
 			answer: forChannel(show),
 		},
 		{

@@ -28,13 +28,13 @@ export function channelListing({ hub, readName }: ListingParts): (request: Opera
 	return async ({ query, req }) => {
 		const asked = readQuery(query);
 		if (typeof asked === 'string') return text(400, asked);
-		const channels: { channel: string; subscribers: number; groups: number }[] = [];
+		const channels: { channel: string; subscribers: number; grouped: number }[] = [];
 		let next: number | undefined = asked.place;
 		while (next !== undefined && channels.length < asked.limit && !req.socket.destroyed) {
 			await turn();
 			next = hub.list(next, placesPerTick, ({ name, subscribers, grouped }) => {
 				if (!name.startsWith(asked.prefix)) return 'more';
-				return channels.push({ channel: name, subscribers, groups: grouped }) === asked.limit ? 'enough' : 'more';
+				return channels.push({ channel: name, subscribers, grouped }) === asked.limit ? 'enough' : 'more';
 			});
 		}
 		return json(200, { channels, cursor: next === undefined ? null : `${origin}-${next}` });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Closing } from '#src/connections/closing.js';
-import type { Connection } from '#src/connections/connection.js';
+import type { Connection, Groups } from '#src/connections/connection.js';
 import { Connections } from '#src/connections/registry.js';
 import { spread } from '#src/connections/spread.js';
 import type { ChannelName } from '#src/pubsub/channel-name.js';
@@ -59,13 +59,14 @@ test('messages that wait in a burst when the server is stopped go out before the
 type FakeConnection = Connection & { leave(): void };
 
 /** Connections on three channels, and all that closing needs. The hub lets a channel send 25 of our messages at once. */
-function crowd(count: number, onEnd: () => void) {
+function crowd(count: number, onEnd: () => void, groups?: Groups) {
 	const hub = silentHub(64 * 100);
 	const places = new Connections();
 	const connections = Array.from({ length: count }, (_, i) => {
 		const connection: FakeConnection = {
 			...fakeConnection({
 				id: places.newId(),
+				groups,
 				end({ cause }) {
 					assert.match(cause, /^(stopping|moved)$/);
 					onEnd();
@@ -99,6 +100,16 @@ test('a tick closes no more than 200 websockets, whether their channel is quiet 
 		while (hub.subscribers > 0) await new Promise(setImmediate);
 		assert.equal(ends.max, 200);
 	}
+});
+
+test('a tick closes fewer connections that have many channels: sixteen channels count as one connection more', async () => {
+	const ends = new TickPeak();
+	const groups = { path: '/' as ChannelName, first: undefined, size: 64, paths: () => [], end: () => assert.fail() };
+	const { hub, closing } = crowd(300, () => ends.count(), groups);
+	ends.watch(hub);
+	await spread(closing.all('stopping'), hub.subscribers, 0);
+	while (hub.subscribers > 0) await new Promise(setImmediate);
+	assert.equal(ends.max, 40);
 });
 
 test('a connection that closes while the burst before its close frame goes out is not closed once more', () => {

@@ -15,7 +15,7 @@ async function startAsked(t: TestContext, script: Script, ...flags: string[]) {
 }
 
 protocol(
-	"Each path of a change is asked of the authorisation service, with the headers and the query of the websocket's own request; at most 16 at once; `X-Rewrite`, `X-Publish`, `X-Max-Age` and the first message hold for that path alone.",
+	"Each path of a change is asked of the authorisation service, at most 16 at once, with the headers and the query of the websocket's own request. `X-Rewrite`, `X-Publish`, `X-Max-Age` and the first message, which is `from: server`, hold for that path alone; a session in the answer does not count.",
 	async (t) => {
 		const scripts = {
 			'/rewritten': answering(204, [['X-Rewrite', '/real']]),

@@ -61,7 +61,7 @@ protocol(
 );
 
 protocol(
-	'A channel has one order, for those with one channel and for those with several alike; a message on two channels of a connection comes twice, once for each.',
+	'A channel has one order for all subscribers, whether a subscriber has one channel or several; a message on two channels of a connection comes twice, once for each.',
 	async (t) => {
 		const server = await startTestServer(t, '--groups');
 		const first = await openGroups(t, server, '/room');

@@ -50,6 +50,7 @@ protocol(
 			['subscribe: /room', 'subscribed: /room\njoined: \nleft: /a /b\n\n'],
 			['publish: /room\n\nname: value\n\nend', 'channel: /room\nfrom: 1\n\nname: value\n\nend'],
 			['publish: /a\n\nx', 'refused: /a\ncommand: publish\nstatus: 403\n\n'],
+			['publish: /é\n\nx', 'refused: /%C3%A9\ncommand: publish\nstatus: 403\n\n'],
 			['add: %', 'refused: %\ncommand: add\nstatus: 400\n\n'],
 			['nonsense', 'refused: \nstatus: 400\n\n'],
 			['subscribe:', 'subscribed: \njoined: \nleft: /room\n\n'],

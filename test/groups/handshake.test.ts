@@ -43,7 +43,7 @@ protocol(
 );
 
 protocol(
-	'Without `--groups`, that subprotocol is never the answer: an upgrade that offers it alone is refused with 400, and another one is answered with the first other.',
+	'Without `--groups`, an upgrade that offers this subprotocol alone is refused with 400; of several, the first other one is the answer.',
 	async (t) => {
 		const server = await startTestServer(t);
 		for (const offered of [groupsProtocol, `${groupsProtocol}, ${groupsProtocol}`, `,${groupsProtocol}`]) {
@@ -111,5 +111,13 @@ test('the service gets the token of a client that offers `bearer` and the token,
 			assert.equal((await offer(server, offered)).chosen, chosen, offered);
 			assert.equal((await service.next()).field('Authorization'), 'Bearer a.b', offered);
 		}
+	}
+});
+
+test('no subprotocol is echoed that is not a token, wherever it stands in the list', async (t) => {
+	for (const flags of [['--groups'], []]) {
+		const server = await startTestServer(t, ...flags);
+		for (const offered of [`${groupsProtocol}, a b"{}`, `a b"{}, ${groupsProtocol}`, 'chat, a b'])
+			assert.equal((await offer(server, offered)).status, 400, offered);
 	}
 });

@@ -55,7 +55,7 @@ protocol('`X-Rewrite` puts another channel in place of the path; the client does
 		const stream = await openStream(t, server, '/me');
 		assert.doesNotMatch(JSON.stringify(stream.response.rawHeaders), /user|voil/);
 		const { body } = await request(server.operatorPort, { path: '/channels?limit=1' });
-		assert.deepEqual(JSON.parse(body).channels, [{ channel, subscribers: 2, groups: 0 }]);
+		assert.deepEqual(JSON.parse(body).channels, [{ channel, subscribers: 2, grouped: 0 }]);
 		const answer = await post(server.port, '/me', 'by POST');
 		assert.equal(answer.headers.get('x-subscribers'), '2');
 		assert.doesNotMatch(JSON.stringify([...answer.headers, answer.body]), /user|voil/);

@@ -155,7 +155,7 @@ test('X-Real-IP is the last address before the trusted proxies, whatever a clien
 });
 
 protocol(
-	'A client that offers the subprotocols `bearer` and a token is asked about with `Authorization: Bearer` and the token; only `bearer` is echoed.',
+	'A client that offers the subprotocols `bearer` and a token is asked about with `Authorization: Bearer` and the token, which is never echoed.',
 	async (t) => {
 		const service = await startService(t);
 		const server = await startTestServer(t, '--auth', service.url);

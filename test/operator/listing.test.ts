@@ -13,7 +13,7 @@ import { seededRandom } from '../support/random.js';
 import { startTestServer } from '../support/server.js';
 import { subscribe } from '../support/subscriber.js';
 
-type Page = { readonly channels: { channel: string; subscribers: number; groups: number }[]; readonly cursor: string | null };
+type Page = { readonly channels: { channel: string; subscribers: number; grouped: number }[]; readonly cursor: string | null };
 
 /** The pages of a listing from its first one on; `parameters` as in `prefix=/room/&limit=10`. */
 async function* pages(operatorPort: number, parameters = ''): AsyncGenerator<Page> {
@@ -43,7 +43,7 @@ protocol(
 		assert.equal((await list('')).headers.get('content-type'), 'application/json');
 		const paths = Array.from({ length: 250 }, (_, i) => `/room/${i}`);
 		await Promise.all([...paths, '/room/7', '/room/7'].map((path) => subscribe(t, server.ws(path))));
-		const expected = paths.map((channel) => ({ channel, subscribers: channel === '/room/7' ? 3 : 1, groups: 0 }));
+		const expected = paths.map((channel) => ({ channel, subscribers: channel === '/room/7' ? 3 : 1, grouped: 0 }));
 		const sizes: number[] = [];
 		for await (const { channels } of pages(server.operatorPort)) sizes.push(channels.length);
 		assert.deepEqual(sizes, [100, 100, 50]);
@@ -216,7 +216,7 @@ protocol(
 			await subscribe(t, server.ws(path));
 			const { status, headers, body } = await show(`${path}?x=1`);
 			assert.deepEqual([status, headers.get('content-type')], [200, 'application/json']);
-			assert.deepEqual(JSON.parse(body), { channel: decodeURIComponent(path), subscribers: 2, groups: 0, backlog: 0 });
+			assert.deepEqual(JSON.parse(body), { channel: decodeURIComponent(path), subscribers: 2, grouped: 0, backlog: 0 });
 			await subscriber.close();
 			assert.equal(JSON.parse((await show(path)).body).subscribers, 1);
 		}

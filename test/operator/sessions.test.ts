@@ -75,8 +75,8 @@ protocol(
 			assert.deepEqual(asked, ['/room?alice', '/room?bob', ...paths, '/other?eve', '/room']);
 
 			const shown = async (path: string) => JSON.parse((await request(server.operatorPort, { path })).body);
-			assert.deepEqual((await shown('/channels')).channels, [{ channel: '/room', subscribers: 2, groups: 0 }]);
-			assert.deepEqual((await shown('/channels?prefix=/')).channels, [{ channel: '/room', subscribers: 2, groups: 0 }]);
+			assert.deepEqual((await shown('/channels')).channels, [{ channel: '/room', subscribers: 2, grouped: 0 }]);
+			assert.deepEqual((await shown('/channels?prefix=/')).channels, [{ channel: '/room', subscribers: 2, grouped: 0 }]);
 			assert.equal((await shown('/channels/room')).subscribers, 2);
 			assert.equal((await request(server.operatorPort, { path: '/channels/alice' })).status, 404);
 			const { connections, channels, subscriptions, sessions } = await shown('/stats');
