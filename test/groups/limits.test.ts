@@ -92,11 +92,11 @@ test('at --max-channels and --max-subscribers, a change may put channels in the 
 	const service = await startService(t);
 	const small = await startTestServer(t, '--groups', '--auth', service.url, '--max-subscribers', '2');
 	service.script = answering(204, [['X-Rewrite', '/one']]);
-	const member = await openGroups(t, small, '/x');
-	assert.deepEqual(await member.change('add: /y'), changed('/x /y', '/y'));
-	assert.deepEqual(await member.change('subscribe: /y /z'), changed('/y /z', '/z', '/x'));
-	member.send('add: /x');
-	assert.deepEqual((await member.nextRefusal()).slice(0, 2), ['/x', 503]);
+	const one = await openGroups(t, small, '/x');
+	assert.deepEqual(await one.change('add: /y'), changed('/x /y', '/y'));
+	assert.deepEqual(await one.change('subscribe: /y /z'), changed('/y /z', '/z', '/x'));
+	one.send('add: /x');
+	assert.deepEqual((await one.nextRefusal()).slice(0, 2), ['/x', 503]);
 });
 
 test('--max-rate counts every frame of a client: changes, refused ones, messages and empty frames', async (t) => {

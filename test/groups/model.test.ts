@@ -13,15 +13,15 @@ import { metric, startTestServer } from '../support/server.js';
 import { subscribe } from '../support/subscriber.js';
 import { tls, tlsFlags } from '../support/tls.js';
 import { Ledger } from './support/ledger.js';
-import { type Command, Member } from './support/member.js';
+import { type Command, Participant } from './support/participant.js';
 
 type Scheme = 'ws' | 'wss';
 
 // Every fifth name is not ASCII.
 const channels = Array.from({ length: 50 }, (_, i) => (i % 5 === 0 ? `/caf%C3%A9/${i}` : `/m/${i}`));
-// Where the members are in the end.
+// Where the participants are in the end.
 const quietChannel = '/quiet';
-const memberCount = 200;
+const participantCount = 200;
 // Some are beyond the engine's limits of 126 bytes and 16 KiB.
 const sizes = [10, 10, 10, 130, 1_000, 17_000];
 const burstMin = 40;
@@ -57,11 +57,11 @@ async function world(t: TestContext, scheme: Scheme) {
 			})(),
 		);
 	}
-	const members: Member[] = [];
-	while (members.length < memberCount) {
-		const channel = channels[members.length % channels.length] ?? assert.fail();
+	const participants: Participant[] = [];
+	while (participants.length < participantCount) {
+		const channel = channels[participants.length % channels.length] ?? assert.fail();
 		const begun = ledger.now();
-		members.push(new Member(await openGroups(t, target, channel, options), channel, ++opened, begun, ledger));
+		participants.push(new Participant(await openGroups(t, target, channel, options), channel, ++opened, begun, ledger));
 	}
 	/** By the clients' port or the operator's. */
 	async function postTo(door: 'post' | 'server', channel: string, bytes: number): Promise<void> {
@@ -70,7 +70,7 @@ async function world(t: TestContext, scheme: Scheme) {
 		else assert.equal(await postPublicly(scheme, server.port, channel, body), 200);
 		ledger.confirm(channel, body);
 	}
-	return { ledger, server, plain, streams, members, postTo };
+	return { ledger, server, plain, streams, participants, postTo };
 }
 
 async function postPublicly(scheme: Scheme, port: number, path: string, body: string): Promise<number | undefined> {
@@ -82,11 +82,11 @@ async function postPublicly(scheme: Scheme, port: number, path: string, body: st
 	return response.statusCode;
 }
 
-/** Changes the channels of a member in some way, unless it has to wait. */
-function changeSomehow(random: Random, member: Member): void {
-	if (!member.mayChange()) return;
+/** Changes the channels of a participant in some way, unless it has to wait. */
+function changeSomehow(random: Random, participant: Participant): void {
+	if (!participant.mayChange()) return;
 	const some = (max: number) => Array.from({ length: random.below(max + 1) }, () => pick(random, channels));
-	const own = () => [...member.set].filter(() => random.below(2) === 0);
+	const own = () => [...participant.set].filter(() => random.below(2) === 0);
 	const [command, paths] = (
 		[
 			['subscribe', some(6)],
@@ -96,7 +96,7 @@ function changeSomehow(random: Random, member: Member): void {
 			['remove', [...own(), ...some(1)]],
 		] as const
 	)[random.below(4)] as [Command, string[]];
-	member.change(
+	participant.change(
 		command,
 		paths,
 		paths.map((path) => (random.below(2) === 0 ? path : decodeURI(path))),
@@ -113,59 +113,61 @@ for (const [scheme, steps] of [
 ] as const) {
 	test(`random sets, adds, removes and publishes by 200 connections on 50 channels, with plain websocket, POST and event-stream peers on the same channels: each sees exactly what it was subscribed to, in the channel's order, none lost at a change for paths in both sets (${scheme})`, async (t) => {
 		const random = seededRandom(t);
-		const { ledger, server, plain, streams, members, postTo } = await world(t, scheme);
+		const { ledger, server, plain, streams, participants, postTo } = await world(t, scheme);
 		const posts: Promise<void>[] = [];
-		const publishes = (member: Member, channel: string, count: number) => {
-			for (let i = 0; i < count; i++) member.publish(channel, pick(random, sizes));
+		const publishes = (participant: Participant, channel: string, count: number) => {
+			for (let i = 0; i < count; i++) participant.publish(channel, pick(random, sizes));
 		};
 
 		for (let step = 0; step < steps; step++) {
-			const member = pick(random, members);
-			const channel = pick(random, member.set.size > 0 ? [...member.set] : channels);
-			const isThere = member.staysOn(channel);
+			const participant = pick(random, participants);
+			const channel = pick(random, participant.set.size > 0 ? [...participant.set] : channels);
+			const isThere = participant.staysOn(channel);
 			const action = random.below(100);
-			if (action < 45) changeSomehow(random, member);
-			else if (action < 70 && isThere) publishes(member, channel, 1 + random.below(3));
+			if (action < 45) changeSomehow(random, participant);
+			else if (action < 70 && isThere) publishes(participant, channel, 1 + random.below(3));
 			else if (action < 85) plain.get(channel)?.(pick(random, sizes));
 			else if (action < 95) posts.push(postTo(random.below(2) === 0 ? 'post' : 'server', channel, pick(random, sizes)));
 			else if (action < 98 && isThere) {
 				// More than go out in one tick, with changes of the publisher and of another among them.
-				publishes(member, channel, burstMin + random.below(60));
-				changeSomehow(random, member);
-				changeSomehow(random, pick(random, members));
-				if (member.staysOn(channel)) publishes(member, channel, burstMin);
+				publishes(participant, channel, burstMin + random.below(60));
+				changeSomehow(random, participant);
+				changeSomehow(random, pick(random, participants));
+				if (participant.staysOn(channel)) publishes(participant, channel, burstMin);
 			} else if (action >= 98) {
 				for (let i = burstMin + random.below(60); i > 0; i--) plain.get(channel)?.(pick(random, sizes));
-				changeSomehow(random, member);
+				changeSomehow(random, participant);
 			}
 			if (random.below(4) === 0) await turn();
 		}
 		await Promise.all(posts);
-		await ledger.until(() => members.every(({ isAnswered }) => isAnswered));
+		await ledger.until(() => participants.every(({ isAnswered }) => isAnswered));
 		await ledger.allSeen();
 		for (const channel of channels) await postTo('server', channel, 10);
 		await ledger.allSeen();
 		await ledger.until(() =>
-			members.every((member) => [...member.set].every((channel) => member.got(channel, ledger.last(channel)))),
+			participants.every((participant) =>
+				[...participant.set].every((channel) => participant.got(channel, ledger.last(channel))),
+			),
 		);
 
-		// What is published now reaches the peers alone: the members have a channel of their own, on which the last message comes.
-		for (const member of members) await ledger.until(() => member.mayChange());
-		for (const member of members) member.change('subscribe', [quietChannel]);
-		await ledger.until(() => members.every(({ isAnswered }) => isAnswered));
+		// What is published now reaches the peers alone: the participants have a channel of their own, on which the last message comes.
+		for (const participant of participants) await ledger.until(() => participant.mayChange());
+		for (const participant of participants) participant.change('subscribe', [quietChannel]);
+		await ledger.until(() => participants.every(({ isAnswered }) => isAnswered));
 		for (const channel of channels) await postTo('server', channel, 10);
 		await ledger.allSeen();
 		await postTo('server', quietChannel, 10);
 		await ledger.allSeen();
-		await ledger.until(() => members.every((member) => member.got(quietChannel, ledger.last(quietChannel))));
+		await ledger.until(() => participants.every((participant) => participant.got(quietChannel, ledger.last(quietChannel))));
 
 		for (const { channel, texts } of streams) {
 			const order = ledger.order(channel).map(({ text }) => text);
 			await ledger.until(() => texts.at(-1) === order.at(-1));
 			assert.ok(texts.length === order.length && texts.every((text, i) => text === order[i]), channel);
 		}
-		for (const member of members) member.check();
-		const ofMembers = members.reduce((sum, { messages }) => sum + messages, 0);
+		for (const participant of participants) participant.check();
+		const ofMembers = participants.reduce((sum, { messages }) => sum + messages, 0);
 		const ofOthers = channels.reduce((sum, channel) => sum + 2 * ledger.order(channel).length, 1);
 		assert.equal(await metric(server, 'pathcast_deliveries_total'), ofMembers + ofOthers);
 		t.diagnostic(`${ledger.messages} messages, ${ofMembers} to connections with many channels, ${ofOthers} to others`);

@@ -11,7 +11,7 @@ import { subscribe } from '../support/subscriber.js';
 import { tls, tlsFlags } from '../support/tls.js';
 import { Follower, kept, openFollower, slowCut } from './support/follower.js';
 import { Ledger } from './support/ledger.js';
-import { Member } from './support/member.js';
+import { Participant } from './support/participant.js';
 
 protocol('A connection that does not keep up is disconnected as a whole; while it catches up, its changes wait.', async (t) => {
 	const patient = await startTestServer(t, '--groups', '--max-backlog', '64MiB', '--log-level', 'info');
@@ -86,18 +86,18 @@ for (const scheme of ['ws', 'wss']) {
 		);
 		const pick = <Item>(items: readonly Item[]): Item => items[random.below(items.length)] ?? assert.fail();
 		const some = () => channels.filter(() => random.below(2) === 0);
-		const slow: { readonly ws: WebSocket; readonly member: Member }[] = [];
+		const slow: { readonly ws: WebSocket; readonly participant: Participant }[] = [];
 		for (const channel of channels.slice(0, 4)) {
 			const begun = ledger.now();
 			const client = await openGroups(t, target, channel, options);
-			slow.push({ ws: client.ws, member: new Member(client, channel, ++opened, begun, ledger) });
+			slow.push({ ws: client.ws, participant: new Participant(client, channel, ++opened, begun, ledger) });
 		}
 		const publishSome = async () => {
 			for (let i = random.below(8); i > 0; i--) pick(publishers)(pick([10, 130, 1_000, 17_000, 64_000]));
 			await ledger.allSeen();
 		};
-		const changeSome = ({ member }: { member: Member }) => {
-			if (member.mayChange()) member.change(pick(['subscribe', 'add', 'remove']), some());
+		const changeSome = ({ participant }: { participant: Participant }) => {
+			if (participant.mayChange()) participant.change(pick(['subscribe', 'add', 'remove']), some());
 		};
 
 		for (let cycle = 0; cycle < 3; cycle++) {
@@ -120,16 +120,17 @@ for (const scheme of ['ws', 'wss']) {
 			}
 			// Every other time they are paused again before they have caught up.
 			if (cycle % 2 === 0) continue;
-			await ledger.until(() => slow.every(({ member }) => member.isAnswered));
+			await ledger.until(() => slow.every(({ participant }) => participant.isAnswered));
 			while ((await kept(server)) > 0) await turn();
 		}
-		await ledger.until(() => slow.every(({ member }) => member.isAnswered));
+		await ledger.until(() => slow.every(({ participant }) => participant.isAnswered));
 		for (const publish of publishers) publish(10);
 		await ledger.allSeen();
-		const hasLast = (member: Member) => [...member.set].every((channel) => member.got(channel, ledger.last(channel)));
-		await ledger.until(() => slow.every(({ member }) => hasLast(member)));
-		for (const { member } of slow) member.check();
-		const delivered = slow.reduce((sum, { member }) => sum + member.messages, ledger.messages);
+		const hasLast = (participant: Participant) =>
+			[...participant.set].every((channel) => participant.got(channel, ledger.last(channel)));
+		await ledger.until(() => slow.every(({ participant }) => hasLast(participant)));
+		for (const { participant } of slow) participant.check();
+		const delivered = slow.reduce((sum, { participant }) => sum + participant.messages, ledger.messages);
 		assert.equal(await metric(server, 'pathcast_deliveries_total'), delivered);
 		assert.equal(await metric(server, slowCut), 0);
 	});

@@ -22,7 +22,7 @@ export type Command = 'subscribe' | 'add' | 'remove';
 // What the server allows.
 const [changesMax, changesMs] = [10, 1_000];
 
-export class Member {
+export class Participant {
 	readonly #client: GroupClient;
 	readonly #ledger: Ledger;
 	readonly #from: string;
