@@ -29,7 +29,7 @@ export function readFrame(bytes: ArrayBuffer): ChangeFrame | PublishFrame | stri
 		case 'subscribe':
 		case 'add':
 		case 'remove':
-			if (body !== undefined && body.length > 0) return `The frame "${command}:" has no body.`;
+			if (body !== undefined && body.length > 0) return `A frame "${command}:" takes no body.`;
 			return { command, list };
 		case 'publish': {
 			if (body === undefined) return 'A blank line must stand between "publish: /path" and the message.';

@@ -203,7 +203,7 @@ test('1,000 streams and 1,000 websockets on one path see one order, under load f
 	while (streams.length < count) await Promise.all(Array.from({ length: 100 }, open));
 	assert.equal(
 		(await request(server.operatorPort, { path: '/channels/room' })).body,
-		'{"channel":"/room","subscribers":2000,"backlog":0}\n',
+		'{"channel":"/room","subscribers":2000,"grouped":0,"backlog":0}\n',
 	);
 
 	const [first, second] = sockets;

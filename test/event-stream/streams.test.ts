@@ -120,7 +120,7 @@ protocol(
 		assert.equal(await metric(server, 'pathcast_deliveries_total'), 200);
 		assert.equal(await metric(server, 'pathcast_connections_opened_total'), 2);
 		const { body } = await request(server.operatorPort, { path: '/channels/room' });
-		assert.deepEqual(JSON.parse(body), { channel: '/room', subscribers: 2, backlog: 0 });
+		assert.deepEqual(JSON.parse(body), { channel: '/room', subscribers: 2, grouped: 0, backlog: 0 });
 	},
 );
 

@@ -11,7 +11,7 @@ const oneLine = /^The head of a frame is one line that ends with LF, without CR 
 const unknown = /^A frame begins with "subscribe:", "add:", "remove:" or "publish:", and paths\.$/;
 const noPath = /^This is not a path: begin with a slash, and percent-encode blanks, \? and #\.$/;
 const oneTarget = /^A message is published to one path: "publish: \/path"\.$/;
-const noBody = /^The frame "(subscribe|add|remove):" has no body\.$/;
+const noBody = /^A frame "(subscribe|add|remove):" takes no body\.$/;
 const tooLong = /^The path is longer than 256 characters, its leading slash included \(--max-path\)\.$/;
 const notUtf8 = /^The path is not valid UTF-8 after percent-decoding: encode it as UTF-8\.$/;
 const badPercent = /^The path holds a % without two hexadecimal digits after it: write %25 for a literal %\.$/;
@@ -121,7 +121,7 @@ async function openHostile(t: TestContext, server: TestServer) {
 }
 
 protocol(
-	'A malformed frame is answered by `refused:` without a path, changes nothing, and publishes nothing; the connection goes on.',
+	'A malformed frame is answered by an empty `refused:`, without `command:`, changes nothing, and publishes nothing; the connection goes on.',
 	async (t) => {
 		const server = await startTestServer(t, '--groups');
 		const { open, nothingHappened } = await openHostile(t, server);

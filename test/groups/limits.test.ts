@@ -10,7 +10,7 @@ import { handled } from '../support/subscriber.js';
 const pathsTo = (count: number) => Array.from({ length: count }, (_, i) => `/${i}`).join(' ');
 
 protocol(
-	'A connection may have `--max-groups` channels (64), and change them 10 times a second; more channels are refused with 413, more changes with 429. While 64 changes are unanswered, a further change closes the connection with 1008.',
+	'A connection may have `--max-groups` channels (64, the path of the URL included), and change them 10 times a second; more channels are refused with 413, more changes with 429. While 64 changes are unanswered, a further change closes the connection with 1008.',
 	async (t) => {
 		const service = await startService(t);
 		const server = await startTestServer(t, '--groups', '--auth', service.url);

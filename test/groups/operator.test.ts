@@ -51,7 +51,7 @@ async function startHolding(t: TestContext) {
 }
 
 protocol(
-	'When the operator closes a channel, or the authorisation of a path of a change expires, the connection stays, and is told `left:` with the path and `reason:` after the last message; `X-Max-Age` of the handshake closes the connection, also if it has left that path.',
+	'When the operator closes a channel, or the authorisation of a path of a change expires, the connection stays, and is told `left:` with the path and `reason:` after the last message, in a frame as after a change, which answers none; `X-Max-Age` of the handshake closes the connection, also if it has left that path.',
 	async (t) => {
 		const { url } = await startHolding(t);
 		// So small that a burst takes several ticks, with rests between them.

@@ -91,7 +91,7 @@ protocol(
 );
 
 protocol(
-	'`publish:` and a path publish the body to that channel, if the connection is subscribed to it and may publish there; else it is refused with 403.',
+	'`publish:` and a path publish the body to that channel, if the connection is subscribed to it and may publish there; else it is refused in the same way with 403. An empty body publishes nothing.',
 	async (t) => {
 		const server = await startTestServer(t, '--groups');
 		const [a, b] = await Promise.all([openGroups(t, server, '/a'), openGroups(t, server, '/b')]);
