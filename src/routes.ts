@@ -8,21 +8,24 @@ import { type PageDocument, pageDoor } from './http/page.js';
 import { type PublishParts, publishDoor } from './http/post.js';
 import { prefersEventStream } from './http/quality.js';
 import type { RequestHead } from './http/request-head.js';
+import { afterRead } from './websocket/after-read.js';
 import type { WebSocket } from './websocket/connection.js';
 import { type FrameParts, webSocketBehavior } from './websocket/frames.js';
 import { type UpgradeParts, upgradeDoor } from './websocket/upgrade.js';
 
 export type RouteParts = DoorParts &
-	Omit<UpgradeParts & FrameParts, 'opened'> &
+	Omit<UpgradeParts & FrameParts, 'opened' | 'answerLater'> &
 	StreamDoorParts &
 	PublishParts & {
 		readonly page: PageDocument;
+		readonly isTls: boolean;
 		/** Whether messages are published by POST and PUT here, and not by the operator's listener alone. */
 		readonly allowsPost: boolean;
 	};
 
 export function addRoutes(app: App, parts: RouteParts): void {
 	const opened: WebSocket[] = [];
+	const webSocketParts = { ...parts, opened, answerLater: afterRead(parts.isTls) };
 	const { page, checkOrigin, mayPublish, allowsPost, isAsking, maxMessage, maxPath } = parts;
 	const settings = { maxMessage, mayPublish, allowsPost };
 	const showPage = pageDoor(page, settings, maxPath);
@@ -30,7 +33,7 @@ export function addRoutes(app: App, parts: RouteParts): void {
 	const get = openDoor((exchange) => (wantsStream(exchange.head) ? openStream : showPage)(exchange), parts);
 	const post = openDoor(publishDoor(parts), parts);
 
-	app.ws('/*', webSocketBehavior(openDoor(upgradeDoor({ ...parts, opened }), parts), { ...parts, opened }));
+	app.ws('/*', webSocketBehavior(openDoor(upgradeDoor(webSocketParts), parts), webSocketParts));
 	app.get('/*', get);
 	app.head('/*', get);
 	if (allowsPost) {

@@ -158,6 +158,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		turns: new AnswerTurns(),
 		mayPublish,
 		allowsPost: options.post === 'public',
+		isTls: tls !== undefined,
 	});
 
 	const operatorAddress = options.mport === 'off' ? undefined : await bindable('--mport', options.mport);

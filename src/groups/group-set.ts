@@ -17,12 +17,23 @@ import { type ChangeParts, Changes } from './changes.js';
 import type { Envelopes } from './envelopes.js';
 import { Expiry, type GrantedSubscription } from './expiry.js';
 import { type FrameRefusal, malformed, notSubscribed, receiveOnly } from './refusals.js';
-import { type Command, changedFrame, enveloped, headOf, type PublishFrame, readFrame, refusedFrame } from './wire.js';
+import {
+	type ChangeFrame,
+	type Command,
+	changedFrame,
+	enveloped,
+	headOf,
+	type PublishFrame,
+	readFrame,
+	refusedFrame,
+} from './wire.js';
 
 export type GroupParts = ChangeParts & {
 	readonly catchUp: CatchUp;
 	readonly closing: Closing;
 	readonly envelopes: Envelopes;
+	/** Does something when what the engine has read is handled: see afterRead. */
+	readonly answerLater: (act: () => void) => void;
 	readonly events: Pick<Events, 'joined' | 'left' | 'changed' | 'refused' | 'fault'>;
 };
 
@@ -109,10 +120,14 @@ export class GroupSet implements Groups {
 	/** Takes a frame of the client. Gives the message, if it is one that may be published. */
 	received(bytes: ArrayBuffer): GroupMessage | undefined {
 		const frame = readFrame(bytes);
-		if (typeof frame === 'string') this.refuse(malformed(frame), undefined);
+		if (typeof frame === 'string') this.#refuseLater(malformed(frame), undefined);
 		else if (frame.command === 'publish') return this.#messageOf(frame);
-		else if (!this.#changes.take(frame) && this.#connection) this.#parts.closing.close(this.#connection, tooManyWaiting);
+		else this.#parts.answerLater(() => this.guard(() => this.#take(frame)));
 		return undefined;
+	}
+
+	#take(frame: ChangeFrame): void {
+		if (!this.#changes.take(frame) && this.#connection) this.#parts.closing.close(this.#connection, tooManyWaiting);
 	}
 
 	/** To be called when the connection has caught up. */
@@ -163,6 +178,10 @@ export class GroupSet implements Groups {
 		this.#tell(refusedFrame(refusal, command));
 	}
 
+	#refuseLater(refusal: FrameRefusal, command: Command | undefined): void {
+		this.#parts.answerLater(() => this.guard(() => this.refuse(refusal, command)));
+	}
+
 	end(subscriptions: readonly Subscription[], { reason }: Close): void {
 		this.guard(() => {
 			const { hub, catchUp, events } = this.#parts;
@@ -209,13 +228,13 @@ export class GroupSet implements Groups {
 	#messageOf({ path, body }: PublishFrame): GroupMessage | undefined {
 		const name = parseWrittenPath(path, this.#parts.maxPath);
 		if (typeof name !== 'string') {
-			this.refuse({ ...name, path }, 'publish');
+			this.#refuseLater({ ...name, path }, 'publish');
 			return undefined;
 		}
 		const granted = this.#granted.get(name);
 		// A channel that is being closed has its last message.
-		if (granted === undefined || granted.subscription.channel.isClosing) this.refuse(notSubscribed(name), 'publish');
-		else if (!granted.grant.mayPublish) this.refuse(receiveOnly(name), 'publish');
+		if (granted === undefined || granted.subscription.channel.isClosing) this.#refuseLater(notSubscribed(name), 'publish');
+		else if (!granted.grant.mayPublish) this.#refuseLater(receiveOnly(name), 'publish');
 		else return { channel: granted.subscription.channel, grant: granted.grant, body };
 		return undefined;
 	}

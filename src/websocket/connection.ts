@@ -111,8 +111,8 @@ export class WebSocketConnection implements GroupConnection {
 		return this.#ws?.send(bytes, message.isBinary) === 1;
 	}
 
-	tell(text: string): void {
-		this.#ws?.send(text);
+	tell(text: string, isBinary = false): void {
+		this.#ws?.send(text, isBinary);
 	}
 
 	caughtUp(): void {

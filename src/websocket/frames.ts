@@ -34,6 +34,8 @@ export type FrameParts = {
 	readonly mayPublish: boolean;
 	readonly binary: boolean;
 	readonly echoKeepalive: boolean;
+	/** Does something when what the engine has read is handled: see afterRead. */
+	readonly answerLater: (act: () => void) => void;
 	/** Whether connections may have several channels. */
 	readonly groups: boolean;
 	readonly maxMessage: number;
@@ -47,16 +49,29 @@ export function webSocketBehavior(
 	upgrade: NonNullable<SocketBehavior<UserData>['upgrade']>,
 	parts: FrameParts,
 ): SocketBehavior<UserData> {
-	const { opened, hub, membership, closing, publishHook, catchUp, watch, events, echoKeepalive, maxMessage, maxBacklog } = parts;
+	const {
+		opened,
+		hub,
+		membership,
+		closing,
+		publishHook,
+		catchUp,
+		watch,
+		events,
+		echoKeepalive,
+		answerLater,
+		maxMessage,
+		maxBacklog,
+	} = parts;
 	const messageClose = messageRules(parts);
 	const rateClose = tooFast(parts.maxRate);
 	const turns = new MessageTurns();
 
-	function received(connection: WebSocketConnection, ws: WebSocket, bytes: ArrayBuffer, isBinary: boolean): void {
+	function received(connection: WebSocketConnection, _ws: WebSocket, bytes: ArrayBuffer, isBinary: boolean): void {
 		if (!mayBeHeard(connection)) return;
 		if (bytes.byteLength === 0) {
 			events.keepalive();
-			if (echoKeepalive) ws.send('', isBinary);
+			if (echoKeepalive) answerLater(() => connection.tell('', isBinary));
 			return;
 		}
 		const { grant, groups } = connection.terms;

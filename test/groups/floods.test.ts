@@ -6,6 +6,7 @@ import { runInNewContext } from 'node:vm';
 import { changed, type GroupClient, openGroups } from '../support/groups.js';
 import { post } from '../support/http.js';
 import { metric, metricBecomes, startTestServer, type TestServer } from '../support/server.js';
+import { tls, tlsFlags } from '../support/tls.js';
 
 const frames: Record<string, string> = {
 	'changes that name many paths': `subscribe: ${Array.from({ length: 60 }, (_, i) => `/${'x'.repeat(50)}${i}`).join(' ')}`,
@@ -79,4 +80,27 @@ test('the head of a change is not kept for as long as its channels are there', a
 	assert.equal(await metric(server, 'pathcast_channels'), clients.length * (1 + heads.length));
 	const bytes = heldBytes() - before;
 	assert.ok(bytes < 5_000_000, `${bytes} bytes are held after ${clients.length * heads.length} heads of 60 kB`);
+});
+
+test('over TLS, a client that sends two megabytes at once, with changes and refused frames among its messages, loses none of them', async (t) => {
+	const server = await startTestServer(t, '--groups', '--max-backlog', '64MiB', '--write-timeout', '0', ...tlsFlags);
+	const client = await openGroups(t, { ws: (path: string) => server.ws(path).replace(/^ws/, 'wss') }, '/room', {
+		...tls,
+		rejectUnauthorized: true,
+	});
+	const messages = Array.from({ length: 120 }, (_, i) => `${i} `.padEnd(17_000, 'x'));
+	for (const [i, message] of messages.entries()) {
+		client.publish('/room', message);
+		if (i % 20 === 10) client.send(i % 40 === 10 ? 'add: /other' : 'remove: /other');
+		if (i % 20 === 15) client.publish('/nowhere', 'x');
+	}
+	const heard: string[] = [];
+	const answers: string[] = [];
+	while (heard.length < messages.length || answers.length < 12) {
+		const { head, body } = await client.next();
+		if (head.has('channel')) heard.push(body);
+		else answers.push(head.get('refused') ?? head.get('joined') ?? '');
+	}
+	assert.deepEqual(heard, messages);
+	assert.equal(answers.filter((answer) => answer === '/nowhere').length, 6);
 });
