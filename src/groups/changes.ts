@@ -90,7 +90,7 @@ export class Changes {
 	/** The channels that a frame names, each once, or why they cannot be changed. */
 	#namesIn({ list }: ChangeFrame): ChannelName[] | FrameRefusal {
 		const { maxGroups, maxPath } = this.#parts;
-		// First: the rest takes time.
+		// The allowance comes first: reading the paths takes time.
 		if (!this.#allowance.take(performance.now())) return tooManyChanges;
 		const names = new Set<ChannelName>();
 		let count = 0;

@@ -38,7 +38,7 @@ export class Expiry {
 			if (grant.expiry.atMs <= nowMs) expired.push(subscription);
 			else nextMs = Math.min(nextMs, grant.expiry.atMs);
 		}
-		// First: the connection may close below, and stops the timer then.
+		// The timer comes first: the connection may close below, and then stops it.
 		this.stop();
 		if (nextMs < Number.POSITIVE_INFINITY)
 			this.#timer = setTimeout(() => this.run(), Math.min(Math.ceil(nextMs - nowMs) + gatherMs, timerMsMax)).unref();
@@ -49,7 +49,7 @@ export class Expiry {
 		clearTimeout(this.#timer);
 	}
 
-	/** Those whose channels have nothing to send go together, so that the client is told once. */
+	/** Subscriptions whose channels have nothing to send end together, so that the client is told once. */
 	#end(expired: readonly Subscription[]): void {
 		const atOnce: Subscription[] = [];
 		let isLater = false;
