@@ -24,7 +24,7 @@ export type Peer = {
 	readonly canPost: boolean;
 	/** Whether it serves event streams, too. */
 	readonly canStream?: boolean;
-	/** Measured by POST alone, because its websockets are those of another; or with event streams, by handshakes, or with several channels alone. */
+	/** The one kind of scenario that measures this peer. Its websockets are those of another peer, or it exists for that kind. */
 	readonly only?: 'post' | 'streams' | 'connects' | 'groups';
 	/** Runs on the older engine; left out where that does not load, or is what the others run on. */
 	readonly isOnOlderEngine?: boolean;

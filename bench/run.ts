@@ -160,7 +160,7 @@ function measureMs({ decides, seconds: own }: Scenario, { quick, seconds }: Opti
 	return 1_000 * (seconds ?? 1.5) * (decides === 'p99' ? 3 : 1);
 }
 
-/** The checked engines differ in POST alone; some peers have event streams alone, or are there for handshakes or for several channels. */
+/** The one kind of scenario in which this peer takes part, if it does not take part in all. */
 function contendersIn({ work, isOverStreams, isOfGroups }: Scenario, measured: readonly Peer[], pin: Pinning): Contender[] {
 	const isPost = work.kind === 'traffic' && work.by === 'post';
 	const kind = isOverStreams

@@ -2,15 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { clientAddressBehind } from './connections/client-address.js';
 import { closes } from './connections/closes.js';
-import { Closing } from './connections/closing.js';
 import { limitCauses, reachedLimits } from './connections/limits.js';
 import { agingStepMs, expiryAfter, startAging } from './connections/max-age.js';
 import { Membership } from './connections/membership.js';
-import { Connections } from './connections/registry.js';
 import { spread } from './connections/spread.js';
+import { buildDelivery } from './delivery.js';
 import { loadEngine } from './engine.js';
-import { StreamFanOut } from './event-stream/fan-out.js';
-import { Envelopes } from './groups/envelopes.js';
 import { questionOutcomes } from './hooks/authorisation.js';
 import { startCallbacks } from './hooks/callbacks.js';
 import { connectHooks } from './hooks/hooks.js';
@@ -38,14 +35,9 @@ import { boundPort, startOperatorListener } from './operator/listener.js';
 import { operatorHosts } from './operator/visitors.js';
 import type { Options } from './options/table.js';
 import { closeCauses } from './pubsub/close.js';
-import { Hub } from './pubsub/hub.js';
 import { addRoutes } from './routes.js';
-import { CatchUp } from './slow/catch-up.js';
-import { MemoryBudget, memoryLookMs, readResidentBytes } from './slow/memory.js';
-import { lookMs, SlowWatch } from './slow/watch.js';
 import { stopInPhases } from './stop.js';
 import { warnOfOptions } from './warnings.js';
-import { pacingLimits } from './websocket/pacing-limits.js';
 
 export type Server = {
 	/** Where it listens, with the real port. */
@@ -62,7 +54,7 @@ export type Server = {
 	stop(): Promise<void>;
 };
 
-// How long the callbacks may take that the drop of the last peers queues.
+// The drop of the last peers queues callbacks, which may take this long.
 const lastPatienceMs = 1_000;
 
 /** Starts a server. Throws a StartError, and leaves nothing open, if it cannot. */
@@ -82,30 +74,8 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		calledBack: (...outcome) => events.calledBack(...outcome),
 	});
 	const events = eventsTo(metrics, eventLog(log, limitCauses, originSetting), ...callbacks.listeners);
-	const fanOut = new StreamFanOut();
-	const envelopes = new Envelopes((topic, bytes, isBinary) => app.publish(topic, bytes, isBinary));
-	const hub = new Hub(
-		(topic, message) => {
-			app.publish(topic, message.bytes, message.isBinary);
-			if (fanOut.size > 0) fanOut.publish(topic, message);
-			if (envelopes.size > 0) envelopes.publish(topic, message);
-		},
-		(channel) => watch.judge(channel),
-		pacingLimits(options.maxBacklog, tls !== undefined),
-	);
-	const connections = new Connections();
-	const catchUp = new CatchUp(hub, options.maxBacklog);
-	const watch = new SlowWatch(connections, { catchUp, writeTimeoutMs: options.writeTimeout * 1_000 });
-	const memory = new MemoryBudget({
-		bytesMax: options.memoryBudget,
-		residentBytes: readResidentBytes,
-		connections: () => connections.count,
-		free: (bytes) => {
-			for (const peer of watch.largest(bytes)) peer.drop('memory');
-		},
-		log,
-	});
-	const closing = new Closing(hub, connections, catchUp);
+	const delivery = buildDelivery(app, tls !== undefined, options, log);
+	const { hub, connections, catchUp, watch, memory, closing } = delivery;
 	const inFlight = new InFlight();
 	let endpoint: readonly string[] = [];
 	const hooks = await connectHooks(options, events, { endpoint: () => endpoint, inFlight });
@@ -126,13 +96,8 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 
 	addRoutes(app, {
 		...options,
-		hub,
-		membership: new Membership({ hub, connections, catchUp, watch, events }),
-		fanOut,
-		envelopes,
-		catchUp,
-		closing,
-		watch,
+		...delivery,
+		membership: new Membership({ ...delivery, events }),
 		events,
 		inFlight,
 		ask,
@@ -173,8 +138,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		options.endpoint ?? (boundOperator && formatAddress(reachable(boundOperator))),
 		options.sessionHeader,
 	);
-	const looking = setInterval(() => watch.look(performance.now()), lookMs).unref();
-	const lookingAtMemory = setInterval(() => memory.look(), memoryLookMs).unref();
+	const stopLooking = delivery.startLooking();
 	const agingMs = agingStepMs(options.maxAge, authorisation !== undefined);
 	if (agingMs !== undefined) startAging(agingMs, () => closing.expired());
 	state = 'ready';
@@ -242,8 +206,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			},
 			finishCallbacks: callbacks.finish,
 			dropPeers() {
-				clearInterval(looking);
-				clearInterval(lookingAtMemory);
+				stopLooking();
 				app.close();
 			},
 			closeServices() {

@@ -1,4 +1,4 @@
-// What the log warns of when a server starts: options that let in more than the operator may expect.
+// Warnings at the start of a server: options that let in more than the operator may expect.
 import { isOpaque } from './http/origin.js';
 import type { Log } from './observe/log.js';
 import type { Options } from './options/table.js';
@@ -8,7 +8,7 @@ const opaqueOriginWarnings = {
 	'file://': '--origin file:// lets in every page that is opened from a file, whoever made it',
 };
 
-/** Warns, at the start, of what options let in that the operator may not expect. */
+/** Warns of options that let in more than the operator may expect. */
 export function warnOfOptions({ auth, origin }: Options, log: Log): void {
 	if (auth !== undefined && origin.length === 0) {
 		log.warn({ event: 'origin' }, '--auth without --origin: pages of every site can enter with the cookies of their visitors');

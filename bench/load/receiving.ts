@@ -1,4 +1,4 @@
-// What subscribers receive: every byte goes past the canonical log of its channel, what is between deliveries is answered or skipped.
+// Checks the bytes that subscribers receive against the canonical log of each channel. Frames between deliveries are answered or skipped.
 import type { CanonicalLog } from './canonical-log.js';
 import type { Connection } from './connection.js';
 import type { Dialect } from './dialect.js';
@@ -10,7 +10,7 @@ export type Subscriber = {
 	position: number;
 };
 
-/** What a connection receives: deliveries of one channel, or of several in turn. */
+/** The bytes that a connection receives: deliveries of one channel, or of several in turn. */
 export type Stream<Kind extends Subscriber> = {
 	readonly subscribers: readonly Kind[];
 	/** Where in a delivery the byte stands that tells the channels apart. */

@@ -4,7 +4,7 @@ const pathsOf = ([group, items]) => items.map((item) => ` /${[group, item].map(e
 const namesOf = (paths) => paths.match(/[^/ ]+\/[^/ ]+(?= |$)/g)?.map((path) => decodeURIComponent(path.replace('/', '-'))) ?? [];
 
 globalThis.WebSocket = class extends WebSocket {
-	// Hides the property of WebSocket: the client gets no frame as it came.
+	// Shadows the property of WebSocket, which would give the client raw frames.
 	onmessage = null;
 	constructor(url) {
 		super(url, 'pathcast.groups.v1');

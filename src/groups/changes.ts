@@ -1,8 +1,7 @@
 // Makes the changes that a client asks for, one after another: checks each, and waits until the channels that it leaves have sent all
 // earlier messages.
 import { Allowance } from '../connections/allowance.js';
-import type { Admission, Joinable } from '../http/admission.js';
-import type { AskedClient } from '../http/asking.js';
+import type { Admission, AskAboutPath, Joinable, PathRefusal } from '../http/admission.js';
 import { type ChannelName, parseWrittenPath } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
 import type { Subscription } from '../pubsub/subscription.js';
@@ -40,7 +39,7 @@ const repetitionsMax = 1_000;
 
 export class Changes {
 	readonly #set: ChangedSet;
-	readonly #client: AskedClient | undefined;
+	readonly #ask: AskAboutPath | undefined;
 	readonly #parts: ChangeParts;
 	readonly #allowance = new Allowance(changesPerSecond, performance.now());
 	/** The first change is in progress. A refused change waits too, so that the answers keep their order. */
@@ -48,10 +47,10 @@ export class Changes {
 	#due: Due | undefined;
 	#takeQuestionsBack = ignore;
 
-	/** `client` is what the authorisation service is told of the client; undefined without a service. */
-	constructor(set: ChangedSet, client: AskedClient | undefined, parts: ChangeParts) {
+	/** `ask` asks the authorisation service for the client; undefined without a service. */
+	constructor(set: ChangedSet, ask: AskAboutPath | undefined, parts: ChangeParts) {
 		this.#set = set;
-		this.#client = client;
+		this.#ask = ask;
 		this.#parts = parts;
 	}
 
@@ -116,17 +115,22 @@ export class Changes {
 		}
 		const subscriptions = this.#set.subscriptions();
 		const joining = [...wanted].filter((path) => !subscriptions.has(path));
-		let isAnswered = false;
-		const takeBack = admission.askToJoin(joining, this.#client, (answer) =>
+		const unasked = admission.joinUnasked(joining);
+		if (this.#ask === undefined || joining.length === 0 || 'refused' in unasked) {
+			this.#decide(wanted, unasked);
+			return;
+		}
+		this.#takeQuestionsBack = admission.askToJoin(joining, this.#ask, (answer) =>
 			this.#set.guard(() => {
-				isAnswered = true;
 				this.#takeQuestionsBack = ignore;
-				if ('refused' in answer) this.#refuse(refusalOf(answer));
-				else this.#awaitOrder(wanted, answer);
+				this.#decide(wanted, answer);
 			}),
 		);
-		// If it has been answered in this turn, the questions of the next change may be out by now.
-		if (!isAnswered) this.#takeQuestionsBack = takeBack;
+	}
+
+	#decide(wanted: ReadonlySet<ChannelName>, answer: readonly Joinable[] | PathRefusal): void {
+		if ('refused' in answer) this.#refuse(refusalOf(answer));
+		else this.#awaitOrder(wanted, answer);
 	}
 
 	#wantedBy({ command, paths }: Change): Set<ChannelName> {

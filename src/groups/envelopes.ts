@@ -53,6 +53,11 @@ export class Envelopes {
 		return form.topic;
 	}
 
+	/** The same message for one connection that the fan-out does not reach now. */
+	envelopeFor({ channel, alias = channel.name }: Subscription, message: Message): Buffer {
+		return enveloped(headOf(alias), message);
+	}
+
 	/** Hands a message to the connections that the fan-out reaches. */
 	publish(topic: string, message: Message): void {
 		const forms = this.#forms.get(topic);

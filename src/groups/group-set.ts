@@ -1,53 +1,39 @@
-// The channels of one connection that may have several: its subscriptions, and the frames that it sends and is sent.
+// The subscriptions of one connection that may have several, and the frames by which the server tells of them.
 import { closes } from '../connections/closes.js';
 import type { Closing } from '../connections/closing.js';
-import type { Connection, Grant, Groups } from '../connections/connection.js';
+import type { Connection, Groups } from '../connections/connection.js';
 import { closeAfterThrow } from '../connections/fault.js';
 import { tellLeft } from '../connections/membership.js';
-import type { Joinable, PathRefusal } from '../http/admission.js';
-import type { AskedClient } from '../http/asking.js';
+import type { AskAboutPath, Joinable, PathRefusal } from '../http/admission.js';
 import type { Events, Party } from '../observe/events.js';
 import type { Channel } from '../pubsub/channel.js';
-import { type ChannelName, parseWrittenPath } from '../pubsub/channel-name.js';
+import type { ChannelName } from '../pubsub/channel-name.js';
 import type { Close } from '../pubsub/close.js';
-import type { Message } from '../pubsub/message.js';
 import type { Subscription } from '../pubsub/subscription.js';
 import { type CatchUp, isCatchingUp } from '../slow/catch-up.js';
 import { type ChangeParts, Changes } from './changes.js';
 import type { Envelopes } from './envelopes.js';
 import { Expiry, type GrantedSubscription } from './expiry.js';
-import { type FrameRefusal, malformed, notSubscribed, receiveOnly } from './refusals.js';
-import {
-	type ChangeFrame,
-	type Command,
-	changedFrame,
-	enveloped,
-	headOf,
-	type PublishFrame,
-	readFrame,
-	refusedFrame,
-} from './wire.js';
+import { type FrameRefusal, tooManyWaiting } from './refusals.js';
+import { type ChangeFrame, type Command, changedFrame, refusedFrame } from './wire.js';
 
 export type GroupParts = ChangeParts & {
 	readonly catchUp: CatchUp;
 	readonly closing: Closing;
 	readonly envelopes: Envelopes;
-	/** Does something when what the engine has read is handled: see afterRead. */
-	readonly answerLater: (act: () => void) => void;
 	readonly events: Pick<Events, 'joined' | 'left' | 'changed' | 'refused' | 'fault'>;
 };
 
-/** What a set needs of its connection beside what all connections have. */
+/** A connection with a set of channels. */
 export interface GroupConnection extends Connection {
 	/** Sends a text frame of the server's own. */
 	tell(text: string): void;
 }
 
-/** What a client wants to publish, on a channel to which it is subscribed. */
-export type GroupMessage = { readonly channel: Channel; readonly grant: Grant; readonly body: Uint8Array };
-
 export class GroupSet implements Groups {
 	readonly path: ChannelName;
+	/** By which the fan-out reaches it. */
+	readonly envelopes: Envelopes;
 	first: Channel | undefined;
 	readonly #party: Party | undefined;
 	readonly #parts: GroupParts;
@@ -57,12 +43,13 @@ export class GroupSet implements Groups {
 	/** Undefined before it opens, and after it has closed. */
 	#connection: GroupConnection | undefined;
 
-	/** `client` is what the authorisation service is told of the client; undefined without a service. */
-	constructor(path: ChannelName, client: AskedClient | undefined, party: Party | undefined, parts: GroupParts) {
+	/** `ask` asks the authorisation service for the client; undefined without a service. */
+	constructor(path: ChannelName, ask: AskAboutPath | undefined, party: Party | undefined, parts: GroupParts) {
 		this.path = path;
+		this.envelopes = parts.envelopes;
 		this.#party = party;
 		this.#parts = parts;
-		this.#changes = new Changes(this, client, parts);
+		this.#changes = new Changes(this, ask, parts);
 		this.#expiry = new Expiry(
 			parts.hub,
 			() => this.#granted.values(),
@@ -85,7 +72,7 @@ export class GroupSet implements Groups {
 		this.#changes.stop();
 		this.#expiry.stop();
 		let next = subscription;
-		for (; next !== undefined; next = next.sibling) if (next.isReached) this.detach(next);
+		for (; next !== undefined; next = next.sibling) if (next.isReached) this.envelopes.detach(next);
 		this.#connection = undefined;
 	}
 
@@ -102,31 +89,8 @@ export class GroupSet implements Groups {
 		return this.#granted;
 	}
 
-	/** The engine's topic, by which the fan-out reaches a subscription from now on. */
-	attach(subscription: Subscription): string {
-		return this.#parts.envelopes.attach(subscription);
-	}
-
-	/** The topic by which it reached the subscription. */
-	detach(subscription: Subscription): string | undefined {
-		return this.#parts.envelopes.detach(subscription);
-	}
-
-	/** A message with its head, for this connection alone. */
-	enveloped(message: Message, { channel, alias = channel.name }: Subscription): Buffer {
-		return enveloped(headOf(alias), message);
-	}
-
-	/** Takes a frame of the client. Gives the message, if it is one that may be published. */
-	received(bytes: ArrayBuffer): GroupMessage | undefined {
-		const frame = readFrame(bytes);
-		if (typeof frame === 'string') this.#refuseLater(malformed(frame), undefined);
-		else if (frame.command === 'publish') return this.#messageOf(frame);
-		else this.#parts.answerLater(() => this.guard(() => this.#take(frame)));
-		return undefined;
-	}
-
-	#take(frame: ChangeFrame): void {
+	/** Takes a change that the client asks for. */
+	takeChange(frame: ChangeFrame): void {
 		if (!this.#changes.take(frame) && this.#connection) this.#parts.closing.close(this.#connection, tooManyWaiting);
 	}
 
@@ -178,10 +142,6 @@ export class GroupSet implements Groups {
 		this.#tell(refusedFrame(refusal, command));
 	}
 
-	#refuseLater(refusal: FrameRefusal, command: Command | undefined): void {
-		this.#parts.answerLater(() => this.guard(() => this.refuse(refusal, command)));
-	}
-
 	end(subscriptions: readonly Subscription[], { reason }: Close): void {
 		this.guard(() => {
 			const { hub, catchUp, events } = this.#parts;
@@ -225,20 +185,6 @@ export class GroupSet implements Groups {
 		return { subscription, grant };
 	}
 
-	#messageOf({ path, body }: PublishFrame): GroupMessage | undefined {
-		const name = parseWrittenPath(path, this.#parts.maxPath);
-		if (typeof name !== 'string') {
-			this.#refuseLater({ ...name, path }, 'publish');
-			return undefined;
-		}
-		const granted = this.#granted.get(name);
-		// A channel that is being closed has its last message.
-		if (granted === undefined || granted.subscription.channel.isClosing) this.#refuseLater(notSubscribed(name), 'publish');
-		else if (!granted.grant.mayPublish) this.#refuseLater(receiveOnly(name), 'publish');
-		else return { channel: granted.subscription.channel, grant: granted.grant, body };
-		return undefined;
-	}
-
 	#endExpired(subscriptions: readonly Subscription[]): void {
 		// The client may have left some of them meanwhile. A connection that is being closed ends with all its subscriptions.
 		const present = subscriptions.filter((subscription) => this.#has(subscription));
@@ -260,8 +206,3 @@ export class GroupSet implements Groups {
 		this.#parts.events.changed(this.first, this.#party ?? { conn: connection.id, ip: connection.address() }, joined, left);
 	}
 }
-
-const tooManyWaiting: Close = {
-	cause: 'flood',
-	reason: 'too many changes at once: send the next one when the ones before have been answered',
-};

@@ -1,8 +1,9 @@
-// Why a frame of a client is refused, and what the client is told.
+// Why a frame of a client is refused, or closes the connection, and what the client is told.
 import { isUtf8 } from 'node:buffer';
 import type { PathRefusal } from '../http/admission.js';
 import type { RefusalCause } from '../http/reply.js';
 import { type ChannelName, pathOf } from '../pubsub/channel-name.js';
+import type { Close } from '../pubsub/close.js';
 
 export type FrameRefusal = {
 	/** Percent-encoded, or as the client wrote it if it is malformed; undefined if no single path is to blame. */
@@ -48,3 +49,8 @@ export function receiveOnly(name: ChannelName): FrameRefusal {
 function refusal(status: number, reason: string, path?: string): FrameRefusal {
 	return { path, cause: 'groups', status, reason };
 }
+
+export const tooManyWaiting: Close = {
+	cause: 'flood',
+	reason: 'too many changes at once: send the next one when the ones before have been answered',
+};

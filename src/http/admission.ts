@@ -7,7 +7,7 @@ import type { Party } from '../observe/events.js';
 import type { Channel } from '../pubsub/channel.js';
 import { type ChannelName, parseChannelName, pathOf } from '../pubsub/channel-name.js';
 import type { Message } from '../pubsub/message.js';
-import { type Ask, type AskedClient, askedClientOf, askForRequest } from './asking.js';
+import { type Ask, askedClientOf, askForRequest } from './asking.js';
 import type { Exchange } from './exchange.js';
 import { type OriginPolicy, originRefusal } from './origin.js';
 import { limitRefusals, stopping } from './refusals.js';
@@ -50,6 +50,9 @@ export type Joinable = {
 	readonly grant: Grant;
 	readonly hello: Message | undefined;
 };
+
+/** Asks the authorisation service about a path. See Ask. */
+export type AskAboutPath = (path: ChannelName, done: (answer: Allowed | Refused) => void) => () => void;
 
 /** Why a connection may not join a channel. */
 export type PathRefusal = { readonly path: ChannelName; readonly refused: Refused };
@@ -98,29 +101,25 @@ export class Admission {
 		return undefined;
 	}
 
-	/** Keeps what the service is to be told of a client whose connection may join more channels; undefined without a service. */
-	askedClientOf(exchange: Exchange): AskedClient | undefined {
-		return this.#parts.ask && askedClientOf(exchange);
+	/** Asks the authorisation service for the client of a request, also when the request is over; undefined without a service. */
+	askingFor(exchange: Exchange): AskAboutPath | undefined {
+		const { ask } = this.#parts;
+		if (ask === undefined) return undefined;
+		const client = askedClientOf(exchange);
+		return (path, done) => ask({ ...client, head: { ...client.head, path: pathOf(path) } }, 'subscribe', done);
+	}
+
+	/** What a connection may join if no service is asked, or why it may not. */
+	joinUnasked(paths: readonly ChannelName[]): Joinable[] | PathRefusal {
+		if (paths[0] !== undefined && this.#parts.isStopping()) return { path: paths[0], refused: stopping };
+		return paths.map((path) => ({ path, name: path, grant: this.commonGrant, hello: undefined }));
 	}
 
 	/**
-	 * Asks the authorisation service whether a connection may join more channels, and calls `done` once: in this turn, or when the service
-	 * has answered for all of them or has refused one. Gives the function that takes the questions back.
+	 * Asks whether a connection may join more channels, and calls `done` once, in a later turn: when the service has answered for all of
+	 * them, or has refused one. Gives the function that takes the questions back.
 	 */
-	askToJoin(
-		paths: readonly ChannelName[],
-		client: AskedClient | undefined,
-		done: (answer: Joinable[] | PathRefusal) => void,
-	): () => void {
-		const { ask, isStopping } = this.#parts;
-		if (paths[0] !== undefined && isStopping()) {
-			done({ path: paths[0], refused: stopping });
-			return ignore;
-		}
-		if (ask === undefined || client === undefined || paths.length === 0) {
-			done(paths.map((path) => ({ path, name: path, grant: this.commonGrant, hello: undefined })));
-			return ignore;
-		}
+	askToJoin(paths: readonly ChannelName[], ask: AskAboutPath, done: (answer: Joinable[] | PathRefusal) => void): () => void {
 		const answers: Joinable[] = [];
 		const questions: (() => void)[] = [];
 		let answered = 0;
@@ -132,8 +131,7 @@ export class Admission {
 			const index = questions.length;
 			const path = paths[index];
 			if (path === undefined) return;
-			const head = { ...client.head, path: pathOf(path) };
-			const takeBack = ask({ ...client, head }, 'subscribe', (answer) => {
+			const takeBack = ask(path, (answer) => {
 				if ('cause' in answer) {
 					cancel();
 					done({ path, refused: answer });
@@ -198,5 +196,3 @@ export class Admission {
 		return seconds === undefined ? undefined : { atMs: expiredMs, cause: 'expired' };
 	}
 }
-
-const ignore = () => {};

@@ -13,7 +13,7 @@ import { bearerToken } from './handshake.js';
 import { stopping } from './refusals.js';
 import type { Refused, Reply } from './reply.js';
 
-/** What the service is told of a client that asks for something. */
+/** The head and the addresses of a client's request, for the service. */
 export type AskedClient = { readonly head: AskedHead; readonly rest: AskedRest; readonly addresses: Addresses };
 
 type Action = 'subscribe' | 'publish';

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 import { reachable, type TcpAddress } from '../listening/addresses.js';
 
-/** The hosts by which the listener may be asked for: the one of --mport, and the one that services are told. */
+/** The hosts that a request to the listener may name: the host of --mport, and that of X-Endpoint. */
 export function operatorHosts(
 	{ mport, endpoint }: { readonly mport: TcpAddress | 'off'; readonly endpoint: string | undefined },
 	bound: TcpAddress,

@@ -1,4 +1,4 @@
-// What an option is: a row of the option table.
+// The type of an option: a row of the option table.
 
 /** One option. `value` names its value in --help; without it, the option is on or off. */
 export type OptionRow<Value> = {

@@ -5,8 +5,8 @@ import type { SessionName } from './channel-name.js';
 declare const messageBrand: unique symbol;
 
 /**
- * Who published a message: a connection by its number, or by the session that the authorisation service gave it; the operator or a service
- * of the operator's (`server`); or a client by POST or PUT without a session (`post`).
+ * The publisher of a message: the number of a connection, or the name of its session; `server` for the operator's listener and the
+ * authorisation service; `post` for a POST or PUT without a session.
  */
 export type Sender = number | { readonly name: SessionName } | 'server' | 'post';
 

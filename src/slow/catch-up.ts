@@ -52,7 +52,7 @@ export class CatchUp {
 		return this.#ending.has(peer);
 	}
 
-	/** How it is closed then. */
+	/** The close of a peer that is closed when it has caught up. */
 	endingOf(peer: Peer): Close | undefined {
 		return this.#ending.get(peer);
 	}

@@ -86,7 +86,7 @@ export class WebSocketConnection implements GroupConnection {
 
 	attach(subscription: Subscription): boolean {
 		if (this.#ws === undefined) return false;
-		if (this.groups !== undefined) return this.#ws.subscribe(this.groups.attach(subscription));
+		if (this.groups !== undefined) return this.#ws.subscribe(this.groups.envelopes.attach(subscription));
 		const isAttached = this.#ws.subscribe(subscription.channel.topic);
 		this.#leaveCatchingUp(this.#ws);
 		return isAttached;
@@ -100,14 +100,14 @@ export class WebSocketConnection implements GroupConnection {
 
 	detach(subscription: Subscription): void {
 		if (this.#ws === undefined) return;
-		const topic = this.groups === undefined ? subscription.channel.topic : this.groups.detach(subscription);
+		const topic = this.groups === undefined ? subscription.channel.topic : this.groups.envelopes.detach(subscription);
 		// In this order: see catchingUpTopic.
 		this.#ws.subscribe(catchingUpTopic);
 		if (topic !== undefined) this.#ws.unsubscribe(topic);
 	}
 
 	send(message: Message, subscription: Subscription): boolean {
-		const bytes = this.groups?.enveloped(message, subscription) ?? message.bytes;
+		const bytes = this.groups?.envelopes.envelopeFor(subscription, message) ?? message.bytes;
 		return this.#ws?.send(bytes, message.isBinary) === 1;
 	}
 

@@ -1,13 +1,16 @@
 // What the engine calls for a websocket: open -> subscribe -> publish -> close.
 
 import type { Closing } from '../connections/closing.js';
+import type { Grant } from '../connections/connection.js';
 import { closeAfterThrow } from '../connections/fault.js';
 import type { Membership } from '../connections/membership.js';
 import type { SocketBehavior } from '../engine.js';
-import type { GroupMessage, GroupSet } from '../groups/group-set.js';
+import type { GroupSet } from '../groups/group-set.js';
+import { type IncomingParts, takeFrame } from '../groups/incoming.js';
 import { headBytesMax } from '../groups/wire.js';
 import type { PublishHook } from '../hooks/publish-hook.js';
 import type { Events, Party } from '../observe/events.js';
+import type { Channel } from '../pubsub/channel.js';
 import type { ChannelName } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
 import { type Message, trustedMessage } from '../pubsub/message.js';
@@ -17,10 +20,7 @@ import type { UserData, WebSocket, WebSocketConnection } from './connection.js';
 import { messageRules, tooFast, tooManyHeld, tooMuchAtOnce } from './rules.js';
 import { MessageTurns } from './turns.js';
 
-/** What a client wants to publish, and what it may do on that channel. */
-type Sent = Omit<GroupMessage, 'body'> & { readonly body: ArrayBuffer | Uint8Array };
-
-export type FrameParts = {
+export type FrameParts = IncomingParts & {
 	/** Gets each websocket that the engine has upgraded. */
 	readonly opened: WebSocket[];
 	readonly hub: Hub;
@@ -34,8 +34,6 @@ export type FrameParts = {
 	readonly mayPublish: boolean;
 	readonly binary: boolean;
 	readonly echoKeepalive: boolean;
-	/** Does something when what the engine has read is handled: see afterRead. */
-	readonly answerLater: (act: () => void) => void;
 	/** Whether connections may have several channels. */
 	readonly groups: boolean;
 	readonly maxMessage: number;
@@ -76,8 +74,7 @@ export function webSocketBehavior(
 		}
 		const { grant, groups } = connection.terms;
 		if (groups !== undefined) receivedInGroups(connection, groups, bytes, isBinary);
-		else if (connection.subscription !== undefined)
-			take(connection, { channel: connection.subscription.channel, grant, body: bytes }, isBinary);
+		else if (connection.subscription !== undefined) take(connection, connection.subscription.channel, grant, bytes, isBinary);
 	}
 
 	function receivedInGroups(connection: WebSocketConnection, groups: GroupSet, bytes: ArrayBuffer, isBinary: boolean): void {
@@ -86,17 +83,23 @@ export function webSocketBehavior(
 			closing.close(connection, close);
 			return;
 		}
-		const message = groups.received(bytes);
+		const message = takeFrame(groups, bytes, parts);
 		if (message === undefined) return;
 		if (message.body.byteLength === 0) events.keepalive();
-		else take(connection, message, isBinary);
+		else take(connection, message.channel, message.grant, message.body, isBinary);
 	}
 
-	/** Takes a message that a client wants to publish on a channel, and publishes it if it may. */
-	function take(connection: WebSocketConnection, { channel, grant, body }: Sent, isBinary: boolean): void {
+	/** Takes a message for a channel of its client, and publishes it if `grant` allows that. */
+	function take(
+		connection: WebSocketConnection,
+		channel: Channel,
+		grant: Grant,
+		bytes: ArrayBuffer | Uint8Array,
+		isBinary: boolean,
+	): void {
 		const { party, grant: own } = connection.terms;
-		const close = messageClose(body.byteLength, isBinary, grant.mayPublish);
-		const message = trustedMessage(body, isBinary, own.session ?? connection.id);
+		const close = messageClose(bytes.byteLength, isBinary, grant.mayPublish);
+		const message = trustedMessage(bytes, isBinary, own.session ?? connection.id);
 		if (close !== undefined) {
 			closing.close(connection, close);
 		} else if (publishHook !== undefined) {
@@ -104,7 +107,7 @@ export function webSocketBehavior(
 		} else if (grant.publishesTo !== undefined) {
 			publish(grant.publishesTo, message, party);
 		} else {
-			events.published('websocket', channel.name, body.byteLength, channel.subscribers, party);
+			events.published('websocket', channel.name, bytes.byteLength, channel.subscribers, party);
 			// While the engine reads a socket it gathers what goes to this socket, so a message to its sender alone need not be deferred.
 			hub.publish(channel, message, channel.subscribers === 1);
 		}
@@ -130,7 +133,7 @@ export function webSocketBehavior(
 		if (!isTaken) closing.close(connection, tooManyHeld);
 	}
 
-	/** Whether to handle what a connection has sent: not if the connection is closing, or is closed for that. */
+	/** Whether the server handles a frame of a connection: not if the connection is closing, or is closed because of the frame. */
 	function mayBeHeard(connection: WebSocketConnection, isPong = false): boolean {
 		const { subscription, terms, closeCause, groups } = connection;
 		const channel = groups?.first ?? subscription?.channel;

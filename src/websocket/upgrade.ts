@@ -65,7 +65,7 @@ export function upgradeDoor(parts: UpgradeParts): Door<[UpgradeContext]> {
 
 	/** The channels of a connection, whose first is that of the path. */
 	function groupSet(path: ChannelName, exchange: Exchange, { party }: Admitted): GroupSet {
-		return new GroupSet(path, admission.askedClientOf(exchange), party, parts);
+		return new GroupSet(path, admission.askingFor(exchange), party, parts);
 	}
 
 	function termsOf({ grant, party }: Admitted, groups: GroupSet | undefined): Terms {

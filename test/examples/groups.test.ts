@@ -217,7 +217,7 @@ test('examples/groups/browser.js gives each message to the handler of its channe
 	);
 });
 
-/** Things that are put in at any time, and taken one by one. */
+/** A queue whose items a test awaits one by one. */
 function queue<Item>(): { put(item: Item): void; next(): Promise<Item | undefined> } {
 	const { readable, writable } = new TransformStream<Item, Item>(undefined, undefined, {
 		highWaterMark: Number.POSITIVE_INFINITY,

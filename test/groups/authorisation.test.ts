@@ -44,7 +44,7 @@ protocol(
 		assert.deepEqual(await client.nextAnswer(), changed(`/room ${joined}`, joined));
 		assert.deepEqual(await client.nextMessage(), ['/hello', 'server', 'channel: /hello\nfrom: 1\n\nhi']);
 
-		// What the service said of one path is not said of another.
+		// The answer about one path does not hold for another.
 		client.publish('/quiet', 'x');
 		assert.deepEqual((await client.nextRefusal()).slice(0, 2), ['/quiet', 403]);
 		const outbox = await subscribe(t, server.ws('/outbox'));
@@ -146,7 +146,7 @@ protocol(
 		await post(server.port, '/new', 'once');
 		assert.deepEqual(await alice.nextMessage(), ['/old', 'post', 'once']);
 
-		// The name in place of which the service has put another is the client's, in refusals too; the other is none of its own.
+		// The client knows its own name alone, in refusals too. The name that the service gave is no name of its set.
 		alice.publish('/users/42/caf%C3%A9', 'x');
 		assert.deepEqual((await alice.nextRefusal()).slice(0, 2), ['/users/42/caf%C3%A9', 403]);
 

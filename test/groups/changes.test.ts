@@ -169,7 +169,7 @@ protocol(
 		assert.equal((await post(server.port, '/c', 'x')).headers.get('x-subscribers'), '1');
 		assert.deepEqual(await client.nextMessage(), ['/c', 'post', 'x']);
 
-		// What is left makes room.
+		// The connection leaves two channels, which makes room for others.
 		assert.deepEqual(await client.change('remove: /a /c'), changed('/b', '', '/a /c'));
 		assert.deepEqual(await third.change('add: /a /d'), changed('/b /a /d', '/a /d'));
 		await third.close();

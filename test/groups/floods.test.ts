@@ -16,7 +16,7 @@ const frames: Record<string, string> = {
 	'messages to a channel of others': 'publish: /bystander\n\nx',
 };
 
-/** Holds that another connection of the server gets its messages and its answers. */
+/** Asserts that another connection of the server gets its messages and its answers. */
 async function isServed({ port }: TestServer, bystander: GroupClient, text: string): Promise<void> {
 	await post(port, '/bystander', text);
 	assert.deepEqual(await bystander.nextMessage(), ['/bystander', 'post', text]);
@@ -61,7 +61,7 @@ test('a client that sends tiny frames faster than they are handled is closed wit
 	await metricBecomes(server, 'pathcast_channels', 1);
 });
 
-/** What this process holds, and could not free. */
+/** The bytes of the heap after a garbage collection. */
 function heldBytes(): number {
 	setFlagsFromString('--expose-gc');
 	runInNewContext('gc')();

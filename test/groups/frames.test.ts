@@ -1,4 +1,4 @@
-// What a client may write, and what it is told when it writes something else. See hostile.test.ts for frames that no client should send.
+// The frames of clients and their answers. See hostile.test.ts for frames that no client should send.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { changed, type GroupClient, openGroups } from '../support/groups.js';
@@ -81,7 +81,7 @@ protocol(
 		];
 		for (const [frame, ...expected] of steps) {
 			assert.deepEqual(await client.change(frame), changed(...expected), frame);
-			// What is published on all of them arrives on those of the set alone; each has one subscriber, or none.
+			// A channel of the set has this subscriber and delivers; every other channel has none.
 			for (const path of ['/first', '/b', '/c', '/d']) {
 				const isIn = expected[0]?.split(' ').includes(path);
 				assert.equal((await post(server.port, path, frame)).headers.get('x-subscribers'), isIn ? '1' : '0');

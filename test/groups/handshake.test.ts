@@ -33,7 +33,7 @@ protocol(
 		const plain = await subscribe(t, server.ws('/room'), {}, ['chat']);
 		const bare = await subscribe(t, server.ws('/room'));
 		assert.deepEqual([plain.ws.protocol, bare.ws.protocol], ['chat', '']);
-		// What is a frame to one is a message to the others.
+		// A websocket without the subprotocol publishes the same bytes as a message.
 		const text = 'subscribe: /elsewhere\n\n';
 		plain.send(text);
 		for (const reader of [plain, bare]) assert.equal(await reader.nextText(), text);

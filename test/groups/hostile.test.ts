@@ -96,7 +96,7 @@ const malformedPaths: readonly (readonly [path: string, reason: RegExp])[] = [
 	[`/${'%F0%9F%98%80'.repeat(256)}`, tooLong],
 ];
 
-/** A client of /room and /kept, and others that must notice nothing of it. */
+/** A client of /room and /kept, and other clients that must get nothing of it. */
 async function openHostile(t: TestContext, server: TestServer) {
 	const bystander = await openGroups(t, server, '/room');
 	const plain = await subscribe(t, server.ws('/b'));
@@ -105,7 +105,7 @@ async function openHostile(t: TestContext, server: TestServer) {
 		assert.deepEqual(await client.change('add: /kept'), changed('/room /kept', '/kept'));
 		return client;
 	};
-	/** Holds that nobody got anything, and that the client has the channels that it had, and goes on. */
+	/** Asserts that no other client got a message, and that the client has its channels and goes on. */
 	const nothingHappened = async (client: GroupClient, frame: string) => {
 		client.publish('/kept', 'still here');
 		assert.deepEqual((await client.nextMessage()).at(2), 'still here', frame);
@@ -158,7 +158,7 @@ protocol(
 				await nothingHappened(client, frame);
 			}
 		}
-		// One path of a change can be refused for want of room, beside others for which there would be room.
+		// The server has its three channels: /b has a subscriber, and there is no room for /d.
 		const client = await open();
 		client.send('subscribe: /b /d /room /kept');
 		const [path, status, told] = await client.nextRefusal();

@@ -1,5 +1,5 @@
-// Changes, answers of the authorisation service, closed channels and lost clients in random order: no client hears what it is not
-// subscribed to, or is subscribed to what it was not allowed, and nothing is left of those that are gone.
+// Changes, answers of the authorisation service, closed channels and lost clients in random order: a client receives the messages of its
+// set alone, its set has allowed paths alone, and a lost client leaves nothing in the server.
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { Envelopes } from '#src/groups/envelopes.js';
@@ -15,7 +15,7 @@ const end = '/end';
 /** One client, and what it has been told so far. */
 class Watched {
 	set: readonly string[];
-	/** Rejects if it has been told what cannot be. */
+	/** Rejects if the client got a frame that contradicts its set. */
 	readonly hasEnded: Promise<undefined>;
 	readonly #allowed: Set<string>;
 	/** The last message of each sender on each path. */
@@ -124,7 +124,7 @@ function randomChange(random: Random): string {
 	return `${['subscribe', 'add', 'remove'][random.below(3)]}: ${some.join(' ')}`;
 }
 
-test('in any order of changes, answers, closed channels and lost clients, each client hears what it is subscribed to alone', async (t) => {
+test('in any order of changes, answers, closed channels and lost clients, each client receives the messages of its channels alone', async (t) => {
 	const random = seededRandom(t);
 	const attach = t.mock.method(Envelopes.prototype, 'attach');
 	const service = await startService(t);
@@ -154,7 +154,7 @@ test('in any order of changes, answers, closed channels and lost clients, each c
 			for (const question of held.splice(random.below(held.length + 1), 2)) answer(question, random.below(4) > 0);
 		}
 	}
-	// From now on, whatever is asked is allowed. Each client leaves everything, and hears nothing more of it before the end.
+	// The service allows every path from now on. Each client leaves all its channels, and gets no further message of them.
 	service.script = (question) => answer(question, true);
 	for (const question of held) answer(question, true);
 	await Promise.all(clients.map((watched) => watched.changeTo('')));

@@ -32,7 +32,7 @@ protocol(
 		const made = statuses.filter((status) => status === undefined).length;
 		assert.ok(made >= 10 && made < 40, `${made} of 50 changes were made`);
 		assert.deepEqual(new Set(statuses), new Set([undefined, '429']));
-		// What is refused costs nothing, so that a client that goes on trying gets through.
+		// A refused change takes nothing from the allowance, so a client that tries again succeeds.
 		while ((await fast.change('subscribe: /0')).status === '429');
 		assert.deepEqual((await fast.change('add:')).left ?? '', '');
 

@@ -1,4 +1,4 @@
-// What the operator sees of connections with many channels: figures and webhooks.
+// Connections with many channels in the metrics, in /stats and in webhooks.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { changed, openGroups } from '../support/groups.js';

@@ -19,7 +19,7 @@ type Scheme = 'ws' | 'wss';
 
 // Every fifth name is not ASCII.
 const channels = Array.from({ length: 50 }, (_, i) => (i % 5 === 0 ? `/caf%C3%A9/${i}` : `/m/${i}`));
-// Where the participants are in the end.
+// The channel of all participants at the end.
 const quietChannel = '/quiet';
 const participantCount = 200;
 // Some are beyond the engine's limits of 126 bytes and 16 KiB.
@@ -151,7 +151,8 @@ for (const [scheme, steps] of [
 			),
 		);
 
-		// What is published now reaches the peers alone: the participants have a channel of their own, on which the last message comes.
+		// The participants have left the channels: these messages reach the plain websockets and the event streams alone. The last message comes
+		// on the quiet channel.
 		for (const participant of participants) await ledger.until(() => participant.mayChange());
 		for (const participant of participants) participant.change('subscribe', [quietChannel]);
 		await ledger.until(() => participants.every(({ isAnswered }) => isAnswered));

@@ -78,7 +78,7 @@ protocol(
 		await several.readAll('/a', '/b');
 		assert.match((await only.client.nextMessage())[2], /^201 /);
 
-		// What has expired leaves the set after the last message, and the others stay.
+		// An expired path leaves the set after its last message, and the other paths stay.
 		assert.deepEqual(await several.client.change('add: /short /short/too /long'), {
 			...changed('/b /a /short /short/too /long', '/short /short/too /long'),
 		});
@@ -156,7 +156,7 @@ for (const change of ['subscribe: /b /held', 'remove: /a', 'add: /held', 'subscr
 	});
 }
 
-test('whatever comes first of a burst, a change and the close of a channel, the connection gets a whole piece, and leaves once', async (t) => {
+test('in any order of a burst, a change and the close of a channel, the connection gets one piece of the burst without a gap, and leaves once', async (t) => {
 	const server = await startTestServer(t, '--groups', '--max-message', '1KiB', '--max-backlog', '256KiB');
 	for (const [round, change] of ['subscribe: /b', 'remove: /a', 'add: /c', 'subscribe: /a /b /c'].entries()) {
 		for (let repeat = 0; repeat < 8; repeat++) {
@@ -175,7 +175,7 @@ test('whatever comes first of a burst, a change and the close of a channel, the 
 			const left = answers.filter((answer) => answer.left === '/a');
 			assert.equal(left.length, 1, JSON.stringify(answers));
 			assert.equal(byOperator.length, leaves ? byOperator.length : 1);
-			// What leaves by itself may leave in the midst; what is closed gets everything.
+			// A connection that leaves by a change may leave in the midst of the burst. A connection whose channel is closed gets all of it.
 			if (byOperator.length > 0) assert.equal(follower.seen('/a'), 201);
 			assert.ok(follower.seen('/a') >= 1 + repeat * 20);
 			await follower.readAll('/b');

@@ -63,7 +63,7 @@ test('changes that wait behind a question are answered in their order, each by t
 	assert.equal(pathOf(question), '/b');
 	await handled(client.subscriber);
 	assert.equal(service.asked, 2);
-	// Until then, it is subscribed to what it was subscribed to.
+	// Until then, the set is unchanged.
 	await post(server.operatorPort, '/channels/room', 'meanwhile');
 	assert.deepEqual(await client.nextMessage(), ['/room', 'server', 'meanwhile']);
 	service.script = allow;

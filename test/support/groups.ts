@@ -9,7 +9,7 @@ export const groupsProtocol = 'pathcast.groups.v1';
 /** A frame of the server: the fields of its head in their order, and what follows the blank line. */
 export type GroupFrame = { readonly head: ReadonlyMap<string, string>; readonly body: string; readonly isBinary: boolean };
 
-/** What a message says: its channel, its sender and its body. */
+/** The channel, the sender and the body of a message. */
 export type GroupMessage = readonly [channel: string, from: string, body: string];
 
 export class GroupClient {

@@ -54,7 +54,7 @@ export class Follower {
 		this.#seen.set(channel, this.published(channel));
 	}
 
-	/** Takes a frame. Holds that a message is the next one of its channel; gives the head of an answer. */
+	/** Takes a frame. Asserts that a message is the next one of its channel; gives the head of an answer. */
 	see({ head, body }: GroupFrame): Record<string, string> | undefined {
 		const channel = head.get('channel');
 		if (channel === undefined) return Object.fromEntries(head);

@@ -1,10 +1,10 @@
-// Every message of a test with many channels: who published it and when, and where it stands in the order of its channel.
+// Every message of a test with many channels: its publisher, its time, and its place in the order of its channel.
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 
 export type Published = {
 	readonly channel: string;
-	/** What `from:` has to say; undefined if the test does not know. */
+	/** The expected value of `from:`; undefined if the test does not know it. */
 	readonly from: string | undefined;
 	readonly text: string;
 	/** When its publisher began to send it, by the clock of the ledger. */
@@ -18,7 +18,7 @@ export type Published = {
 
 export class Ledger {
 	readonly #messages = new Map<string, Published>();
-	/** What the reference of each channel got: the order of the channel. */
+	/** The messages of each channel in their order, as its reference got them. */
 	readonly #orders = new Map<string, Published[]>();
 	#clock = 0;
 	#unseen = 0;

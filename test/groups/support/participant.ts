@@ -1,4 +1,4 @@
-// A connection with many channels, a model of what it is subscribed to, and what it got during each of its stays on a channel.
+// A connection with many channels, a model of its set, and the messages of each of its stays on a channel.
 import assert from 'node:assert/strict';
 import type { GroupClient, GroupFrame } from '../../support/groups.js';
 import type { Ledger, Published } from './ledger.js';
@@ -19,7 +19,7 @@ type Asked = { readonly set: ReadonlySet<string>; readonly before: ReadonlySet<s
 
 export type Command = 'subscribe' | 'add' | 'remove';
 
-// What the server allows.
+// The allowance of the server.
 const [changesMax, changesMs] = [10, 1_000];
 
 export class Participant {
@@ -31,7 +31,7 @@ export class Participant {
 	readonly #answeredMs: number[] = [];
 	readonly #here = new Map<string, Stay>();
 	readonly #stays: Stay[] = [];
-	/** What it is subscribed to when everything is answered. */
+	/** Its set, when all changes have been answered. */
 	#set: ReadonlySet<string>;
 	messages = 0;
 
@@ -127,7 +127,7 @@ export class Participant {
 		this.#stays.push(stay);
 	}
 
-	/** Holds that it got, during each stay on a channel, a piece of the order of that channel: all that was published meanwhile. */
+	/** Asserts that each stay on a channel got one piece of the order of that channel: all messages that were published meanwhile. */
 	check(): void {
 		for (const { channel, askedToJoin, joined, askedToLeave, got } of this.#stays) {
 			const order = this.#ledger.order(channel);

@@ -1,0 +1,77 @@
+// Builds the parts that carry messages to subscribers, and those that look after slow subscribers and the memory that they take.
+import { Closing } from './connections/closing.js';
+import { Connections } from './connections/registry.js';
+import type { App } from './engine.js';
+import { StreamFanOut } from './event-stream/fan-out.js';
+import { Envelopes } from './groups/envelopes.js';
+import type { Log } from './observe/log.js';
+import { Hub } from './pubsub/hub.js';
+import { CatchUp } from './slow/catch-up.js';
+import { MemoryBudget, memoryLookMs, readResidentBytes } from './slow/memory.js';
+import { lookMs, SlowWatch } from './slow/watch.js';
+import { pacingLimits } from './websocket/pacing-limits.js';
+
+export type DeliveryOptions = {
+	readonly maxBacklog: number;
+	/** In seconds. */
+	readonly writeTimeout: number;
+	readonly memoryBudget: number;
+};
+
+export type Delivery = {
+	readonly hub: Hub;
+	/** To event streams. */
+	readonly fanOut: StreamFanOut;
+	/** To websockets that may have several channels. */
+	readonly envelopes: Envelopes;
+	readonly connections: Connections;
+	readonly catchUp: CatchUp;
+	readonly watch: SlowWatch;
+	readonly memory: MemoryBudget;
+	readonly closing: Closing;
+	/** Looks at slow subscribers and at the memory from now on, until the function that it gives is called. */
+	startLooking(): () => void;
+};
+
+export function buildDelivery(
+	app: App,
+	isTls: boolean,
+	{ maxBacklog, writeTimeout, memoryBudget }: DeliveryOptions,
+	log: Log,
+): Delivery {
+	const fanOut = new StreamFanOut();
+	const envelopes = new Envelopes((topic, bytes, isBinary) => app.publish(topic, bytes, isBinary));
+	const hub = new Hub(
+		(topic, message) => {
+			app.publish(topic, message.bytes, message.isBinary);
+			if (fanOut.size > 0) fanOut.publish(topic, message);
+			if (envelopes.size > 0) envelopes.publish(topic, message);
+		},
+		(channel) => watch.judge(channel),
+		pacingLimits(maxBacklog, isTls),
+	);
+	const connections = new Connections();
+	const catchUp = new CatchUp(hub, maxBacklog);
+	const watch = new SlowWatch(connections, { catchUp, writeTimeoutMs: writeTimeout * 1_000 });
+	const memory = new MemoryBudget({
+		bytesMax: memoryBudget,
+		residentBytes: readResidentBytes,
+		connections: () => connections.count,
+		free: (bytes) => {
+			for (const peer of watch.largest(bytes)) peer.drop('memory');
+		},
+		log,
+	});
+	const closing = new Closing(hub, connections, catchUp);
+
+	function startLooking(): () => void {
+		const looking = setInterval(() => watch.look(performance.now()), lookMs).unref();
+		const lookingAtMemory = setInterval(() => memory.look(), memoryLookMs).unref();
+		return () => {
+			clearInterval(looking);
+			clearInterval(lookingAtMemory);
+		};
+	}
+
+	return { hub, fanOut, envelopes, connections, catchUp, watch, memory, closing, startLooking };
+}
