@@ -32,7 +32,7 @@ export interface GroupConnection extends Connection {
 
 export class GroupSet implements Groups {
 	readonly path: ChannelName;
-	/** By which the fan-out reaches it. */
+	/** The fan-out that reaches its subscriptions. */
 	readonly envelopes: Envelopes;
 	first: Channel | undefined;
 	readonly #party: Party | undefined;
