@@ -83,7 +83,7 @@ protocol('`--origin null` and `--origin file://` allow exactly that Origin, and 
 	const warnings = server.log.filter(({ event }) => event === 'origin').map(({ level, setting, msg }) => [level, setting, msg]);
 	assert.deepEqual(warnings, [
 		[40, 'null', '--origin null lets in every sandboxed page, whoever made it: any site can show one'],
-		[40, 'file://', '--origin file:// lets in every page that is opened from a file, whatever its origin'],
+		[40, 'file://', '--origin file:// lets in every page that is opened from a file, whoever made it'],
 	]);
 	const { headers } = await request(server.port, { method: 'POST', headers: { Origin: 'null' }, body: 'x' });
 	assert.equal(headers.get('access-control-allow-origin'), 'null');
