@@ -1,4 +1,5 @@
 // Builds the parts that carry messages to subscribers, and those that look after slow subscribers and the memory that they take.
+import { type CloseChannel, operatorCloser } from './connections/channel-closing.js';
 import { Closing } from './connections/closing.js';
 import { Connections } from './connections/registry.js';
 import type { App } from './engine.js';
@@ -6,6 +7,7 @@ import { StreamFanOut } from './event-stream/fan-out.js';
 import { Envelopes } from './groups/envelopes.js';
 import type { Log } from './observe/log.js';
 import { Hub } from './pubsub/hub.js';
+import { type Publish, publishing, type SharedOrder } from './pubsub/order.js';
 import { CatchUp } from './slow/catch-up.js';
 import { MemoryBudget, memoryLookMs, readResidentBytes } from './slow/memory.js';
 import { lookMs, SlowWatch } from './slow/watch.js';
@@ -29,6 +31,11 @@ export type Delivery = {
 	readonly watch: SlowWatch;
 	readonly memory: MemoryBudget;
 	readonly closing: Closing;
+	readonly publish: Publish;
+	/** Undefined without a relay. */
+	readonly order: SharedOrder | undefined;
+	/** Closes a channel or a session on this server. */
+	readonly closeChannel: CloseChannel;
 	/** Looks at slow subscribers and at the memory from now on, until the function that it gives is called. */
 	startLooking(): () => void;
 };
@@ -37,6 +44,7 @@ export function buildDelivery(
 	app: App,
 	isTls: boolean,
 	{ maxBacklog, writeTimeout, memoryBudget }: DeliveryOptions,
+	order: SharedOrder | undefined,
 	log: Log,
 ): Delivery {
 	const fanOut = new StreamFanOut();
@@ -49,6 +57,7 @@ export function buildDelivery(
 		},
 		(channel) => watch.judge(channel),
 		pacingLimits(maxBacklog, isTls),
+		order && ((name) => order.left(name)),
 	);
 	const connections = new Connections();
 	const catchUp = new CatchUp(hub, maxBacklog);
@@ -62,7 +71,7 @@ export function buildDelivery(
 		},
 		log,
 	});
-	const closing = new Closing(hub, connections, catchUp);
+	const closing = new Closing(hub, connections, catchUp, order);
 
 	function startLooking(): () => void {
 		const looking = setInterval(() => watch.look(performance.now()), lookMs).unref();
@@ -73,5 +82,18 @@ export function buildDelivery(
 		};
 	}
 
-	return { hub, fanOut, envelopes, connections, catchUp, watch, memory, closing, startLooking };
+	return {
+		hub,
+		fanOut,
+		envelopes,
+		connections,
+		catchUp,
+		watch,
+		memory,
+		closing,
+		publish: publishing(hub, order),
+		order,
+		closeChannel: operatorCloser(hub, closing),
+		startLooking,
+	};
 }

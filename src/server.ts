@@ -1,7 +1,6 @@
 // One server: builds the parts, and starts and stops them. It has no rules of its own.
 import { readFileSync } from 'node:fs';
 import { clientAddressBehind } from './connections/client-address.js';
-import { closes } from './connections/closes.js';
 import { limitCauses, reachedLimits } from './connections/limits.js';
 import { agingStepMs, expiryAfter, startAging } from './connections/max-age.js';
 import { Membership } from './connections/membership.js';
@@ -35,6 +34,7 @@ import { boundPort, startOperatorListener } from './operator/listener.js';
 import { operatorHosts } from './operator/visitors.js';
 import type { Options } from './options/table.js';
 import { closeCauses } from './pubsub/close.js';
+import type { Sharing, SharingParts } from './relay/sharing.js';
 import { addRoutes } from './routes.js';
 import { stopInPhases } from './stop.js';
 import { warnOfOptions } from './warnings.js';
@@ -74,9 +74,18 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		calledBack: (...outcome) => events.calledBack(...outcome),
 	});
 	const events = eventsTo(metrics, eventLog(log, limitCauses, originSetting), ...callbacks.listeners);
-	const delivery = buildDelivery(app, tls !== undefined, options, log);
-	const { hub, connections, catchUp, watch, memory, closing } = delivery;
 	const inFlight = new InFlight();
+	const sharing = await sharingFor(options, {
+		events: () => events,
+		hub: () => hub,
+		closing: () => closing,
+		closeChannel: (channel) => delivery.closeChannel(channel),
+		onRoundTrip: (seconds) => metrics.relaySeconds.observe(seconds),
+		inFlight,
+	});
+	const relay = sharing?.relay;
+	const delivery = buildDelivery(app, tls !== undefined, options, relay, log);
+	const { hub, connections, catchUp, memory, closing, watch } = delivery;
 	let endpoint: readonly string[] = [];
 	const hooks = await connectHooks(options, events, { endpoint: () => endpoint, inFlight });
 	const { authorisation, publishHook } = hooks;
@@ -85,12 +94,12 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const maxConnections = connectionLimit(
 		options.maxConnections,
 		readOpenFilesMax(),
-		hooks.connectionsMax + callbacks.connectionsMax,
+		hooks.connectionsMax + callbacks.connectionsMax + (sharing?.connectionsMax ?? 0),
 		log,
 	);
 	let state: 'starting' | 'ready' | 'stopping' = 'starting';
 	const isStopping = () => state === 'stopping';
-	const messagePublisher = publisher({ ...options, hub });
+	const messagePublisher = publisher({ ...options, publish: delivery.publish });
 	const checkOrigin = originPolicy(options.origin);
 	const namesClients = log.isLevelEnabled('debug');
 
@@ -114,6 +123,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			checkOrigin,
 			reachedLimits: reachedLimits(hub, connections, { ...options, maxConnections, isMemoryFull: () => memory.isFull }),
 			ask,
+			order: relay,
 			keepsParties: namesClients || options.trustProxy.length > 0 || callbacks.listeners.length > 0,
 			connections,
 			isStopping,
@@ -126,6 +136,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		isTls: tls !== undefined,
 	});
 
+	await sharing?.start();
 	const operatorAddress = options.mport === 'off' ? undefined : await bindable('--mport', options.mport);
 	const listening = pausedWithoutDescriptors(await listen(engine, app, options.addr, options.addrMode), log);
 	const operator =
@@ -167,10 +178,12 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 				messages: () => publishHook?.held ?? 0,
 				callbacks: callbacks.queued,
 			},
-			closeConnections: (connections, close) => closing.closeEach(connections, close),
 			unreadBytesOf: (connection) => catchUp.unreadBytesOf(connection),
 			closingCount: () => catchUp.endingCount,
-			endSubscription: (subscription) => closing.endSubscription(subscription, closes.channelClosed),
+			closeChannel: delivery.closeChannel,
+			order: relay,
+			closingOf: (channel) => sharing?.closingOf(channel),
+			relay,
 			isStopping,
 			stop,
 			shed,
@@ -180,10 +193,12 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 
 	function whyNotReady(): string | undefined {
 		if (state !== 'ready') return 'stopping';
-		return memory.isOver ? 'over --memory-budget' : undefined;
+		if (memory.isOver) return 'over --memory-budget';
+		return relay?.missing === undefined ? undefined : `relay: ${relay.missing}`;
 	}
 
 	function abandon(error: unknown): never {
+		relay?.stop();
 		listening.stop();
 		app.close();
 		throw error;
@@ -211,6 +226,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			},
 			closeServices() {
 				hooks.close();
+				relay?.stop();
 				void callbacks.finish(lastPatienceMs).then(callbacks.close);
 			},
 		});
@@ -222,6 +238,14 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		void spread(closing.all('moved'), present, overSeconds * 1_000);
 		return present;
 	}
+}
+
+/** Without --relay, nothing is loaded and nothing is paid. */
+async function sharingFor(options: Options, parts: SharingParts): Promise<Sharing | undefined> {
+	const { relay } = options;
+	if (relay === undefined) return undefined;
+	const { shareChannels } = await import('./relay/sharing.js');
+	return shareChannels({ ...options, relay }, parts);
 }
 
 function readPage(): PageDocument {

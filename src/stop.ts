@@ -51,6 +51,8 @@ export async function stopInPhases(parts: StopParts): Promise<void> {
 	await spread(closing.all('stopping'), connections.count, overSeconds * 1_000);
 	// At their pace, so that no reader is dropped at the last moment.
 	for (let waits = 0; connections.count > 0 && waits < pacedWaitsMax; waits++) await setTimeout(pacedWaitMs);
+	// What the last websockets have published may still wait for the relay.
+	await inFlight.idle(requestPatienceMs);
 	hub.flush();
 	parts.closeOperator();
 	// The drop does not wait for the callbacks, however long a service takes to accept them.

@@ -1,8 +1,12 @@
 // Closes whole channels, without holding up the loop.
 import type { Channel } from '../pubsub/channel.js';
+import { isSession } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
 import type { Subscription } from '../pubsub/subscription.js';
-import { closesPerTick } from './closing.js';
+import { closes } from './closes.js';
+import { type Closing, closesPerTick } from './closing.js';
+import type { Connection } from './connection.js';
+import { spread } from './spread.js';
 
 // Fewer than closesPerTick, if there is much to be sent before the close frames.
 const closeMsMax = 10;
@@ -34,4 +38,52 @@ export function channelCloser(hub: Hub, close: (subscription: Subscription) => v
 		new Promise((resolve) => {
 			hub.close(channel, () => void (closing.push(channel) === 1 && setImmediate(closeSome)), resolve);
 		});
+}
+
+/** Closes a channel or a session, as an operator asks for. Resolves when it has no subscriber any more. */
+export type CloseChannel = (channel: Channel) => Promise<void>;
+
+/** The connections of a session are closed, and those of a channel that have others too go on with the others. */
+export function operatorCloser(hub: Hub, closing: Closing): CloseChannel {
+	const closeChannel = channelCloser(hub, (subscription) => closing.endSubscription(subscription, closes.channelClosed));
+	return (channel) => {
+		if (!isSession(channel.name)) return closeChannel(channel);
+		return new Promise((resolve) => {
+			hub.close(channel, () => closing.closeEach(connectionsOf(channel), closes.sessionClosed), resolve);
+		});
+	};
+}
+
+/**
+ * Gives up channels whose subscribers may have missed something: the channels lose their names at once, so that nothing more is sent to
+ * these subscribers, who are closed evenly over a time, so that they do not all return together. Gives how many they are.
+ */
+export function giveUpChannels(hub: Hub, closing: Closing, channels: readonly Channel[], overMs: number): number {
+	let subscribers = 0;
+	let left = channels.length;
+	/** Those that have sent everything that was published before. */
+	const sent: Channel[] = [];
+	for (const channel of channels) {
+		subscribers += channel.subscribers;
+		hub.close(
+			channel,
+			() => void sent.push(channel),
+			() => void left--,
+		);
+	}
+	const round = closing.ofChannels(sent, () => left === 0, closes.missed);
+	// So few do not hurt when they return all at once.
+	void spread(round, subscribers, subscribers < closesPerTick ? 0 : overMs);
+	return subscribers;
+}
+
+/** The connections that are subscribed to a channel, the newest first. */
+export function connectionsOf(channel: Channel, countMax = Number.POSITIVE_INFINITY): Connection[] {
+	const connections: Connection[] = [];
+	let subscription = channel.newest;
+	for (; subscription !== undefined && connections.length < countMax; subscription = subscription.older) {
+		// Every peer of a server is a connection.
+		connections.push(subscription.peer as Connection);
+	}
+	return connections;
 }

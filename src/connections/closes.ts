@@ -8,5 +8,7 @@ export const closes = {
 	expired: { cause: 'expired', reason: 'authorisation expired' },
 	sessionClosed: { cause: 'operator', reason: 'the session was closed' },
 	channelClosed: { cause: 'operator', reason: 'the channel was closed' },
+	missed: { cause: 'relay', reason: 'the relay was lost, and messages may be missed; connect again' },
+	unpublished: { cause: 'relay', reason: 'the relay was lost, and this message may not be published; connect again' },
 	failed: { cause: 'fault', reason: 'the server failed to handle this connection; its log says why' },
 } as const satisfies Record<string, Close>;

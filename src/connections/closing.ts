@@ -1,6 +1,11 @@
 // Closes connections: each after everything that was published before, and no more in a tick than the loop can bear.
+
+import type { Channel } from '../pubsub/channel.js';
+import { type ChannelName, isSession } from '../pubsub/channel-name.js';
 import type { Close } from '../pubsub/close.js';
 import type { Hub } from '../pubsub/hub.js';
+import type { SharedOrder } from '../pubsub/order.js';
+import type { Peer } from '../pubsub/peer.js';
 import type { Subscription } from '../pubsub/subscription.js';
 import type { CatchUp } from '../slow/catch-up.js';
 import { closes } from './closes.js';
@@ -27,6 +32,7 @@ export class Closing {
 	readonly #hub: Hub;
 	readonly #connections: Connections;
 	readonly #catchUp: CatchUp;
+	readonly #order: Pick<SharedOrder, 'whenBack'> | undefined;
 	readonly #closesPerTick: number;
 	/** How many rounds over all have begun. */
 	#round = 0;
@@ -36,7 +42,15 @@ export class Closing {
 	#isTickScheduled = false;
 	#hasUnread = false;
 
-	constructor(hub: Hub, connections: Connections, catchUp: CatchUp, perTick = closesPerTick) {
+	/** `order` is undefined without a relay. */
+	constructor(
+		hub: Hub,
+		connections: Connections,
+		catchUp: CatchUp,
+		order?: Pick<SharedOrder, 'whenBack'>,
+		perTick = closesPerTick,
+	) {
+		this.#order = order;
 		this.#hub = hub;
 		this.#connections = connections;
 		this.#catchUp = catchUp;
@@ -69,11 +83,41 @@ export class Closing {
 		);
 	}
 
-	/** Closes one connection after everything that was published to it, unless it is being closed already. */
+	/** A round over the subscribers of channels that have lost their names, which ends their subscriptions. */
+	ofChannels(channels: Channel[], isOver: () => boolean, close: Close): Round {
+		return {
+			isOver,
+			close: (count) => {
+				const asked = Math.min(count, this.#roomInTick);
+				let closed = 0;
+				while (closed < asked && channels[0] !== undefined) {
+					const { newest } = channels[0];
+					if (newest === undefined) {
+						channels.shift();
+						continue;
+					}
+					closed++;
+					this.#takeRoom(1);
+					this.endSubscription(newest, close);
+				}
+				return closed;
+			},
+		};
+	}
+
+	/**
+	 * Closes one connection after everything that was published to it, and everything that it has published, unless it is being closed
+	 * already.
+	 */
 	close(connection: Connection, close: Close): void {
 		if (connection.closeCause !== undefined) return;
 		// From now on the connection joins and leaves no channel, or what waits in the order of a channel could be lost with it.
 		connection.closeCause = close.cause;
+		if (this.#order === undefined) this.#closeInOrder(connection, close);
+		else this.#order.whenBack(namesOf(connection), () => this.#closeInOrder(connection, close));
+	}
+
+	#closeInOrder(connection: Connection, close: Close): void {
 		this.#hub.inOrderFor(connection, () => {
 			if (connection.place === undefined) return;
 			this.#hasUnread ||= this.#catchUp.unreadBytesOf(connection) > 0;
@@ -96,14 +140,15 @@ export class Closing {
 	}
 
 	/**
-	 * Ends one subscription after everything that its channel has sent, and with it the connection, unless that goes on without the channel.
+	 * Ends one subscription after everything that its channel has sent, and with it the connection, unless that goes on without the channel:
+	 * without its session no connection does.
 	 * The connection has left the channel when this returns.
 	 */
 	endSubscription(subscription: Subscription, close: Close): void {
 		// Every peer of a server is a connection.
 		const connection = subscription.peer as Connection;
 		const { groups, closeCause } = connection;
-		if (groups !== undefined && closeCause === undefined) {
+		if (groups !== undefined && closeCause === undefined && !isSession(subscription.channel.name)) {
 			groups.end([subscription], close);
 			return;
 		}
@@ -163,4 +208,12 @@ export class Closing {
 		// By then a channel that rests has sent its next share.
 		if (this.#isTickScheduled) setTimeout(this.#beginTick, this.#hub.restMs);
 	};
+}
+
+/** The names of the channels of a peer. */
+function namesOf(peer: Peer): ChannelName[] {
+	const names: ChannelName[] = [];
+	for (let subscription = peer.subscription; subscription !== undefined; subscription = subscription.sibling)
+		names.push(subscription.channel.name);
+	return names;
 }

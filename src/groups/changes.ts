@@ -129,8 +129,20 @@ export class Changes {
 	}
 
 	#decide(wanted: ReadonlySet<ChannelName>, answer: readonly Joinable[] | PathRefusal): void {
-		if ('refused' in answer) this.#refuse(refusalOf(answer));
-		else this.#awaitOrder(wanted, answer);
+		if ('refused' in answer) {
+			this.#refuse(refusalOf(answer));
+			return;
+		}
+		let isDone = false;
+		const callOff = this.#parts.admission.bring(answer, (refusal) => {
+			isDone = true;
+			this.#set.guard(() => {
+				this.#takeQuestionsBack = ignore;
+				if (refusal === undefined) this.#awaitOrder(wanted, answer);
+				else this.#refuse(refusalOf(refusal));
+			});
+		});
+		if (!isDone) this.#takeQuestionsBack = callOff;
 	}
 
 	#wantedBy({ command, paths }: Change): Set<ChannelName> {

@@ -85,7 +85,7 @@ export function enveloped(head: Buffer, { bytes, sender }: Message): Buffer {
 }
 
 // A session may be a number, or a name that a user chose, so it could look like another sender.
-const isAmbiguous = /^(\d+|server|post|".*)$/;
+const isAmbiguous = /^(\d+|server|post|relay|".*)$/;
 
 /** The sender of a message. A session that could be taken for another kind of sender stands in quotes. */
 function spelled(sender: Sender): string {

@@ -7,10 +7,11 @@ import type { Party } from '../observe/events.js';
 import type { Channel } from '../pubsub/channel.js';
 import { type ChannelName, parseChannelName, pathOf } from '../pubsub/channel-name.js';
 import type { Message } from '../pubsub/message.js';
+import type { OrderFailure, SharedOrder } from '../pubsub/order.js';
 import { type Ask, askedClientOf, askForRequest } from './asking.js';
 import type { Exchange } from './exchange.js';
 import { type OriginPolicy, originRefusal } from './origin.js';
-import { limitRefusals, stopping } from './refusals.js';
+import { limitRefusals, relayRefusals, stopping } from './refusals.js';
 import { isRefused, type Refused, type Reply } from './reply.js';
 import type { RequestHead } from './request-head.js';
 
@@ -19,6 +20,8 @@ export type AdmissionParts = {
 	readonly reachedLimits: ReachedLimits;
 	/** Undefined without an authorisation service. */
 	readonly ask: Ask | undefined;
+	/** Undefined without a relay. */
+	readonly order: SharedOrder | undefined;
 	/** Whether something is to be known of every client: its address comes from a header, or the log or a hook names it. */
 	readonly keepsParties: boolean;
 	readonly connections: Connections;
@@ -80,7 +83,7 @@ export class Admission {
 
 	/**
 	 * Lets a client into a channel, unless the server stops, a limit is reached, or the authorisation service does not allow it. Calls
-	 * `serve` with the outcome: at once, or when the service has answered, unless the client has gone.
+	 * `serve` with the outcome: at once, or when the service and the relay have answered, unless the client has gone.
 	 */
 	admit(
 		name: ChannelName,
@@ -91,13 +94,33 @@ export class Admission {
 		// The service may name another channel.
 		const refused = this.#whyNoRoom(ask === undefined ? name : undefined);
 		if (refused !== undefined) return serve(refused);
-		if (ask === undefined) return serve(this.#admitted(name, exchange, undefined));
+		if (ask === undefined) return this.#join(name, exchange, undefined, serve);
 		exchange.onGone = askForRequest(ask, exchange, 'subscribe', (answer) => {
 			if ('cause' in answer) return serve(answer);
 			const { rewrite = name } = answer;
+			const refused = this.#whyNoRoom(rewrite);
 			// A limit may have been reached meanwhile, or the server may be stopping.
-			return serve(this.#whyNoRoom(rewrite) ?? this.#admitted(rewrite, exchange, answer));
+			return refused === undefined ? this.#join(rewrite, exchange, answer, serve) : serve(refused);
 		});
+		return undefined;
+	}
+
+	/** Lets a client in when what is published on its channels comes to this server. */
+	#join(
+		name: ChannelName,
+		exchange: Exchange,
+		allowed: Allowed | undefined,
+		serve: (outcome: Admitted | Refused) => Reply | Refused | undefined,
+	): Reply | Refused | undefined {
+		const { order } = this.#parts;
+		const names = allowed?.session === undefined ? [name] : [name, allowed.session];
+		if (order === undefined || names.every((name) => order.brings(name))) return serve(this.#admitted(name, exchange, allowed));
+		exchange.onGone = order.bring(names, (failure) =>
+			exchange.serveLater(() => {
+				const refused = failure === undefined ? this.#whyNoRoom(name) : relayRefusals[failure];
+				return serve(refused ?? this.#admitted(name, exchange, allowed));
+			}),
+		);
 		return undefined;
 	}
 
@@ -148,10 +171,30 @@ export class Admission {
 		return cancel;
 	}
 
+	/**
+	 * Waits until what is published on these channels comes to this server, and calls `done`: at once, or in a later turn. Gives the function
+	 * that calls this off.
+	 */
+	bring(joining: readonly Joinable[], done: (refusal: PathRefusal | undefined) => void): () => void {
+		const { order } = this.#parts;
+		const missing = order && joining.filter(({ name }) => !order.brings(name));
+		const [first] = missing ?? [];
+		if (order === undefined || missing === undefined || first === undefined) {
+			done(undefined);
+			return () => {};
+		}
+		return order.bring(
+			missing.map(({ name }) => name),
+			(failure: OrderFailure | undefined) => done(failure && { path: first.path, refused: relayRefusals[failure] }),
+		);
+	}
+
 	/** Why a connection that leaves some channels may not join these, all together; undefined if it may. */
 	whyNoRoomFor(joining: readonly Joinable[], leaving: readonly Channel[]): PathRefusal | undefined {
-		const { isStopping, reachedLimits } = this.#parts;
+		const { isStopping, reachedLimits, order } = this.#parts;
 		if (joining[0] !== undefined && isStopping()) return { path: joining[0].path, refused: stopping };
+		const unbrought = order && joining.find(({ name }) => !order.brings(name));
+		if (unbrought !== undefined) return { path: unbrought.path, refused: relayRefusals.away };
 		const reached = reachedLimits.forSubscriptions(
 			joining.map(({ name }) => name),
 			leaving,

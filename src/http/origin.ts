@@ -62,7 +62,7 @@ export function formatOriginRule(rule: OriginRule): string {
 function allowed(origin: string, more: HeaderLines): OriginVerdict {
 	const headers: HeaderLines = [
 		['Access-Control-Allow-Origin', origin],
-		['Access-Control-Expose-Headers', 'X-Subscribers'],
+		['Access-Control-Expose-Headers', 'X-Subscribers, X-Nodes'],
 	];
 	return { isAllowed: true, hasCors: true, headers: [...headers, ...more, ...varyByOrigin] };
 }

@@ -3,12 +3,13 @@ import type { Allowed } from '../hooks/authorisation.js';
 import type { PublishHook } from '../hooks/publish-hook.js';
 import { type ChannelName, parseChannelName } from '../pubsub/channel-name.js';
 import { copyOf, type Message, type Sender, trustedMessage } from '../pubsub/message.js';
+import type { Published } from '../pubsub/order.js';
 import { type Ask, askForRequest } from './asking.js';
 import { type Body, readBody } from './body.js';
 import type { Door, DoorParts, Exchange } from './exchange.js';
 import type { InFlight } from './in-flight.js';
 import { type OriginPolicy, type OriginVerdict, originRefusal } from './origin.js';
-import type { Publisher } from './publisher.js';
+import { countHeaders, type Publisher } from './publisher.js';
 import { isRefused, type Refused, type Reply, textReply, withHeaders } from './reply.js';
 import type { RequestHead } from './request-head.js';
 
@@ -126,13 +127,23 @@ export function publishDoor(parts: PublishParts): Door {
 		return withHeaders(hookBusy, cors);
 	}
 
-	function publish({ exchange, cors }: Posting, name: ChannelName, message: Message): Reply | Refused {
+	function publish({ exchange, cors }: Posting, name: ChannelName, message: Message): Reply | Refused | undefined {
 		const { head } = exchange;
-		const result = publisher.publish(name, message, head);
-		if (isRefused(result)) return withHeaders(result, cors);
+		const bytes = message.bytes.byteLength;
 		const party = namesClients ? { ip: exchange.address(), origin: head.origin } : undefined;
-		events.published('post', name, message.bytes.byteLength, result, party);
-		return textReply(200, 'OK', [['X-Subscribers', String(result)], ...cors]);
+		const replyTo = (result: Published | Refused) => {
+			if ('cause' in result) return withHeaders(result, cors);
+			events.published('post', name, bytes, result, party);
+			return textReply(200, 'OK', [...countHeaders(result), ...cors]);
+		};
+		const result = publisher.publish(name, message, head, (result) => {
+			const reply = replyTo(result);
+			exchange.serveLater(() => reply);
+		});
+		if (result !== undefined) return replyTo(result);
+		// The message is published also if its client has gone.
+		exchange.onGone = () => {};
+		return undefined;
 	}
 }
 

@@ -1,13 +1,14 @@
 // Makes a message of a body, and publishes it, by the same rules for POST and PUT and for the operator's listener.
 import type { ChannelName } from '../pubsub/channel-name.js';
-import type { Hub } from '../pubsub/hub.js';
 import { type Message, type Sender, textMessage, trustedMessage } from '../pubsub/message.js';
+import type { OrderFailure, Publish, Published } from '../pubsub/order.js';
 import type { Body } from './body.js';
-import type { Refused } from './reply.js';
+import { relayRefusals } from './refusals.js';
+import type { HeaderLines, Refused } from './reply.js';
 import type { RequestHead } from './request-head.js';
 
 export type PublisherParts = {
-	readonly hub: Hub;
+	readonly publish: Publish;
 	readonly binary: boolean;
 	readonly maxMessage: number;
 };
@@ -15,11 +16,19 @@ export type PublisherParts = {
 export type Publisher = {
 	/** The message that a body makes, or why it makes none. The body is undefined if it is longer than a message may be. */
 	read(body: Body | undefined, head: Pick<RequestHead, 'contentEncoding' | 'contentType'>, sender: Sender): Message | Refused;
-	/** Publishes a message, and gives the number of subscribers that it goes to, or refuses it. An empty one goes nowhere. */
-	publish(name: ChannelName, message: Message, head: Pick<RequestHead, 'ifMatch'>): number | Refused;
+	/**
+	 * Publishes a message, and gives whom it goes to, or refuses it; or gives undefined, and calls `done` with that in a later turn. An empty
+	 * message goes nowhere.
+	 */
+	publish(
+		name: ChannelName,
+		message: Message,
+		head: Pick<RequestHead, 'ifMatch'>,
+		done: (result: Published | Refused) => void,
+	): Published | Refused | undefined;
 };
 
-export function publisher({ hub, binary, maxMessage }: PublisherParts): Publisher {
+export function publisher({ publish, binary, maxMessage }: PublisherParts): Publisher {
 	const tooLarge: Refused = {
 		status: 413,
 		cause: 'size',
@@ -33,12 +42,25 @@ export function publisher({ hub, binary, maxMessage }: PublisherParts): Publishe
 			if (binary && isOctetStream(contentType)) return trustedMessage(body, true, sender);
 			return textMessage(body, sender) ?? notUtf8;
 		},
-		publish(name, message, { ifMatch }) {
+		publish(name, message, { ifMatch }, done) {
 			if (ifMatch !== undefined && ifMatch !== '*') return noEntityTags;
-			if (ifMatch === '*' && hub.find(name) === undefined) return nobodyListens;
-			return hub.publishTo(name, message);
+			// Without subscribers the message goes nowhere, so that nothing has to be asked before.
+			const answerOf = (result: Published | OrderFailure) => {
+				if (typeof result === 'string') return relayRefusals[result];
+				return ifMatch === '*' && result.subscribers === 0 ? nobodyListens : result;
+			};
+			const result = publish(name, message, (result) => done(answerOf(result)));
+			return result && answerOf(result);
 		},
 	};
+}
+
+/** The header lines that tell whom a message went to. */
+export function countHeaders({ subscribers, nodes }: Published): HeaderLines {
+	const lines: [string, string][] = [];
+	if (subscribers !== undefined) lines.push(['X-Subscribers', String(subscribers)]);
+	if (nodes !== undefined && nodes > 0) lines.push(['X-Nodes', String(nodes)]);
+	return lines;
 }
 
 const notUtf8: Refused = {

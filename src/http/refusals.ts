@@ -1,5 +1,6 @@
 // Refusals of upgrades and event streams for want of room, and while the server stops.
 import type { LimitCause } from '../connections/limits.js';
+import type { OrderFailure } from '../pubsub/order.js';
 import type { HeaderLines, Refused } from './reply.js';
 
 // Long enough that a crowd of refused clients costs little, short enough that a free place is soon taken.
@@ -16,6 +17,26 @@ function refusalOf(cause: LimitCause, what: string, flag: string): Refused {
 	const reason = `${what}: try again in a few seconds (${flag}).`;
 	return { status: 503, cause, reason, headers: retryAfterLimit, closesConnection: true };
 }
+
+export const relayRefusals: Record<OrderFailure, Refused> = {
+	away: {
+		status: 503,
+		cause: 'relay',
+		reason: 'The relay of this server cannot be reached: nothing was done; try again in a few seconds.',
+		headers: retryAfterLimit,
+	},
+	busy: {
+		status: 503,
+		cause: 'relay',
+		reason: 'Too much waits for the relay of this server: nothing was done; try again in a second.',
+		headers: [['Retry-After', '1']],
+	},
+	unknown: {
+		status: 502,
+		cause: 'relay',
+		reason: 'The answer of the relay was lost: the message may have been published, or not.',
+	},
+};
 
 export const stopping: Refused = {
 	status: 503,

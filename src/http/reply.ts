@@ -7,7 +7,7 @@ export type HeaderLines = readonly (readonly [name: string, value: string])[];
  * Why a request is not served: the label in the metrics and the log. `pipelining` is a connection that was closed because it sent too
  * many requests at once, `unread` one that ended before its client had read an answer. `auth` is a refusal of the authorisation service,
  * `auth_failed` stands for no usable answer of it, `auth_busy` for too many questions, `hook` for a refusal of --publish-hook, `groups` for a
- * frame of pathcast.groups.v1 that is malformed, or asks for too much.
+ * frame of pathcast.groups.v1 that is malformed, or asks for too much, `relay` for a relay that cannot be reached, or has too much to do.
  */
 export const refusalCauses = [
 	'auth',
@@ -27,6 +27,7 @@ export const refusalCauses = [
 	'origin',
 	'path',
 	'pipelining',
+	'relay',
 	'size',
 	'stopping',
 	'subscribers',

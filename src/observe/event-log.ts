@@ -22,6 +22,11 @@ export function eventLog(log: Log, limitCauses: readonly string[], originSetting
 		webhook: limited('warn', 'a webhook (--webhook) did not accept its events, and they were dropped'),
 		close_callback: limited('warn', 'a close callback (--close-callback) was not accepted, and was dropped'),
 	};
+	const logGap = limited('warn', 'messages of the relay are missed, and the subscribers of their channels are closed (1012)');
+	const logRelay = {
+		brought: limited('warn', 'the relay brought what is no message (docs/scaling.md has the format); it was dropped'),
+		refused: limited('warn', 'the relay refused a command, and nothing was done'),
+	};
 	const isDebug = log.isLevelEnabled('debug');
 
 	const events: Partial<Events> = {
@@ -49,6 +54,12 @@ export function eventLog(log: Log, limitCauses: readonly string[], originSetting
 			if (outcome === 'dropped') logDropped[hook]({ event: 'hook', reason: outcome, count, detail });
 		},
 		flooded: (path, { ip, session }) => logFlood({ event: 'refused', path, ip, session, reason: 'flood' }),
+		relayChanged(state, server, why) {
+			if (state === 'up') log.info({ event: 'relay', server }, 'the relay (--relay) serves');
+			else log.warn({ event: 'relay', server, reason: why }, 'the relay (--relay) cannot be reached; the server goes on trying');
+		},
+		relayGap: (server, channels, subscribers) => logGap({ event: 'relay', server, channels, subscribers }),
+		relayDropped: (path, what, why) => logRelay[what]({ event: 'relay', path, reason: why }),
 		fault: faultLog(log),
 	};
 	if (!isDebug) return events;
@@ -61,8 +72,8 @@ export function eventLog(log: Log, limitCauses: readonly string[], originSetting
 		},
 		changed: ({ name }, party, joined, left) =>
 			log.debug({ event: 'groups', ...party, path: name, joined, left }, 'a connection changed its channels'),
-		published: (source, path, bytes, subscribers, party) =>
-			log.debug({ event: 'publish', ...party, path, bytes, subscribers }, publishedBy[source]),
+		published: (source, path, bytes, heardBy, party) =>
+			log.debug({ event: 'publish', ...party, path, bytes, ...heardBy }, publishedBy[source]),
 	};
 }
 

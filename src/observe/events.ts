@@ -1,6 +1,7 @@
 // Every event of the server, told once; the log, the metrics and the callbacks listen.
 import type { Channel } from '../pubsub/channel.js';
 import type { CloseCause, DropCause } from '../pubsub/close.js';
+import type { Published } from '../pubsub/order.js';
 
 /** How a message came in: `post` stands for POST and PUT on the public side. */
 export type MessageSource = 'websocket' | 'post' | 'operator';
@@ -56,8 +57,8 @@ export type Events = {
 	 * channels, the channel is the first that it had, here and in `slow`.
 	 */
 	closed(cause: CloseCause, channel: Channel, party: Party | undefined, frame: CloseFrame | undefined): void;
-	/** A message was accepted: how many bytes, for how many subscribers. */
-	published(source: MessageSource, path: string, bytes: number, subscribers: number, party: Party | undefined): void;
+	/** A message was accepted: how many bytes, and for whom. */
+	published(source: MessageSource, path: string, bytes: number, heardBy: Published, party: Party | undefined): void;
 	/** An empty websocket message came, and was dropped. */
 	keepalive(): void;
 	refused(request: RefusedRequest): void;
@@ -67,6 +68,12 @@ export type Events = {
 	flooded(path: string, party: Party): void;
 	/** So many events of a webhook, or close callbacks, were accepted or given up: then with the reason. */
 	calledBack(hook: CallbackHook, outcome: CallbackOutcome, count: number, why: string | undefined): void;
+	/** A server of the relay serves, or does not any more, and why. */
+	relayChanged(state: 'up' | 'away', server: string, why: string | undefined): void;
+	/** Channels have missed what the relay published, and their subscribers are closed: how many of both. */
+	relayGap(server: string, channels: number, subscribers: number): void;
+	/** The relay brought something for a channel that is no message, or refused a message for it, and why. */
+	relayDropped(path: string, what: 'brought' | 'refused', why: string): void;
 	/** A handler threw. */
 	fault(error: unknown, fields: object, text: string): void;
 };
@@ -87,6 +94,9 @@ const names = Object.keys({
 	slow: true,
 	flooded: true,
 	calledBack: true,
+	relayChanged: true,
+	relayGap: true,
+	relayDropped: true,
 	fault: true,
 } satisfies Record<keyof Events, true>) as (keyof Events)[];
 

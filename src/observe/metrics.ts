@@ -1,6 +1,7 @@
 // Plain counters on the hot path, written in Prometheus' text format when they are scraped.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Hub } from '../pubsub/hub.js';
+import type { Published } from '../pubsub/order.js';
 import type { CallbackHook, CallbackOutcome, Events, MessageSource, RefusedRequest } from './events.js';
 
 /** Every value of the labels that have a fixed set of them. */
@@ -29,6 +30,13 @@ export class Metrics implements Partial<Events> {
 		name: 'pathcast_auth_question_seconds',
 		help: 'From the arrival of a request to the answer of --auth, if one came in time.',
 		buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+		registers: [],
+	});
+
+	readonly relaySeconds = new Histogram({
+		name: 'pathcast_relay_round_trip_seconds',
+		help: 'How long the relay took to answer, for some of the commands.',
+		buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
 		registers: [],
 	});
 
@@ -71,12 +79,12 @@ export class Metrics implements Partial<Events> {
 		this.keepalives++;
 	}
 
-	published(source: MessageSource, _path: string, bytes: number, subscribers: number): void {
+	published(source: MessageSource, _path: string, bytes: number, { subscribers, nodes }: Published): void {
 		// An empty body is accepted, and publishes nothing.
 		if (bytes === 0) return;
 		this.messages[source === 'websocket' ? 'websocket' : 'post']++;
 		this.receivedBytes += bytes;
-		if (subscribers === 0) this.unheard++;
+		if ((subscribers ?? nodes) === 0) this.unheard++;
 	}
 }
 
@@ -96,6 +104,15 @@ export type WaitingForHooks = {
 	readonly callbacks: () => number;
 };
 
+/** What the relay has now, and totals since the start. */
+export type RelayFigures = {
+	/** Why a server of the relay is missed; undefined if all are there. */
+	readonly missing: string | undefined;
+	readonly channels: number;
+	readonly waitingBytes: number;
+	readonly totals: { readonly out: number; readonly in: number; readonly dropped: number; readonly gaps: number };
+};
+
 /** What the process is set to, what it has now, and whether it serves. */
 export type ServerState = {
 	readonly isReady: () => boolean;
@@ -107,13 +124,15 @@ export type ServerState = {
 	readonly waitingForHooks: WaitingForHooks;
 	/** 0 for none. */
 	readonly memoryBudget: number;
+	/** Undefined without --relay. */
+	readonly relay: RelayFigures | undefined;
 };
 
 /** All metrics in Prometheus' text format. The figures are read when it is asked for; nothing is labelled with a channel. */
 export function metricsExposition(
 	metrics: Metrics,
 	hub: Hub,
-	{ isReady, maxConnections, connections, slow, waitingForHooks, memoryBudget }: ServerState,
+	{ isReady, maxConnections, connections, slow, waitingForHooks, memoryBudget, relay }: ServerState,
 ): Exposition {
 	const registry = new Registry();
 	collectDefaultMetrics({ register: registry });
@@ -205,5 +224,27 @@ export function metricsExposition(
 		'Events for --webhook, and requests to --close-callback, that are not accepted yet.',
 		waitingForHooks.callbacks,
 	);
+	gauge('pathcast_relay_up', '1 while every server of --relay is there, else 0; 0 without a relay.', () =>
+		relay !== undefined && relay.missing === undefined ? 1 : 0,
+	);
+	gauge(
+		'pathcast_relay_channels',
+		'Channels and sessions that this server is subscribed to at the relay.',
+		() => relay?.channels ?? 0,
+	);
+	gauge('pathcast_relay_waiting_bytes', 'Sent to the relay and not answered yet.', () => relay?.waitingBytes ?? 0);
+	counter(
+		'pathcast_relay_messages_total',
+		'Messages to the relay (out), and from it (in).',
+		() => Object.entries({ out: relay?.totals.out ?? 0, in: relay?.totals.in ?? 0 }),
+		'direction',
+	);
+	counter('pathcast_relay_dropped_total', 'What the relay brought and is no message.', () => relay?.totals.dropped ?? 0);
+	counter(
+		'pathcast_relay_gaps_total',
+		'How often messages of the relay may have been missed; the subscribers are in pathcast_disconnects_total.',
+		() => relay?.totals.gaps ?? 0,
+	);
+	registry.registerMetric(metrics.relaySeconds);
 	return { contentType: registry.contentType, expose: () => registry.metrics() };
 }

@@ -1,14 +1,17 @@
 // The operator's endpoints for channels: list them, count their subscribers, publish to them, and close them.
 
-import type { Publisher } from '../http/publisher.js';
+import { countHeaders, type Publisher } from '../http/publisher.js';
 import { isRefused, type Refused } from '../http/reply.js';
 import type { Events } from '../observe/events.js';
 import type { Log } from '../observe/log.js';
-import type { Channel } from '../pubsub/channel.js';
 import type { ChannelName } from '../pubsub/channel-name.js';
+import type { Published } from '../pubsub/order.js';
+import type { CloseByName } from './closing.js';
 import { type Endpoint, json, type OperatorAnswer, type OperatorRequest, text } from './endpoint.js';
 import { channelListing, type ListingParts } from './listing.js';
+import { publishedBy } from './publishing.js';
 import { bodyHead, readRequestBody } from './request-body.js';
+import { scopeOf } from './scope.js';
 
 function refusal({ status, reason, headers = [] }: Refused): OperatorAnswer {
 	return text(status, reason, Object.fromEntries(headers));
@@ -17,8 +20,7 @@ function refusal({ status, reason, headers = [] }: Refused): OperatorAnswer {
 export type ChannelParts = ListingParts & {
 	readonly maxMessage: number;
 	readonly publisher: Publisher;
-	/** Closes every subscriber after everything that was published before. Resolves when all have left. */
-	readonly closeChannel: (channel: Channel) => Promise<void>;
+	readonly closeByName: CloseByName;
 	/** Hears of messages that are published here. Refusals have no line in the log. */
 	readonly events: Pick<Events, 'published'>;
 	readonly onPublishRefused: (cause: string) => void;
@@ -26,7 +28,7 @@ export type ChannelParts = ListingParts & {
 };
 
 export function channelEndpoints(parts: ChannelParts): Endpoint[] {
-	const { hub, readName, maxMessage, publisher, closeChannel, events, onPublishRefused, log } = parts;
+	const { hub, readName, maxMessage, publisher, closeByName, isShared, events, onPublishRefused, log } = parts;
 
 	/** Answers for the channel that the path names, if it names one. */
 	function forChannel(
@@ -43,35 +45,49 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 
 	function show(name: ChannelName): OperatorAnswer {
 		const channel = hub.find(name);
-		if (channel === undefined) return nobody;
+		if (channel === undefined) return isShared ? nobodyHere : nobody;
 		const { subscribers, grouped, outbox } = channel;
-		return json(200, { channel: name, subscribers, grouped, backlog: outbox?.deferredBytes ?? 0 });
+		const backlog = outbox?.deferredBytes ?? 0;
+		return json(200, { ...scopeOf(isShared), channel: name, subscribers, grouped, backlog });
 	}
 
 	async function post(name: ChannelName, { req }: OperatorRequest): Promise<OperatorAnswer> {
 		const body = await readRequestBody(req, maxMessage);
-		const subscribers = publishBody(name, body, req);
-		if (isRefused(subscribers)) return refusal(subscribers);
-		return text(200, 'OK', { 'X-Subscribers': String(subscribers) });
+		const published = await publishBody(name, body, req);
+		if ('cause' in published) return refusal(published);
+		return text(200, 'OK', Object.fromEntries(countHeaders(published)));
 	}
 
 	async function close(name: ChannelName, { req }: OperatorRequest): Promise<OperatorAnswer> {
 		const body = await readRequestBody(req, maxMessage);
-		const channel = hub.find(name);
-		if (channel === undefined) return nobody;
-		const closed = publishBody(name, body, req);
-		if (isRefused(closed)) return refusal(closed);
-		log.info({ event: 'delete', path: name, subscribers: closed }, 'the operator closed a channel');
-		await closeChannel(channel);
-		return json(200, { closed });
+		if (!isShared && hub.find(name) === undefined) return nobody;
+		const publishing = publishBody(name, body, req);
+		if ('cause' in publishing) return refusal(publishing);
+		// In this turn: nothing that is published here later may come between the body and the close.
+		const closing = closeByName(name);
+		const published = await publishing;
+		if ('cause' in published) return refusal(published);
+		const closed = await closing;
+		if ('cause' in closed) return refusal(closed);
+		log.info({ event: 'delete', path: name, subscribers: closed.closed, nodes: closed.nodes }, 'the operator closed a channel');
+		return closed.nodes === 0 ? nobody : json(200, { ...scopeOf(isShared), ...closed });
 	}
 
-	function publishBody(name: ChannelName, body: Buffer | undefined, { headers }: OperatorRequest['req']): number | Refused {
+	/** Publishes in this turn, whenever the result comes. */
+	function publishBody(
+		name: ChannelName,
+		body: Buffer | undefined,
+		{ headers }: OperatorRequest['req'],
+	): Published | Refused | Promise<Published | Refused> {
 		const message = publisher.read(body, bodyHead(headers), 'server');
-		const result = 'cause' in message ? message : publisher.publish(name, message, { ifMatch: headers['if-match'] });
-		if (isRefused(result)) onPublishRefused(result.cause);
-		else events.published('operator', name, body?.byteLength ?? 0, result, undefined);
-		return result;
+		const tell = (result: Published | Refused) => {
+			if ('cause' in result) onPublishRefused(result.cause);
+			else events.published('operator', name, body?.byteLength ?? 0, result, undefined);
+			return result;
+		};
+		if ('cause' in message) return tell(message);
+		const result = publishedBy(publisher, name, message, { ifMatch: headers['if-match'] });
+		return result instanceof Promise ? result.then(tell) : tell(result);
 	}
 
 	const one = { path: '/channels/', example: '/channels/room/1' };
@@ -104,5 +120,6 @@ export function channelEndpoints(parts: ChannelParts): Endpoint[] {
 	];
 }
 
+const nobodyHere = text(404, 'Nobody is subscribed to this channel on this server; other servers share it (--relay).');
 const nobody = text(404, 'Nobody is subscribed to this channel.');
 const ignore = (_cause: string) => {};

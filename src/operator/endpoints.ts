@@ -1,16 +1,17 @@
 // All endpoints of the operator's listener.
-import { channelCloser } from '../connections/channel-closing.js';
+import type { CloseChannel } from '../connections/channel-closing.js';
 import type { Connection } from '../connections/connection.js';
 import type { Connections } from '../connections/registry.js';
 import type { Publisher } from '../http/publisher.js';
 import type { Events } from '../observe/events.js';
 import type { Log } from '../observe/log.js';
-import { type Metrics, metricsExposition, type WaitingForHooks } from '../observe/metrics.js';
+import { type Metrics, metricsExposition, type RelayFigures, type WaitingForHooks } from '../observe/metrics.js';
+import type { Channel } from '../pubsub/channel.js';
 import { parseChannelField, parseChannelName } from '../pubsub/channel-name.js';
-import type { Close } from '../pubsub/close.js';
 import type { Hub } from '../pubsub/hub.js';
-import type { Subscription } from '../pubsub/subscription.js';
+import type { SharedOrder } from '../pubsub/order.js';
 import { channelEndpoints } from './channels.js';
+import { closerByName } from './closing.js';
 import { drainEndpoint } from './drain.js';
 import type { Endpoint } from './endpoint.js';
 import { healthEndpoints } from './health.js';
@@ -30,12 +31,15 @@ export type OperatorParts = {
 	readonly whyNotReady: () => string | undefined;
 	readonly sessionHeader: string;
 	readonly strictBroadcast: boolean;
-	readonly closeConnections: (connections: readonly Connection[], close: Close) => void;
 	readonly unreadBytesOf: (connection: Connection) => number;
 	/** How many connections have been closed by the server, and still have to read something before. */
 	readonly closingCount: () => number;
-	/** Ends one subscription to a channel that the operator closes, or its connection. It has left when this returns. */
-	readonly endSubscription: (subscription: Subscription) => void;
+	readonly closeChannel: CloseChannel;
+	/** Undefined without a relay. */
+	readonly order: SharedOrder | undefined;
+	/** The closing of a channel that the relay has brought. */
+	readonly closingOf: (channel: Channel) => Promise<void> | undefined;
+	readonly relay: RelayFigures | undefined;
 	readonly isStopping: () => boolean;
 	readonly stop: () => void;
 	/** Closes the connections that are open now, evenly over that time, and gives how many. */
@@ -47,10 +51,12 @@ export type OperatorParts = {
 };
 
 export function operatorEndpoints(parts: OperatorParts): Endpoint[] {
-	const { hub, connections, metrics, whyNotReady, endSubscription, maxConnections, maxPath, memoryBudget } = parts;
+	const { hub, connections, metrics, whyNotReady, closeChannel, order, closingOf, maxConnections, maxPath, memoryBudget } = parts;
+	const isShared = order !== undefined;
 	const common = {
 		...parts,
-		closeChannel: channelCloser(hub, endSubscription),
+		isShared,
+		closeByName: closerByName(hub, closeChannel, order, closingOf),
 		readName: (path: string) => parseChannelName(path, maxPath),
 		readNameOfField: (value: string) => parseChannelField(value, maxPath),
 		onPublishRefused: (cause: string) => metrics.refused({ cause, aim: 'publish' }),
@@ -62,10 +68,11 @@ export function operatorEndpoints(parts: OperatorParts): Endpoint[] {
 		slow: parts.slow,
 		waitingForHooks: parts.waitingForHooks,
 		memoryBudget,
+		relay: parts.relay,
 	});
 	return [
 		...healthEndpoints({ exposition, whyNotReady }),
-		statsEndpoint(metrics, hub, connections, parts.closingCount),
+		statsEndpoint(metrics, hub, connections, parts.closingCount, isShared),
 		...channelEndpoints(common),
 		...sessionEndpoints(common),
 		drainEndpoint(parts),

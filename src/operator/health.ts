@@ -22,7 +22,7 @@ export function healthEndpoints({ exposition, whyNotReady }: HealthParts): Endpo
 		{
 			...forMachines,
 			path: '/readyz',
-			help: '200 while it accepts connections, 503 while it stops or is over --memory-budget',
+			help: '200 while it accepts connections, 503 while it stops, is over --memory-budget, or misses a server of --relay',
 			answer: () => {
 				const why = whyNotReady();
 				return why === undefined ? text(200, 'OK') : text(503, why);

@@ -4,9 +4,12 @@ import { isRefused, type Refused } from '../http/reply.js';
 import type { ChannelName } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
 import { json, type OperatorAnswer, type OperatorRequest, text } from './endpoint.js';
+import { scopeOf } from './scope.js';
 
 export type ListingParts = {
 	readonly hub: Hub;
+	/** Whether other servers share the channels. */
+	readonly isShared: boolean;
 	/** Reads a raw path as the public side does, or says why it names no channel. */
 	readonly readName: (path: string) => ChannelName | Refused;
 };
@@ -20,7 +23,7 @@ const placesPerTick = 5_000;
 type Query = { readonly prefix: string; readonly limit: number; readonly place: number };
 
 /** `GET /channels?prefix=/room/&limit=100&cursor=…`: a page of channels, and the cursor of the next, or null. */
-export function channelListing({ hub, readName }: ListingParts): (request: OperatorRequest) => Promise<OperatorAnswer> {
+export function channelListing({ hub, isShared, readName }: ListingParts): (request: OperatorRequest) => Promise<OperatorAnswer> {
 	// A cursor is valid in this process only, so it names the process.
 	const origin = randomBytes(4).toString('hex');
 	const turn = oneATick();
@@ -37,7 +40,7 @@ export function channelListing({ hub, readName }: ListingParts): (request: Opera
 				return channels.push({ channel: name, subscribers, grouped }) === asked.limit ? 'enough' : 'more';
 			});
 		}
-		return json(200, { channels, cursor: next === undefined ? null : `${origin}-${next}` });
+		return json(200, { ...scopeOf(isShared), channels, cursor: next === undefined ? null : `${origin}-${next}` });
 	};
 
 	/** What the query asks for, or what is wrong with it. */

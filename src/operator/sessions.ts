@@ -3,18 +3,19 @@
 
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { setImmediate as tick } from 'node:timers/promises';
-import { closes } from '../connections/closes.js';
+import { connectionsOf } from '../connections/channel-closing.js';
 import type { Connection } from '../connections/connection.js';
 import type { Publisher } from '../http/publisher.js';
 import { isRefused, type Refused } from '../http/reply.js';
 import type { Events } from '../observe/events.js';
 import type { Log } from '../observe/log.js';
-import type { Channel } from '../pubsub/channel.js';
 import { type ChannelName, isSession, parseSessionName } from '../pubsub/channel-name.js';
-import type { Close } from '../pubsub/close.js';
 import type { Hub } from '../pubsub/hub.js';
-import type { Message } from '../pubsub/message.js';
+import { type Message, trustedMessage } from '../pubsub/message.js';
+import type { Published } from '../pubsub/order.js';
+import type { CloseByName } from './closing.js';
 import { type Endpoint, json, type OperatorAnswer, text } from './endpoint.js';
+import { publishedBy } from './publishing.js';
 import { bodyHead, readRequestBody } from './request-body.js';
 
 export type SessionParts = {
@@ -26,10 +27,9 @@ export type SessionParts = {
 	/** Whether nothing is done if a session is not there; a request can ask for that by `Prefer: handling=strict`. */
 	readonly strictBroadcast: boolean;
 	readonly maxMessage: number;
-	/** Closes connections, each after everything that was published to it. */
-	readonly closeConnections: (connections: readonly Connection[], close: Close) => void;
-	/** Closes every subscriber of a channel after everything that was published before. */
-	readonly closeChannel: (channel: Channel) => Promise<void>;
+	readonly closeByName: CloseByName;
+	/** Whether other servers share the channels and the sessions. */
+	readonly isShared: boolean;
 	/** How many bytes wait for a connection to read. */
 	readonly unreadBytesOf: (connection: Connection) => number;
 	readonly events: Pick<Events, 'published'>;
@@ -46,10 +46,10 @@ type Errors = { readonly error: string; readonly session?: string; readonly chan
 type Targets = { readonly names: ChannelName[]; readonly missing: Errors };
 
 export function sessionEndpoints(parts: SessionParts): Endpoint[] {
-	const { hub, publisher, sessionHeader, strictBroadcast, maxMessage, closeConnections, closeChannel, events, log } = parts;
+	const { hub, publisher, sessionHeader, strictBroadcast, maxMessage, closeByName, isShared, events, log } = parts;
 
 	/** Answers a request that does something to sessions and channels, by `act`, which gives how many subscribers got its body. */
-	function answerWith(act: (name: ChannelName, message: Message) => number) {
+	function answerWith(act: (name: ChannelName, message: Message) => number | Promise<number>) {
 		return async ({ req }: { readonly req: IncomingMessage }): Promise<OperatorAnswer> => {
 			const body = await readRequestBody(req, maxMessage);
 			const message = publisher.read(body, bodyHead(req.headers), 'server');
@@ -57,7 +57,8 @@ export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 				parts.onPublishRefused(message.cause);
 				return { ...failed(message.status, [{ error: message.reason }]), headers: Object.fromEntries(message.headers ?? []) };
 			}
-			const targets = targetsOf(req);
+			const targets = await targetsOf(req);
+			if ('cause' in targets) return failed(targets.status, [{ error: targets.reason }]);
 			if (Array.isArray(targets)) return failed(400, targets);
 			const { names, missing } = targets;
 			if (missing.length > 0 && (strictBroadcast || prefersStrict(req.headers))) {
@@ -65,9 +66,10 @@ export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 				return failed(400, missing);
 			}
 			let heard = 0;
-			for (const [index, name] of names.entries()) {
-				if (index % namesPerTick === namesPerTick - 1) await tick();
-				heard += act(name, message);
+			for (let index = 0; index < names.length; index += namesPerTick) {
+				if (index > 0) await tick();
+				const counts = await Promise.all(names.slice(index, index + namesPerTick).map((name) => act(name, message)));
+				for (const count of counts) heard += count;
 			}
 			if (missing.length === 0) return json(200, { result: 'OK' });
 			if (heard === 0) parts.onPublishRefused('nobody');
@@ -76,16 +78,17 @@ export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 	}
 
 	/** Whom the header fields name, or what is wrong with them. */
-	function targetsOf({ headersDistinct }: IncomingMessage): Targets | Errors {
+	async function targetsOf({ headersDistinct }: IncomingMessage): Promise<Targets | Errors | Refused> {
 		const names = (headersDistinct[sessionHeader.toLowerCase()] ?? [])
 			.flatMap((value) => value.split(','))
 			.map((name) => name.trim());
 		const paths = headersDistinct['x-channel'] ?? [];
 		const targets: Targets = { names: [], missing: [] };
-		for (const session of new Set(names.filter((name) => name !== ''))) {
-			const channel = find(session);
-			if (channel === undefined) targets.missing.push({ error: 'session is not found.', session });
-			else targets.names.push(channel.name);
+		const sessions = [...new Set(names.filter((name) => name !== ''))];
+		for (const { session, name, count } of await Promise.all(sessions.map(counted))) {
+			if (typeof count === 'object') return count;
+			if (name === undefined || count === 0) targets.missing.push({ error: 'session is not found.', session });
+			else targets.names.push(name);
 		}
 		for (const path of new Set(paths)) {
 			const name = parts.readNameOfField(path);
@@ -95,35 +98,39 @@ export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 		return targets.names.length + targets.missing.length > 0 ? targets : [{ error: 'session header is missing' }];
 	}
 
-	function find(session: string): Channel | undefined {
+	/** How many connections here, or how many servers, have a session; without a name, the text names no session. */
+	async function counted(session: string) {
 		const name = parseSessionName(session);
-		return name && hub.find(name);
+		if (name === undefined) return { session, name, count: 0 };
+		if (!isShared) return { session, name, count: hub.find(name)?.subscribers ?? 0 };
+		const published = await publishedBy(publisher, name, noMessage, { ifMatch: undefined });
+		return { session, name, count: 'cause' in published ? published : heardBy(published) };
 	}
 
-	function send(name: ChannelName, message: Message): number {
-		const subscribers = publisher.publish(name, message, { ifMatch: undefined });
-		if (isRefused(subscribers)) return 0;
-		events.published('operator', name, message.bytes.byteLength, subscribers, undefined);
-		return subscribers;
+	function send(name: ChannelName, message: Message): number | Promise<number> {
+		const bytes = message.bytes.byteLength;
+		const tell = (published: Published | Refused) => {
+			if ('cause' in published) return 0;
+			events.published('operator', name, bytes, published, undefined);
+			return heardBy(published);
+		};
+		const published = publishedBy(publisher, name, message, { ifMatch: undefined });
+		return published instanceof Promise ? published.then(tell) : tell(published);
 	}
 
-	/** Sends the last message. The name is free at once: what is sent to it from now on is for others. */
-	function close(name: ChannelName, message: Message): number {
-		const subscribers = send(name, message);
-		const channel = hub.find(name);
-		if (channel === undefined) return subscribers;
-		if (isSession(name)) {
-			hub.close(channel, () => closeConnections(connectionsOf(channel), closes.sessionClosed), ignore);
-		} else {
-			log.info({ event: 'delete', path: name, subscribers }, 'the operator closed a channel');
-			void closeChannel(channel);
-		}
+	/** Sends the last message. Without a relay the name is free at once: what is sent to it from now on is for others. */
+	async function close(name: ChannelName, message: Message): Promise<number> {
+		const sending = send(name, message);
+		void closeByName(name);
+		const subscribers = await sending;
+		if (!isSession(name)) log.info({ event: 'delete', path: name, subscribers }, 'the operator closed a channel');
 		return subscribers;
 	}
 
 	function show(session: string): OperatorAnswer {
-		const channel = find(session);
-		if (channel === undefined) return text(404, 'No connection has this session.');
+		const name = parseSessionName(session);
+		const channel = name && hub.find(name);
+		if (channel === undefined) return text(404, isShared ? 'No connection of this server has this session.' : noConnection);
 		const connections = connectionsOf(channel, shownMax).map((connection) => ({
 			conn: connection.id,
 			...pathsOf(connection),
@@ -157,15 +164,9 @@ export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 	];
 }
 
-/** The connections that are subscribed to a channel, the newest first. */
-function connectionsOf(channel: Channel, countMax = Number.POSITIVE_INFINITY): Connection[] {
-	const connections: Connection[] = [];
-	let subscription = channel.newest;
-	for (; subscription !== undefined && connections.length < countMax; subscription = subscription.older) {
-		// Every peer of a server is a connection.
-		connections.push(subscription.peer as Connection);
-	}
-	return connections;
+/** How many subscribers a message went to, or how many servers, if the subscribers are not known. */
+function heardBy({ subscribers, nodes = 0 }: Published): number {
+	return subscribers ?? nodes;
 }
 
 /** The path of a connection, or its paths if it has several channels (--groups). */
@@ -191,4 +192,5 @@ function decoded(text: string): string {
 	}
 }
 
-const ignore = () => {};
+const noMessage = trustedMessage(new Uint8Array(0), false, 'server');
+const noConnection = 'No connection has this session.';

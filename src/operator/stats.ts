@@ -3,6 +3,7 @@
 import type { Metrics } from '../observe/metrics.js';
 import type { Hub } from '../pubsub/hub.js';
 import { type Endpoint, json } from './endpoint.js';
+import { scopeOf } from './scope.js';
 
 // The causes of closing that are about a message.
 const messageCauses = ['binary', 'receive_only', 'too_long', 'rate', 'publish_refused'];
@@ -12,6 +13,7 @@ export function statsEndpoint(
 	hub: Hub,
 	connections: { readonly count: number },
 	closingCount: () => number,
+	isShared: boolean,
 ): Endpoint {
 	const startedMs = performance.now();
 	return {
@@ -20,6 +22,7 @@ export function statsEndpoint(
 		help: 'JSON: what is connected, totals since the start, backlog',
 		answer: () =>
 			json(200, {
+				...scopeOf(isShared),
 				connections: connections.count,
 				total_connections: metrics.connections,
 				total_messages: sum(Object.values(metrics.messages)),

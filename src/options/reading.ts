@@ -102,7 +102,7 @@ function parseValue(row: OptionRow<unknown>, given: { text: string; source: stri
 		return row.parse(given.text);
 	} catch (error) {
 		if (!(error instanceof InvalidValue)) throw error;
-		throw new StartError(`${given.source}: ${JSON.stringify(given.text)} ${error.message}.`);
+		throw new StartError(`${given.source}: ${row.isSecret ? 'its value' : JSON.stringify(given.text)} ${error.message}.`);
 	}
 }
 
@@ -118,6 +118,7 @@ function checkTogether(options: Options): void {
 		const missing = tlsCert === undefined ? '--tls-cert' : '--tls-key';
 		throw new StartError(`${missing} is missing: TLS takes both --tls-cert and --tls-key.`);
 	}
+	checkRelay(options);
 	if (post === 'admin' && mport === 'off') {
 		throw new StartError("--post admin leaves nobody to POST without the operator's listener: give --mport, or --post public.");
 	}
@@ -128,5 +129,21 @@ function checkTogether(options: Options): void {
 	}
 	if (webhookSecretFile !== undefined && webhook.length === 0) {
 		throw new StartError('--webhook-secret-file signs what webhooks get, and there is none: give --webhook.');
+	}
+}
+
+function checkRelay({ relay, relayPasswordFile, relayCa, relayCert, relayKey }: Options): void {
+	const given = { relayPasswordFile, relayCa, relayCert, relayKey };
+	for (const [name, value] of Object.entries(given) as [keyof typeof given, string | undefined][]) {
+		if (value !== undefined && relay === undefined)
+			throw new StartError(`${flagOf(name)} is for a relay, and there is none: give --relay.`);
+		if (value !== undefined && name !== 'relayPasswordFile' && relay?.isTls === false)
+			throw new StartError(`${flagOf(name)} is for TLS, and --relay does not ask for it: write rediss:// in its URL.`);
+	}
+	if (relay?.password !== undefined && relayPasswordFile !== undefined)
+		throw new StartError('--relay and --relay-password-file both hold a password: leave it out of the URL.');
+	if ((relayCert === undefined) !== (relayKey === undefined)) {
+		const missing = relayCert === undefined ? '--relay-cert' : '--relay-key';
+		throw new StartError(`${missing} is missing: a certificate for the relay takes both --relay-cert and --relay-key.`);
 	}
 }

@@ -1,6 +1,7 @@
 // The option table. The options' type, --help, the environment's names and the table of docs/options.md all come from it.
 import { logFormats, logLevels } from '../observe/log.js';
 import { hookOptions } from './hook-options.js';
+import { relayOptions } from './relay-options.js';
 import { type OptionRow, optional } from './row.js';
 import {
 	parseAbsolutePath,
@@ -85,6 +86,7 @@ export const optionTable = {
 		parse: parseNetworks,
 	},
 	...hookOptions,
+	...relayOptions,
 	maxMessage: {
 		group: 'Messages',
 		value: 'size',

@@ -4,7 +4,7 @@
  * Why a connection ended: the label in the metrics. `client` is a connection that its client closed, `lost` one that ended without a
  * close frame, `slow` a subscriber that did not keep up, `memory` one whose unread bytes were among the most when memory was short,
  * `flood` one that sent too much at once, `expired` one whose authorisation has ended, `publish_refused` one whose message --publish-hook
- * refused.
+ * refused, `relay` one whose messages may have been lost at the relay.
  */
 export const closeCauses = [
 	'client',
@@ -22,6 +22,7 @@ export const closeCauses = [
 	'age',
 	'expired',
 	'publish_refused',
+	'relay',
 	'stopping',
 ] as const;
 export type CloseCause = (typeof closeCauses)[number];

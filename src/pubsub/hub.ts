@@ -23,7 +23,11 @@ export class Hub {
 	#sessions = 0;
 	#subscribers = 0;
 
-	constructor(fanOut: FanOut, judge: Judge, limits: PacingLimits) {
+	readonly #onFreed: (name: ChannelName) => void;
+
+	/** `onFreed` hears that a name has no channel any more. */
+	constructor(fanOut: FanOut, judge: Judge, limits: PacingLimits, onFreed: (name: ChannelName) => void = () => {}) {
+		this.#onFreed = onFreed;
 		this.#unreadBytesMax = limits.unreadBytesMax;
 		this.restMs = limits.restMs;
 		this.#pacing = new Pacing(fanOut, judge, limits);
@@ -143,6 +147,7 @@ export class Hub {
 		this.#listed.remove(channel.place);
 		this.#channels.delete(channel.name);
 		if (isSession(channel.name)) this.#sessions--;
+		this.#onFreed(channel.name);
 	}
 
 	/**
@@ -162,17 +167,17 @@ export class Hub {
 		this.inOrder(channel, onSent);
 	}
 
-	/** Puts a message into its channel's order: the order of the calls, as this server is the only one. See Pacing.deliver. */
-	publish(channel: Channel, message: Message, isGathered = false): void {
+	/** Sends a message to the subscribers of a channel here, in the order of the calls. See Pacing.deliver. */
+	deliver(channel: Channel, message: Message, isGathered = false): void {
 		this.#pacing.deliver(channel, message, isGathered);
 	}
 
-	/** Publishes under a name, and gives the number of subscribers: without any, the message goes nowhere. An empty message never does. */
-	publishTo(name: ChannelName, message: Message): number {
+	/** The same by name. Gives the number of subscribers: without any, the message goes nowhere. An empty message never does. */
+	deliverTo(name: ChannelName, message: Message): number {
 		const channel = this.find(name);
 		if (channel === undefined) return 0;
 		const { subscribers } = channel;
-		if (message.bytes.byteLength > 0) this.publish(channel, message);
+		if (message.bytes.byteLength > 0) this.deliver(channel, message);
 		return subscribers;
 	}
 

@@ -6,9 +6,9 @@ declare const messageBrand: unique symbol;
 
 /**
  * The publisher of a message: the number of a connection, or the name of its session; `server` for the operator's listener and the
- * authorisation service; `post` for a POST or PUT without a session.
+ * authorisation service; `post` for a POST or PUT without a session; `relay` for whoever published a message that the relay has brought.
  */
-export type Sender = number | { readonly name: SessionName } | 'server' | 'post';
+export type Sender = number | { readonly name: SessionName } | 'server' | 'post' | 'relay';
 
 /** Bytes that may be published: text is valid UTF-8. A view, valid until the handler that made it returns. */
 export type Message = {

@@ -30,6 +30,18 @@ export class NameMap<Value> {
 		this.#size--;
 	}
 
+	/** All that is there, in parts of some thousand at the most, so that a caller can rest between two parts. */
+	*parts(): Iterable<ReadonlyMap<ChannelName, Value>> {
+		yield* this.#parts;
+	}
+
+	/** Sets a value, in place of the one that is there, if there is one. */
+	set(name: ChannelName, value: Value): void {
+		const part = this.#partOf(name);
+		if (!part.has(name)) this.#size++;
+		part.set(name, value);
+	}
+
 	#partOf(name: ChannelName): Map<ChannelName, Value> {
 		return this.#parts[partOf(name)] as Map<ChannelName, Value>;
 	}

@@ -25,6 +25,7 @@ const closeCodes: Record<Close['cause'], number> = {
 	age: 1012,
 	expired: 1008,
 	publish_refused: 1008,
+	relay: 1012,
 	stopping: 1012,
 };
 

@@ -1,5 +1,6 @@
 // What the engine calls for a websocket: open -> subscribe -> publish -> close.
 
+import { closes } from '../connections/closes.js';
 import type { Closing } from '../connections/closing.js';
 import type { Grant } from '../connections/connection.js';
 import { closeAfterThrow } from '../connections/fault.js';
@@ -9,21 +10,26 @@ import type { GroupSet } from '../groups/group-set.js';
 import { type IncomingParts, takeFrame } from '../groups/incoming.js';
 import { headBytesMax } from '../groups/wire.js';
 import type { PublishHook } from '../hooks/publish-hook.js';
-import type { Events, Party } from '../observe/events.js';
+import type { Events } from '../observe/events.js';
 import type { Channel } from '../pubsub/channel.js';
 import type { ChannelName } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
 import { type Message, trustedMessage } from '../pubsub/message.js';
+import type { OrderFailure, Publish, Published, SharedOrder } from '../pubsub/order.js';
 import type { CatchUp } from '../slow/catch-up.js';
 import type { SlowWatch } from '../slow/watch.js';
 import type { UserData, WebSocket, WebSocketConnection } from './connection.js';
-import { messageRules, tooFast, tooManyHeld, tooMuchAtOnce } from './rules.js';
+import { messageRules, tooFast, tooManyHeld, tooManyWaiting, tooMuchAtOnce } from './rules.js';
 import { MessageTurns } from './turns.js';
 
 export type FrameParts = IncomingParts & {
 	/** Gets each websocket that the engine has upgraded. */
 	readonly opened: WebSocket[];
 	readonly hub: Hub;
+	/** Publishes on any channel, by its name. */
+	readonly publish: Publish;
+	/** Undefined without a relay. */
+	readonly order: SharedOrder | undefined;
 	readonly membership: Membership;
 	readonly closing: Closing;
 	/** Judges each message; undefined without --publish-hook. */
@@ -50,6 +56,7 @@ export function webSocketBehavior(
 	const {
 		opened,
 		hub,
+		order,
 		membership,
 		closing,
 		publishHook,
@@ -98,34 +105,43 @@ export function webSocketBehavior(
 		isBinary: boolean,
 	): void {
 		const { party, grant: own } = connection.terms;
+		const target = grant.publishesTo ?? (order === undefined ? undefined : channel.name);
 		const close = messageClose(bytes.byteLength, isBinary, grant.mayPublish);
 		const message = trustedMessage(bytes, isBinary, own.session ?? connection.id);
 		if (close !== undefined) {
 			closing.close(connection, close);
 		} else if (publishHook !== undefined) {
 			judge(publishHook, connection, grant.publishesTo ?? channel.name, message);
-		} else if (grant.publishesTo !== undefined) {
-			publish(grant.publishesTo, message, party);
+		} else if (target !== undefined) {
+			publish(connection, target, message);
 		} else {
-			events.published('websocket', channel.name, bytes.byteLength, channel.subscribers, party);
+			const { subscribers } = channel;
+			events.published('websocket', channel.name, bytes.byteLength, { subscribers, nodes: undefined }, party);
 			// While the engine reads a socket it gathers what goes to this socket, so a message to its sender alone need not be deferred.
-			hub.publish(channel, message, channel.subscribers === 1);
+			hub.deliver(channel, message, channel.subscribers === 1);
 		}
 	}
 
-	/** Publishes on any channel. */
-	function publish(name: ChannelName, message: Message, party: Party | undefined): void {
-		events.published('websocket', name, message.bytes.byteLength, hub.publishTo(name, message), party);
+	/** Publishes on any channel, or closes the connection if the relay does not. */
+	function publish(connection: WebSocketConnection, name: ChannelName, message: Message): void {
+		const { party } = connection.terms;
+		const bytes = message.bytes.byteLength;
+		const tell = (result: Published | OrderFailure) => {
+			if (typeof result !== 'string') events.published('websocket', name, bytes, result, party);
+			else closing.close(connection, result === 'busy' ? tooManyWaiting : closes.unpublished);
+		};
+		const result = parts.publish(name, message, tell);
+		if (result !== undefined) tell(result);
 	}
 
 	/** Publishes a message if the hook does not object, also if its sender has left by then. */
 	function judge(hook: PublishHook, connection: WebSocketConnection, name: ChannelName, message: Message): void {
-		const { grant, party } = connection.terms;
+		const { grant } = connection.terms;
 		const judged = { name, message, session: grant.session?.name, ip: connection.address() };
 		const isTaken = hook.judge(connection, judged, (judgement) => {
 			try {
 				if ('reason' in judgement) closing.close(connection, { cause: 'publish_refused', reason: judgement.reason });
-				else if (judgement.kind !== 'dropped') publish(name, judgement.message, party);
+				else if (judgement.kind !== 'dropped') publish(connection, name, judgement.message);
 			} catch (error) {
 				closeAfterThrow(events, connection, error);
 			}

@@ -39,6 +39,11 @@ export const tooManyHeld: Close = {
 	reason: 'too many messages wait for the publish hook: send the next ones when some of these have come back',
 };
 
+export const tooManyWaiting: Close = {
+	cause: 'flood',
+	reason: 'too many messages wait for the relay: send the next ones when some of these have come back',
+};
+
 export const tooMuchAtOnce: Close = {
 	cause: 'flood',
 	reason: 'too many messages at once: send the next ones when some of these have come back',

@@ -85,7 +85,7 @@ function crowd(count: number, onEnd: () => void, groups?: Groups) {
 	});
 	const publish = (messages: number) => {
 		const channel = hub.find('/room/0' as ChannelName) ?? assert.fail();
-		for (let i = 0; i < messages; i++) hub.publish(channel, trustedMessage(Buffer.from('x'), false, 'server'));
+		for (let i = 0; i < messages; i++) hub.deliver(channel, trustedMessage(Buffer.from('x'), false, 'server'));
 	};
 	return { hub, connections, publish, closing: new Closing(hub, places, new CatchUp(hub, 6_400)) };
 }

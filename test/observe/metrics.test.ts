@@ -79,6 +79,7 @@ test('a connection to two channels is one connection and two subscribers', async
 		connections: () => 1,
 		slow: none,
 		waitingForHooks: { questions: none, messages: none, callbacks: none },
+		relay: undefined,
 		memoryBudget: 0,
 	}).expose();
 	assert.match(text, /^pathcast_connections 1$/m);

@@ -125,7 +125,7 @@ protocol(
 			});
 			return list(place, placesMax, visit);
 		};
-		const listing = channelListing({ hub, readName: (path) => parseChannelName(path, 256) });
+		const listing = channelListing({ hub, isShared: false, readName: (path) => parseChannelName(path, 256) });
 		const endpoint: Endpoint = { methods: ['GET'], path: '/channels', help: '', answer: listing };
 		const address = { host: '127.0.0.1', port: 0 };
 		const admin = await startOperatorListener(address, [], [endpoint], new InFlight(), pino({ enabled: false }));

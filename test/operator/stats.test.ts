@@ -14,7 +14,7 @@ test('/stats counts a connection to two channels as one connection and two subsc
 	const peer = fakePeer();
 	for (const name of ['/room', '/other'] as ChannelName[]) hub.join(name, peer);
 	const metrics = new Metrics({ refusalCauses: [], closeCauses: [], questionOutcomes: [], judgementOutcomes: [] });
-	const endpoint = statsEndpoint(metrics, hub, { count: 1 }, () => 0);
+	const endpoint = statsEndpoint(metrics, hub, { count: 1 }, () => 0, false);
 	const address = { host: '127.0.0.1', port: 0 };
 	const operator = await startOperatorListener(address, [], [endpoint], new InFlight(), pino({ enabled: false }));
 	t.after(() => operator.close());

@@ -22,7 +22,7 @@ function recordedHub(unreadBytesMax = 1_048_576) {
 		const channel = hub.find(name);
 		assert.ok(channel);
 		const bytes = new TextEncoder().encode(text).buffer;
-		hub.publish(channel, trustedMessage(bytes, false, 'server'));
+		hub.deliver(channel, trustedMessage(bytes, false, 'server'));
 		// The engine takes its bytes back when the handler returns.
 		new Uint8Array(bytes).fill(0);
 	};
@@ -149,7 +149,7 @@ test('a burst of a lone subscriber goes out at once, until it has sent its share
 	t.mock.timers.enable({ apis: ['setTimeout'] });
 	const { hub, out } = recordedHub(64 * 400);
 	const { channel } = hub.join(room, someone());
-	for (let i = 0; i < 150; i++) hub.publish(channel, trustedMessage(Buffer.from(String(i)), false, 'server'), true);
+	for (let i = 0; i < 150; i++) hub.deliver(channel, trustedMessage(Buffer.from(String(i)), false, 'server'), true);
 	assert.equal(out.length, 98);
 	await tickEnd();
 	t.mock.timers.tick(10);

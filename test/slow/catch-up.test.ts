@@ -63,7 +63,7 @@ function crowd(count: number, unreadBytesMax: number) {
 	});
 	const publish = (messages: number, bytes: number) => {
 		const channel = hub.find('/room' as ChannelName) ?? assert.fail();
-		for (let i = 0; i < messages; i++) hub.publish(channel, trustedMessage(Buffer.alloc(bytes), true, 'server'));
+		for (let i = 0; i < messages; i++) hub.deliver(channel, trustedMessage(Buffer.alloc(bytes), true, 'server'));
 		hub.flush();
 	};
 	const read = (reader: Reader, bytes = reader.unreadBytes) => {

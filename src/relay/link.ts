@@ -1,0 +1,277 @@
+// One connection to one server of Redis or Valkey, for publishing and for what comes back. It is never mended: a connection that is lost has
+// lost messages, so its owner has to hear of it and open another. The only import of ioredis, which is loaded with the relay alone.
+import { Redis, type RedisOptions, ReplyError } from 'ioredis';
+
+export type LinkParts = {
+	/** Gets everything that is published on the subscribed channels, in the order of the server. */
+	readonly onMessage: (link: Link, channel: Buffer, payload: Buffer) => void;
+	/** Hears that the server has ended a subscription by itself, because the slot of its channel went to another server. */
+	readonly onEnded: (link: Link) => void;
+	/** Hears once that the connection is lost, and why. */
+	readonly onLost: (link: Link, reason: string) => void;
+	/** Hears how long the server took to answer, for some of the commands. */
+	readonly onRoundTrip: (seconds: number) => void;
+	/** Hears what one of these functions, or of those that wait for an answer, has thrown. The connection is given up then. */
+	readonly onFault: (error: unknown) => void;
+	/** How long an answer may take. */
+	readonly timeoutMs: number;
+};
+
+/** What a server says of itself. */
+export type ServerState = {
+	/** Of Redis 7 or newer; Valkey has one too. */
+	readonly version: string;
+	readonly mode: 'standalone' | 'cluster' | 'sentinel';
+	readonly isMaster: boolean;
+};
+
+/** Why a server cannot serve as the relay, as one line with the remedy. Trying again helps only when somebody has changed something. */
+export class RelayRefused extends Error {}
+
+/** What becomes of a command: the server's number, its error, or no answer, so that it may have been done or not. */
+export type Answer = number | Error | 'lost';
+
+// Publishes only where the server may write: on a server that was a master and is a replica now, on one that has lost its replicas
+// (min-replicas-to-write), the script fails with READONLY or NOREPLICAS, and a plain SPUBLISH would go to some of the subscribers.
+const publishScript = "#!lua\nif #ARGV == 0 then return 0 end\nreturn redis.call('SPUBLISH', ARGV[1], ARGV[2])";
+// How often within the time-out an idle connection is tried.
+const triesPerTimeout = 4;
+
+export class Link {
+	/** As the log shows it. */
+	readonly address: string;
+	readonly state: ServerState;
+	readonly #redis: Redis;
+	readonly #parts: LinkParts;
+	#isLost = false;
+	#isCorked = false;
+	#pending = 0;
+	/** When the server answered last, or began to owe an answer, by performance.now(). */
+	#heardMs = performance.now();
+	/** Whether the time of a command is being taken. */
+	#isTiming = false;
+	readonly #beat: NodeJS.Timeout;
+	/** How many subscriptions the server has ended by itself, and nobody has asked about yet. */
+	ended = 0;
+
+	private constructor(address: string, state: ServerState, redis: Redis, parts: LinkParts) {
+		this.address = address;
+		this.state = state;
+		this.#redis = redis;
+		this.#parts = parts;
+		redis.on('smessageBuffer', (channel: Buffer, payload: Buffer) => {
+			this.#heardMs = performance.now();
+			this.#guard(() => {
+				if (!this.#isLost) parts.onMessage(this, channel, payload);
+			});
+		});
+		redis.on('moved', () => {
+			this.ended++;
+			parts.onEnded(this);
+		});
+		redis.on('error', (error: Error) => this.lose(error.message));
+		redis.on('close', () => this.lose('the server closed the connection'));
+		this.#beat = setInterval(() => this.#try(), parts.timeoutMs / triesPerTimeout).unref();
+	}
+
+	/** Throws a RelayRefused if the server answers and cannot serve, another Error if it cannot be reached. */
+	static async open(address: string, options: RedisOptions, parts: LinkParts): Promise<Link> {
+		const redis = new Redis({
+			...(options as object),
+			lazyConnect: true,
+			connectTimeout: parts.timeoutMs,
+			retryStrategy: () => null,
+			reconnectOnError: null,
+			autoResubscribe: false,
+			autoResendUnfulfilledCommands: false,
+			enableOfflineQueue: false,
+			enableReadyCheck: false,
+			disableClientInfo: true,
+			maxRetriesPerRequest: null,
+		});
+		let cause: Error | undefined;
+		redis.on('error', (error: Error) => {
+			cause ??= error;
+		});
+		const patience = setTimeout(() => {
+			cause ??= new Error(`no answer within ${parts.timeoutMs / 1_000} s (--relay-timeout)`);
+			abandon(redis);
+		}, parts.timeoutMs);
+		try {
+			await redis.connect();
+			const state = readState(await redis.call('HELLO'));
+			if (state.mode === 'standalone' && !state.isMaster)
+				throw new RelayRefused('it is a replica: name its master, or its Sentinels.');
+			if (state.isMaster) await redis.eval(publishScript, 0);
+			redis.removeAllListeners('error');
+			return new Link(address, state, redis, parts);
+		} catch (error) {
+			abandon(redis);
+			throw refusalOf(cause ?? (error as Error));
+		} finally {
+			clearTimeout(patience);
+		}
+	}
+
+	get isLost(): boolean {
+		return this.#isLost;
+	}
+
+	/** Publishes, and gives how many clients of the server are subscribed. Both buffers are kept until they are written. */
+	publish(channel: Buffer, payload: Buffer, done: (answer: Answer) => void): void {
+		this.#send(() => this.#redis.eval(publishScript, 0, channel, payload), done);
+	}
+
+	/** Subscribes to one channel. What is published after the answer comes here. */
+	subscribe(channel: Buffer, done: (answer: Answer) => void): void {
+		this.#send(
+			() => this.#redis.ssubscribe(channel),
+			(answer) => {
+				// ioredis tells of this error as if the server had ended a subscription.
+				if (answer instanceof Error && answer.message.startsWith('MOVED ')) this.ended--;
+				done(answer);
+			},
+		);
+	}
+
+	unsubscribe(channel: Buffer): void {
+		this.#send(() => this.#redis.sunsubscribe(channel), ignore);
+	}
+
+	/** How many clients of the server are subscribed to a channel. */
+	count(channel: Buffer, done: (answer: Answer) => void): void {
+		this.#send(async () => {
+			const counts = (await this.#redis.call('PUBSUB', 'SHARDNUMSUB', channel)) as readonly unknown[];
+			return Number(counts[1]);
+		}, done);
+	}
+
+	/** Calls `done` when the server has done everything that it was asked before, and the messages of that have come here. */
+	whenDone(done: () => void): void {
+		this.#send(() => this.#redis.ping(), done);
+	}
+
+	/** The slots of a cluster, as this server sees them. */
+	slots(): Promise<unknown> {
+		return new Promise((resolve, reject) => {
+			this.#send(
+				() => this.#redis.call('CLUSTER', 'SLOTS').then(resolve),
+				(answer) => (answer instanceof Error || answer === 'lost' ? reject(new Error(String(answer))) : undefined),
+			);
+		});
+	}
+
+	/** Gives the connection up. Everything that it has not answered is lost. */
+	lose(reason: string): void {
+		if (this.#isLost) return;
+		this.close();
+		this.#parts.onLost(this, reason);
+	}
+
+	/** The same, without telling anybody. */
+	close(): void {
+		this.#isLost = true;
+		clearInterval(this.#beat);
+		abandon(this.#redis);
+	}
+
+	/** Sends a command. Those of one turn go out together: one system call in place of one for each. */
+	#send(command: () => Promise<unknown>, done: (answer: Answer) => void): void {
+		if (this.#isLost) {
+			queueMicrotask(() => done('lost'));
+			return;
+		}
+		if (this.#pending++ === 0) this.#heardMs = performance.now();
+		if (!this.#isCorked) {
+			this.#isCorked = true;
+			this.#redis.stream.cork();
+			setImmediate(this.#uncork);
+		}
+		const startMs = this.#isTiming ? undefined : performance.now();
+		this.#isTiming = true;
+		const answered = (answer: Answer) => {
+			this.#pending--;
+			this.#heardMs = performance.now();
+			if (startMs !== undefined) {
+				this.#isTiming = false;
+				if (answer !== 'lost') this.#parts.onRoundTrip((this.#heardMs - startMs) / 1_000);
+			}
+			this.#guard(() => done(answer));
+		};
+		command().then(
+			(value) => answered(typeof value === 'number' ? value : 0),
+			(error: Error) => answered(error instanceof ReplyError ? error : 'lost'),
+		);
+	}
+
+	/** A throw may have lost a message, and must not end the process. */
+	#guard(act: () => void): void {
+		try {
+			act();
+		} catch (error) {
+			this.#parts.onFault(error);
+			this.lose('a handler of this server threw');
+		}
+	}
+
+	readonly #uncork = (): void => {
+		this.#isCorked = false;
+		this.#redis.stream.uncork();
+	};
+
+	/** Tries whether the server answers, and may still write. */
+	#try(): void {
+		if (this.#isSilent()) {
+			// This loop may have been busy: what has come by now is read first.
+			setImmediate(() => {
+				if (this.#isSilent()) this.lose(`no answer for ${this.#parts.timeoutMs / 1_000} s (--relay-timeout)`);
+			});
+			return;
+		}
+		this.#send(
+			() => this.#redis.eval(publishScript, 0),
+			(answer) => {
+				if (answer instanceof Error) this.lose(answer.message);
+			},
+		);
+	}
+
+	#isSilent(): boolean {
+		return this.#pending > 0 && performance.now() - this.#heardMs > this.#parts.timeoutMs;
+	}
+}
+
+/** At once: a server that has stopped would never answer a FIN. */
+function abandon(redis: Redis): void {
+	redis.disconnect();
+	redis.stream?.destroy();
+}
+
+/** The answer to HELLO is a list of names and values. */
+function readState(answer: unknown): ServerState {
+	const list = (answer as readonly unknown[]).map(String);
+	const fieldOf = (name: string) => list[list.indexOf(name) + 1] ?? '';
+	const version = fieldOf('version');
+	if (Number.parseInt(version, 10) < 7) throw new RelayRefused(tooOld(`it is version ${version}`));
+	const mode = fieldOf('mode') as ServerState['mode'];
+	if (mode === 'sentinel')
+		throw new RelayRefused('it is a Sentinel: write redis+sentinel://host:26379/name, with the name of its master.');
+	return { version, mode, isMaster: fieldOf('role') === 'master' };
+}
+
+function tooOld(what: string): string {
+	return `${what}: sharded pub/sub needs Redis 7 or newer, or Valkey.`;
+}
+
+/** Errors of the server that somebody has to mend, with the remedy. */
+function refusalOf(error: Error): Error {
+	const { message } = error;
+	if (/^(WRONGPASS|NOAUTH)|invalid password/.test(message))
+		return new RelayRefused(`it does not take this user and password (${message}): see --relay and --relay-password-file.`);
+	if (/^NOPERM|ACL failure/.test(message))
+		return new RelayRefused(`its user may not do that (${message}): docs/scaling.md has the ACL.`);
+	if (/NOPROTO|unknown command.*HELLO/i.test(message)) return new RelayRefused(tooOld('it knows no RESP3'));
+	return error;
+}
+
+const ignore = () => {};

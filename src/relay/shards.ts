@@ -1,0 +1,264 @@
+// The servers that decide the order of the channels, each for its slots: finds them, keeps a connection to each, and tells what is lost.
+// Knows no channels.
+import type { RedisOptions } from 'ioredis';
+import { readSlots, type SlotRange, slotCount } from './cluster.js';
+import { Link, type LinkParts, RelayRefused } from './link.js';
+import { formatHost, type Host, type RelayTarget } from './target.js';
+
+export type ShardParts = Pick<LinkParts, 'onMessage' | 'onRoundTrip' | 'onFault' | 'timeoutMs'> & {
+	readonly target: RelayTarget;
+	/** Beside the target: TLS. */
+	readonly options: RedisOptions;
+	/**
+	 * Hears that a connection is lost, or has lost slots: what is published there is missed from now on. `ended` is how many subscriptions
+	 * the server has ended by itself: if other slots have lost some of them, the connection has to be given up.
+	 */
+	readonly onGap: (link: Link, hasLost: (slot: number) => boolean, ended: number) => void;
+	/** Hears that a server serves, or does not any more, and why. */
+	readonly onChanged: (state: 'up' | 'away', server: string, why: string | undefined) => void;
+};
+
+// The first new attempt comes soon, because a failover may be over; the later ones are spread, because many servers wait for the same one.
+const retryMsMin = 100;
+const retryMsMax = 2_000;
+
+export class Shards {
+	readonly #parts: ShardParts;
+	/** By address. */
+	readonly #links = new Map<string, Link>();
+	/** Who serves each slot. A server that is no cluster serves all of them, and stands for them at 0. */
+	#owners: (Link | undefined)[] = [];
+	#isCluster = false;
+	/** Servers that are known to belong to the cluster. */
+	#known: readonly Host[];
+	#looking: Promise<void> | undefined;
+	#mustLookAgain = false;
+	#retry: NodeJS.Timeout | undefined;
+	#failures = 0;
+	#isClosed = false;
+	/** Why a server is missed, in words; undefined if each slot is served. */
+	#missing: string | undefined = 'the relay has not been reached yet';
+
+	constructor(parts: ShardParts) {
+		this.#parts = parts;
+		this.#known = parts.target.hosts;
+	}
+
+	get missing(): string | undefined {
+		return this.#missing;
+	}
+
+	get isCluster(): boolean {
+		return this.#isCluster;
+	}
+
+	get links(): Iterable<Link> {
+		return this.#links.values();
+	}
+
+	/** The server of a slot; undefined while there is none. */
+	linkOf(slot: number): Link | undefined {
+		return this.#owners[this.#isCluster ? slot : 0];
+	}
+
+	/** Looks for the servers. Throws a RelayRefused if one of them has to be mended first. */
+	async start(): Promise<void> {
+		await this.#look();
+	}
+
+	close(): void {
+		this.#isClosed = true;
+		clearTimeout(this.#retry);
+		for (const link of this.#links.values()) link.close();
+		this.#links.clear();
+		this.#owners = [];
+	}
+
+	/** Looks soon who serves which slots now: a server has refused something. */
+	lookAgain(): void {
+		if (this.#looking !== undefined) this.#mustLookAgain = true;
+		else this.#lookLater(0);
+	}
+
+	get #servers(): string {
+		const { hosts, path } = this.#parts.target;
+		return path ?? hosts.map(formatHost).join(',');
+	}
+
+	#lookLater(ms: number): void {
+		if (this.#isClosed) return;
+		clearTimeout(this.#retry);
+		this.#retry = setTimeout(() => void this.#look().catch(ignore), ms).unref();
+	}
+
+	/** Throws what the last attempt threw, if the servers are missing for that. */
+	#look(): Promise<void> {
+		this.#looking ??= this.#lookOnce().finally(() => {
+			this.#looking = undefined;
+			if (this.#isClosed) this.close();
+			else if (this.#mustLookAgain) this.#lookLater(0);
+			else if (this.#missing !== undefined) this.#lookLater(this.#retryMs());
+			this.#mustLookAgain = false;
+		});
+		return this.#looking;
+	}
+
+	#retryMs(): number {
+		const ms = Math.min(retryMsMin * 2 ** this.#failures++, retryMsMax);
+		return ms * (0.5 + Math.random());
+	}
+
+	async #lookOnce(): Promise<void> {
+		try {
+			const asked = await this.#anyLink();
+			if (asked.state.mode === 'cluster') await this.#lookAtCluster(asked);
+			else this.#setOwners(false, [asked]);
+			if (this.#missing === undefined) this.#failures = 0;
+		} catch (error) {
+			const { message } = error as Error;
+			if (message !== this.#missing) this.#parts.onChanged('away', this.#servers, message);
+			this.#missing = message;
+			throw error;
+		}
+	}
+
+	/** A connection that is there, or a new one to the first server that answers. */
+	async #anyLink(): Promise<Link> {
+		for (const link of this.#links.values()) return link;
+		const { masterName, path } = this.#parts.target;
+		if (masterName !== undefined || path !== undefined) return this.#open(undefined);
+		let firstError: unknown;
+		for (const host of this.#known) {
+			try {
+				return await this.#open(host);
+			} catch (error) {
+				firstError ??= error;
+			}
+		}
+		throw firstError;
+	}
+
+	async #lookAtCluster(asked: Link): Promise<void> {
+		const ranges = await this.#slotsOf(asked);
+		const masters = new Map(ranges.map(({ master }) => [formatHost(master), master]));
+		this.#known = [
+			...new Map([...masters.values(), ...this.#parts.target.hosts].map((host) => [formatHost(host), host])).values(),
+		];
+		const opened = await Promise.allSettled(
+			[...masters].map(async ([address, master]) => this.#links.get(address) ?? (await this.#open(master))),
+		);
+		const failed = opened.find((result) => result.status === 'rejected');
+		// Each is asked for its own slots: it serves no others, whatever another server says.
+		const own = await Promise.all([...this.#links.values()].map((link) => this.#ownSlots(link)));
+		const owners: (Link | undefined)[] = new Array(slotCount).fill(undefined);
+		for (const { link, ranges } of own) {
+			for (const { from, to } of ranges) {
+				for (let slot = from; slot <= to; slot++) {
+					// A slot that moves has two servers for a moment. The old one decides until it knows of the new one.
+					if (owners[slot] === undefined || this.#owners[slot] === link) owners[slot] = link;
+				}
+			}
+		}
+		this.#setOwners(true, owners);
+		if (failed !== undefined) throw failed.reason;
+	}
+
+	async #slotsOf(link: Link): Promise<SlotRange[]> {
+		const [host = '', port = '0'] = link.address.split(/:(?=\d+$)/);
+		return readSlots(await link.slots(), { host, port: Number(port) });
+	}
+
+	/** The slots that a server serves by its own account; none if it is lost. */
+	async #ownSlots(link: Link): Promise<{ link: Link; ranges: SlotRange[] }> {
+		const none = { link, ranges: [] };
+		if (!link.state.isMaster) return none;
+		try {
+			const ranges = await this.#slotsOf(link);
+			return { link, ranges: ranges.filter(({ master }) => formatHost(master) === link.address) };
+		} catch {
+			return none;
+		}
+	}
+
+	#setOwners(isCluster: boolean, owners: (Link | undefined)[]): void {
+		const before = this.#owners;
+		this.#isCluster = isCluster;
+		this.#owners = owners.map((link) => (link?.isLost ? undefined : link));
+		for (const link of [...this.#links.values()]) {
+			const lost = new Set<number>();
+			for (const [slot, owner] of before.entries()) if (owner === link && this.#owners[slot] !== link) lost.add(slot);
+			const { ended } = link;
+			link.ended = 0;
+			if (lost.size + ended > 0) this.#parts.onGap(link, (slot) => lost.has(slot), ended);
+			if (isCluster && !this.#owners.includes(link)) this.#drop(link);
+		}
+		const isServed = this.#owners.length > 0 && this.#owners.every((link) => link !== undefined);
+		this.#missing = isServed ? undefined : 'some slots of the cluster have no master';
+	}
+
+	/** Closes a connection that is of no use any more. */
+	#drop(link: Link): void {
+		this.#links.delete(link.address);
+		link.close();
+	}
+
+	async #open(host: Host | undefined): Promise<Link> {
+		const { target, options, onMessage, onRoundTrip, onFault, timeoutMs } = this.#parts;
+		const { path, masterName, username, password, isTls } = target;
+		const address = host === undefined ? (path ?? `master ${masterName}`) : formatHost(host);
+		const where: RedisOptions =
+			host !== undefined
+				? { host: host.host, port: host.port }
+				: path !== undefined
+					? { path }
+					: { sentinels: target.hosts.map((sentinel) => ({ ...sentinel })), name: masterName as string, ...sentinelOptions };
+		const link = await Link.open(
+			address,
+			{
+				...options,
+				...where,
+				...(username !== undefined && { username }),
+				...(password !== undefined && { password }),
+				...(isTls &&
+					masterName !== undefined && { enableTLSForSentinelMode: true, ...(options.tls && { sentinelTLS: options.tls }) }),
+			},
+			{
+				onMessage,
+				onRoundTrip,
+				onFault,
+				timeoutMs,
+				onEnded: () => this.lookAgain(),
+				onLost: (link, reason) => this.#lost(link, reason),
+			},
+		);
+		if (this.#isClosed) {
+			link.close();
+			throw new Error('the server stops');
+		}
+		if (link.state.mode === 'standalone' && this.#parts.target.hosts.length > 1 && masterName === undefined) {
+			link.close();
+			throw new RelayRefused('it is no cluster: name this one server, or its Sentinels as redis+sentinel://…/name.');
+		}
+		this.#links.set(address, link);
+		this.#parts.onChanged('up', address, undefined);
+		return link;
+	}
+
+	#lost(link: Link, reason: string): void {
+		this.#links.delete(link.address);
+		this.#owners = this.#owners.map((owner) => (owner === link ? undefined : owner));
+		this.#missing = `${link.address}: ${reason}`;
+		this.#parts.onChanged('away', link.address, reason);
+		this.#parts.onGap(link, () => true, 0);
+		this.lookAgain();
+	}
+}
+
+const sentinelOptions: RedisOptions = {
+	role: 'master',
+	// Leaves a master when the Sentinels have chosen another.
+	failoverDetector: true,
+	sentinelRetryStrategy: () => null,
+};
+
+const ignore = () => {};
