@@ -219,6 +219,9 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 				operator?.close();
 				operator?.closeAllConnections();
 			},
+			finishPublishing: async (patienceMs) => {
+				if (relay !== undefined) await inFlight.idle(patienceMs);
+			},
 			finishCallbacks: callbacks.finish,
 			dropPeers() {
 				stopLooking();

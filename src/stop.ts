@@ -27,6 +27,8 @@ export type StopParts = {
 	readonly drain: number;
 	readonly stopListening: () => void;
 	readonly closeOperator: () => void;
+	/** Waits until the relay has answered, for so long at the most. */
+	readonly finishPublishing: (patienceMs: number) => Promise<void>;
 	/** Sends the callbacks that are queued, for so long at the most. */
 	readonly finishCallbacks: (patienceMs: number) => Promise<void>;
 	/** Drops what is still open. */
@@ -52,7 +54,7 @@ export async function stopInPhases(parts: StopParts): Promise<void> {
 	// At their pace, so that no reader is dropped at the last moment.
 	for (let waits = 0; connections.count > 0 && waits < pacedWaitsMax; waits++) await setTimeout(pacedWaitMs);
 	// What the last websockets have published may still wait for the relay.
-	await inFlight.idle(requestPatienceMs);
+	await parts.finishPublishing(requestPatienceMs);
 	hub.flush();
 	parts.closeOperator();
 	// The drop does not wait for the callbacks, however long a service takes to accept them.

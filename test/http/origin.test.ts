@@ -166,14 +166,14 @@ protocol('The log has refused origins at `info`, one line a second at the most: 
 });
 
 protocol(
-	'Answers to POST and PUT let allowed origins read them and `X-Subscribers`, also if the page sends cookies, and vary by Origin.',
+	'Answers to POST and PUT let allowed origins read them, `X-Subscribers` and `X-Nodes`, also if the page sends cookies, and vary by Origin.',
 	async (t) => {
 		const server = await startTestServer(t, '--origin', 'https://example.com');
 		for (const method of ['POST', 'PUT']) {
 			for (const body of ['x', Buffer.from([0xff]), 'x'.repeat(70_000)]) {
 				const { headers } = await request(server.port, { method, headers: { Origin: 'https://example.com' }, body });
 				assert.equal(headers.get('access-control-allow-origin'), 'https://example.com');
-				assert.equal(headers.get('access-control-expose-headers'), 'X-Subscribers');
+				assert.equal(headers.get('access-control-expose-headers'), 'X-Subscribers, X-Nodes');
 				assert.equal(headers.get('access-control-allow-credentials'), 'true');
 				assert.equal(headers.get('vary'), 'Origin');
 			}
