@@ -1,6 +1,7 @@
 // Builds the parts that carry messages to subscribers, and those that look after slow subscribers and the memory that they take.
 import { type CloseChannel, operatorCloser } from './connections/channel-closing.js';
 import { Closing } from './connections/closing.js';
+import { Gaps } from './connections/gaps.js';
 import { Connections } from './connections/registry.js';
 import type { App } from './engine.js';
 import { StreamFanOut } from './event-stream/fan-out.js';
@@ -18,6 +19,8 @@ export type DeliveryOptions = {
 	/** In seconds. */
 	readonly writeTimeout: number;
 	readonly memoryBudget: number;
+	/** In seconds. */
+	readonly drain: number;
 };
 
 export type Delivery = {
@@ -31,6 +34,8 @@ export type Delivery = {
 	readonly watch: SlowWatch;
 	readonly memory: MemoryBudget;
 	readonly closing: Closing;
+	/** For subscribers that may have missed a message of the relay. */
+	readonly gaps: Gaps;
 	readonly publish: Publish;
 	/** Undefined without a relay. */
 	readonly order: SharedOrder | undefined;
@@ -43,7 +48,7 @@ export type Delivery = {
 export function buildDelivery(
 	app: App,
 	isTls: boolean,
-	{ maxBacklog, writeTimeout, memoryBudget }: DeliveryOptions,
+	{ maxBacklog, writeTimeout, memoryBudget, drain }: DeliveryOptions,
 	order: SharedOrder | undefined,
 	log: Log,
 ): Delivery {
@@ -91,6 +96,7 @@ export function buildDelivery(
 		watch,
 		memory,
 		closing,
+		gaps: new Gaps(hub, closing, drain * 1_000),
 		publish: publishing(hub, order),
 		order,
 		closeChannel: operatorCloser(hub, closing),

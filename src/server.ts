@@ -78,8 +78,8 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	const sharing = await sharingFor(options, {
 		events: () => events,
 		hub: () => hub,
-		closing: () => closing,
 		closeChannel: (channel) => delivery.closeChannel(channel),
+		giveUp: (channels) => delivery.gaps.giveUp(channels),
 		onRoundTrip: (seconds) => metrics.relaySeconds.observe(seconds),
 		inFlight,
 	});

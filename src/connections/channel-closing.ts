@@ -6,7 +6,6 @@ import type { Subscription } from '../pubsub/subscription.js';
 import { closes } from './closes.js';
 import { type Closing, closesPerTick } from './closing.js';
 import type { Connection } from './connection.js';
-import { spread } from './spread.js';
 
 // Fewer than closesPerTick, if there is much to be sent before the close frames.
 const closeMsMax = 10;
@@ -52,29 +51,6 @@ export function operatorCloser(hub: Hub, closing: Closing): CloseChannel {
 			hub.close(channel, () => closing.closeEach(connectionsOf(channel), closes.sessionClosed), resolve);
 		});
 	};
-}
-
-/**
- * Gives up channels whose subscribers may have missed something: the channels lose their names at once, so that nothing more is sent to
- * these subscribers, who are closed evenly over a time, so that they do not all return together. Gives how many they are.
- */
-export function giveUpChannels(hub: Hub, closing: Closing, channels: readonly Channel[], overMs: number): number {
-	let subscribers = 0;
-	let left = channels.length;
-	/** Those that have sent everything that was published before. */
-	const sent: Channel[] = [];
-	for (const channel of channels) {
-		subscribers += channel.subscribers;
-		hub.close(
-			channel,
-			() => void sent.push(channel),
-			() => void left--,
-		);
-	}
-	const round = closing.ofChannels(sent, () => left === 0, closes.missed);
-	// So few do not hurt when they return all at once.
-	void spread(round, subscribers, subscribers < closesPerTick ? 0 : overMs);
-	return subscribers;
 }
 
 /** The connections that are subscribed to a channel, the newest first. */

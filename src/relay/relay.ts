@@ -114,7 +114,8 @@ export class Relay implements SharedOrder {
 	}
 
 	bring(names: readonly ChannelName[], done: (failure: OrderFailure | undefined) => void): () => void {
-		const missing = names.filter((name) => !this.brings(name));
+		// Two paths of a connection may have one channel.
+		const missing = [...new Set(names)].filter((name) => !this.brings(name));
 		const links = missing.map((name) => this.#linkFor(name));
 		const failure = this.#joining >= joiningMax ? 'busy' : links.includes(undefined) ? 'away' : undefined;
 		if (failure !== undefined || missing.length === 0) {

@@ -2,8 +2,6 @@
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import type { RedisOptions } from 'ioredis';
-import { giveUpChannels } from '../connections/channel-closing.js';
-import type { Closing } from '../connections/closing.js';
 import type { Events } from '../observe/events.js';
 import type { Channel } from '../pubsub/channel.js';
 import { type ChannelName, isSession, pathOf } from '../pubsub/channel-name.js';
@@ -26,15 +24,15 @@ export type RelayOptions = {
 	readonly relayKey: string | undefined;
 	readonly maxMessage: number;
 	readonly maxBacklog: number;
-	/** In seconds: over this time subscribers are closed that may have missed something. */
-	readonly drain: number;
 };
 
 export type SharingParts = {
 	readonly events: () => Pick<Events, 'relayChanged' | 'relayGap' | 'relayDropped' | 'fault'>;
 	readonly hub: () => Hub;
-	readonly closing: () => Closing;
+	/** Closes a channel here, as an operator asks for. */
 	readonly closeChannel: (channel: Channel) => Promise<void>;
+	/** Closes the subscribers of channels that may have missed something, and gives how many they are. */
+	readonly giveUp: (channels: readonly Channel[]) => number;
 	readonly onRoundTrip: (seconds: number) => void;
 	readonly inFlight: { begin(): void; end(): void };
 };
@@ -52,8 +50,8 @@ export type Sharing = {
 const connectionsMax = 64;
 
 export function shareChannels(options: RelayOptions, parts: SharingParts): Sharing {
-	const { relay: target, relayPasswordFile, drain } = options;
-	const { hub, closing, closeChannel, events } = parts;
+	const { relay: target, relayPasswordFile } = options;
+	const { hub, closeChannel, giveUp, events } = parts;
 	const closings = new WeakMap<Channel, Promise<void>>();
 	const password = relayPasswordFile === undefined ? target.password : readLine('--relay-password-file', relayPasswordFile);
 	const relay = new Relay({
@@ -71,8 +69,7 @@ export function shareChannels(options: RelayOptions, parts: SharingParts): Shari
 		onClose: (channel) => void closings.set(channel, closeChannel(channel)),
 		onChanged: (state, server, why) => events().relayChanged(state, server, why),
 		onGap(server, channels) {
-			const subscribers = giveUpChannels(hub(), closing(), channels, drain * 1_000);
-			events().relayGap(server, channels.length, subscribers);
+			events().relayGap(server, channels.length, giveUp(channels));
 		},
 		onDropped: (name, why) => events().relayDropped(shown(name), 'brought', why),
 		onRefused: (name, why) => events().relayDropped(shown(name), 'refused', why),

@@ -4,6 +4,7 @@ import { closes } from '../connections/closes.js';
 import type { Closing } from '../connections/closing.js';
 import type { Grant } from '../connections/connection.js';
 import { closeAfterThrow } from '../connections/fault.js';
+import type { Gaps } from '../connections/gaps.js';
 import type { Membership } from '../connections/membership.js';
 import type { SocketBehavior } from '../engine.js';
 import type { GroupSet } from '../groups/group-set.js';
@@ -32,6 +33,7 @@ export type FrameParts = IncomingParts & {
 	readonly order: SharedOrder | undefined;
 	readonly membership: Membership;
 	readonly closing: Closing;
+	readonly gaps: Gaps;
 	/** Judges each message; undefined without --publish-hook. */
 	readonly publishHook: PublishHook | undefined;
 	readonly catchUp: CatchUp;
@@ -59,6 +61,7 @@ export function webSocketBehavior(
 		order,
 		membership,
 		closing,
+		gaps,
 		publishHook,
 		catchUp,
 		watch,
@@ -154,7 +157,11 @@ export function webSocketBehavior(
 		const { subscription, terms, closeCause, groups } = connection;
 		const channel = groups?.first ?? subscription?.channel;
 		// Its close frame may wait for what was published before.
-		if (channel === undefined || (channel.isClosing && groups === undefined) || closeCause !== undefined) return false;
+		if (channel === undefined || closeCause !== undefined) return false;
+		if (channel.isClosing && groups === undefined) {
+			if (subscription !== undefined) gaps.closeNow(subscription);
+			return false;
+		}
 		if (!turns.take(connection)) {
 			events.flooded(channel.name, { ...terms.party, ip: connection.address() });
 			// At once, without waiting for earlier messages: then the engine hands over nothing more of what it has read.

@@ -1,0 +1,54 @@
+// Closes the subscribers that may have missed a message of the relay.
+import type { Channel } from '../pubsub/channel.js';
+import type { Hub } from '../pubsub/hub.js';
+import type { Subscription } from '../pubsub/subscription.js';
+import { closes } from './closes.js';
+import { type Closing, closesPerTick } from './closing.js';
+import { spread } from './spread.js';
+
+export class Gaps {
+	readonly #hub: Hub;
+	readonly #closing: Closing;
+	readonly #overMs: number;
+	/** The channels that have been given up, and still have subscribers. */
+	readonly #givenUp = new Set<Channel>();
+
+	/** `overMs` is the time over which the subscribers are closed, so that they do not all return together. */
+	constructor(hub: Hub, closing: Closing, overMs: number) {
+		this.#hub = hub;
+		this.#closing = closing;
+		this.#overMs = overMs;
+	}
+
+	/**
+	 * Gives up channels: they lose their names at once, so that their subscribers, who may have missed something, get nothing later. Gives
+	 * how many subscribers are closed.
+	 */
+	giveUp(channels: readonly Channel[]): number {
+		let subscribers = 0;
+		let left = channels.length;
+		/** Those that have sent everything that was published before. */
+		const sent: Channel[] = [];
+		for (const channel of channels) {
+			subscribers += channel.subscribers;
+			this.#givenUp.add(channel);
+			this.#hub.close(
+				channel,
+				() => void sent.push(channel),
+				() => {
+					left--;
+					this.#givenUp.delete(channel);
+				},
+			);
+		}
+		const round = this.#closing.ofChannels(sent, () => left === 0, closes.missed);
+		// So few do not hurt when they return all at once.
+		void spread(round, subscribers, subscribers < closesPerTick ? 0 : this.#overMs);
+		return subscribers;
+	}
+
+	/** Closes a subscriber of a channel that has been given up, before its turn: what it sends now would go nowhere. */
+	closeNow(subscription: Subscription): void {
+		if (this.#givenUp.has(subscription.channel)) this.#closing.endSubscription(subscription, closes.missed);
+	}
+}
