@@ -43,16 +43,15 @@ const joiningMax = 65_536;
 // How many channels are given up in one tick: some milliseconds' work.
 const channelsPerTick = 5_000;
 
-/** A channel that is subscribed to at a server. All of one server share one. */
-type Held = { readonly link: Link; readonly waiting: undefined };
 /** A channel that is being subscribed to, and who waits for it. */
 type Joining = { readonly link: Link; readonly waiting: Set<(failure: OrderFailure | undefined) => void> };
+/** The server at which a channel is subscribed to, or being subscribed to. */
+type Entry = Link | Joining;
 
 export class Relay implements SharedOrder {
 	readonly #parts: RelayParts;
 	readonly #shards: Shards;
-	readonly #entries = new NameMap<Held | Joining>();
-	readonly #held = new WeakMap<Link, Held>();
+	readonly #entries = new NameMap<Entry>();
 	readonly #linger: Linger;
 	/** How many bytes of each channel wait for the relay. */
 	readonly #waiting = new Map<ChannelName, number>();
@@ -107,7 +106,7 @@ export class Relay implements SharedOrder {
 	brings(name: ChannelName): boolean {
 		const entry = this.#entries.get(name);
 		if (entry === undefined) return false;
-		if (entry.link === this.#linkFor(name)) return entry.waiting === undefined;
+		if (linkOf(entry) === this.#linkFor(name)) return !isJoining(entry);
 		// Its link is lost, or its slot.
 		this.#lose(name);
 		return false;
@@ -135,7 +134,10 @@ export class Relay implements SharedOrder {
 			if (left === 0) return;
 			left = 0;
 			this.#joining--;
-			for (const name of missing) this.#entries.get(name)?.waiting?.delete(end);
+			for (const name of missing) {
+				const entry = this.#entries.get(name);
+				if (entry !== undefined && isJoining(entry)) entry.waiting.delete(end);
+			}
 		};
 	}
 
@@ -214,14 +216,14 @@ export class Relay implements SharedOrder {
 			return 'away';
 		}
 		if (answer === 0) return { subscribers: 0, nodes: 0 };
-		const isHereAlone = answer === 1 && this.#entries.get(name) === this.#heldOf(link);
+		const isHereAlone = answer === 1 && this.#entries.get(name) === link;
 		return { subscribers: isHereAlone ? (this.#parts.find(name)?.subscribers ?? 0) : undefined, nodes: answer };
 	}
 
 	#receive(link: Link, wire: Buffer, payload: Buffer): void {
 		const name = this.#nameOf(wire);
 		// What comes before the answer to the subscription, or after a channel was given up, is for nobody here.
-		if (this.#entries.get(name) !== this.#heldOf(link)) return;
+		if (this.#entries.get(name) !== link) return;
 		const message = readPayload(payload, this.#parts.maxMessage);
 		if (message === 'malformed' || message === 'too long') {
 			this.totals.dropped++;
@@ -240,7 +242,7 @@ export class Relay implements SharedOrder {
 	/** The entry of a channel that is being subscribed to. */
 	#joiningOf(name: ChannelName, link: Link): Joining {
 		const entry = this.#entries.get(name);
-		if (entry?.waiting !== undefined) return entry;
+		if (entry !== undefined && isJoining(entry)) return entry;
 		const joining: Joining = { link, waiting: new Set() };
 		this.#entries.set(name, joining);
 		link.subscribe(this.#wireOf(name), (answer) => this.#subscribed(name, joining, answer));
@@ -256,7 +258,7 @@ export class Relay implements SharedOrder {
 			this.#shards.lookAgain();
 			return;
 		}
-		this.#entries.set(name, this.#heldOf(joining.link));
+		this.#entries.set(name, joining.link);
 		for (const tell of joining.waiting) tell(undefined);
 		// The client that asked may have gone.
 		if (this.#parts.find(name) === undefined) this.#linger.add(name);
@@ -265,23 +267,24 @@ export class Relay implements SharedOrder {
 	/** Ends the subscription to a channel that nobody has joined for some time. */
 	#release(name: ChannelName): void {
 		const entry = this.#entries.get(name);
-		if (entry === undefined || entry.waiting !== undefined || this.#parts.find(name) !== undefined) return;
+		if (entry === undefined || isJoining(entry) || this.#parts.find(name) !== undefined) return;
 		this.#entries.delete(name);
-		entry.link.unsubscribe(this.#wireOf(name));
+		entry.unsubscribe(this.#wireOf(name));
 	}
 
 	/** Forgets a channel whose messages do not come here any more. Gives the channel, if it has subscribers. */
-	#forget(name: ChannelName, entry: Held | Joining): Channel | undefined {
+	#forget(name: ChannelName, entry: Entry): Channel | undefined {
 		this.#entries.delete(name);
 		this.#linger.delete(name);
-		for (const tell of entry.waiting ?? []) tell('away');
-		return entry.waiting === undefined ? this.#parts.find(name) : undefined;
+		if (!isJoining(entry)) return this.#parts.find(name);
+		for (const tell of entry.waiting) tell('away');
+		return undefined;
 	}
 
 	#lose(name: ChannelName): void {
 		const entry = this.#entries.get(name);
 		const channel = entry && this.#forget(name, entry);
-		if (entry !== undefined && channel !== undefined) this.#parts.onGap(entry.link.address, [channel]);
+		if (entry !== undefined && channel !== undefined) this.#parts.onGap(linkOf(entry).address, [channel]);
 	}
 
 	/** Gives up the channels of a connection, or of those slots of it, some in each tick. */
@@ -295,8 +298,8 @@ export class Relay implements SharedOrder {
 			for (let part = parts.next(); !part.done; part = parts.next()) {
 				for (const [name, entry] of part.value) {
 					looked++;
-					if (entry.link !== link || (!link.isLost && !hasLost(slotOf(this.#wireOf(name))))) continue;
-					if (entry.waiting === undefined) heldLost++;
+					if (linkOf(entry) !== link || (!link.isLost && !hasLost(slotOf(this.#wireOf(name))))) continue;
+					if (!isJoining(entry)) heldLost++;
 					const channel = this.#forget(name, entry);
 					if (channel !== undefined) channels.push(channel);
 				}
@@ -313,15 +316,6 @@ export class Relay implements SharedOrder {
 		return this.#shards.linkOf(this.#shards.isCluster ? slotOf(this.#wireOf(name)) : 0);
 	}
 
-	#heldOf(link: Link): Held {
-		let held = this.#held.get(link);
-		if (held === undefined) {
-			held = { link, waiting: undefined };
-			this.#held.set(link, held);
-		}
-		return held;
-	}
-
 	#wireOf(name: ChannelName): Buffer {
 		return Buffer.from(this.#parts.prefix + name);
 	}
@@ -332,4 +326,12 @@ export class Relay implements SharedOrder {
 		this.#last = { wire: Buffer.from(wire), name };
 		return name;
 	}
+}
+
+function isJoining(entry: Entry): entry is Joining {
+	return 'waiting' in entry;
+}
+
+function linkOf(entry: Entry): Link {
+	return isJoining(entry) ? entry.link : entry;
 }
