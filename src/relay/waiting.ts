@@ -1,0 +1,42 @@
+// How much has been sent to the relay and not been answered, and whether more may be sent.
+import type { ChannelName } from '../pubsub/channel-name.js';
+
+// What waits over all channels. When so much waits, only the first message of another channel is taken, up to twice as much: a few channels
+// must not keep the others out.
+const waitingBytesMax = 67_108_864;
+
+export class Waiting {
+	/** Of one channel. */
+	readonly #bytesMax: number;
+	readonly #bytesOf = new Map<ChannelName, number>();
+	#bytes = 0;
+
+	constructor(bytesMax: number) {
+		this.#bytesMax = bytesMax;
+	}
+
+	/** Over all channels. */
+	get bytes(): number {
+		return this.#bytes;
+	}
+
+	/** Counts what is sent. False, and nothing is counted, if too much waits. */
+	begin(name: ChannelName, bytes: number): boolean {
+		const own = this.#bytesOf.get(name) ?? 0;
+		const share = own === 0 ? 2 : 1;
+		// A message that is as long as may be passes alone.
+		const hasRoom = own === 0 || own + bytes <= this.#bytesMax;
+		if (!hasRoom || this.#bytes >= share * waitingBytesMax) return false;
+		this.#bytesOf.set(name, own + bytes);
+		this.#bytes += bytes;
+		return true;
+	}
+
+	/** Counts that it has been answered, or never will be. */
+	end(name: ChannelName, bytes: number): void {
+		const own = (this.#bytesOf.get(name) ?? 0) - bytes;
+		if (own === 0) this.#bytesOf.delete(name);
+		else this.#bytesOf.set(name, own);
+		this.#bytes -= bytes;
+	}
+}
