@@ -112,9 +112,8 @@ byId('count').addEventListener('click', async () => {
 	const answer = await probe(new URL(location.href));
 	// It may be about a channel that was left meanwhile.
 	if (asked !== shown) return;
-	const words = { subscribers: String, refused: 'not told', 'no POST': 'not told', silence: 'no answer' };
-	byId('subscribers').textContent =
-		answer.kind === 'subscribers' ? words.subscribers(answer.subscribers.toLocaleString()) : words[answer.kind];
+	const words = { refused: 'not told', 'no POST': 'not told', silence: 'no answer' };
+	byId('subscribers').textContent = answer.kind === 'subscribers' ? answer.subscribers : words[answer.kind];
 });
 byId('go').addEventListener('submit', (event) => {
 	event.preventDefault();

@@ -2,7 +2,8 @@
 import { beginning } from './message-text.js';
 
 export type Answer =
-	| { readonly kind: 'subscribers'; readonly subscribers: number }
+	/** In words: a number, or on how many servers they are, where a relay knows no more. */
+	| { readonly kind: 'subscribers'; readonly subscribers: string }
 	/** In the server's own words, or in ours where it has none. */
 	| { readonly kind: 'refused'; readonly reason: string }
 	/** It answers, but no POST: with `--post admin`, or behind a proxy that allows none. */
@@ -22,7 +23,9 @@ export async function probe(channel: URL): Promise<Answer> {
 			signal: AbortSignal.timeout(patienceMs),
 		});
 		const subscribers = response.headers.get('X-Subscribers');
-		if (response.ok && subscribers !== null) return { kind: 'subscribers', subscribers: Number(subscribers) };
+		const nodes = response.headers.get('X-Nodes');
+		if (response.ok && subscribers !== null) return { kind: 'subscribers', subscribers: Number(subscribers).toLocaleString() };
+		if (response.ok && nodes !== null) return { kind: 'subscribers', subscribers: `on ${nodes} nodes` };
 		// On another origin the page may not ask.
 		if (response.type === 'opaqueredirect') return { kind: 'refused', reason: 'a proxy leads elsewhere, perhaps to a login' };
 		if (response.status === 405) return { kind: 'no POST' };
