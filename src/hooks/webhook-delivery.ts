@@ -1,6 +1,6 @@
 // Makes the request of a webhook: a JSON array of events, signed.
 import { createHmac } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readGivenFile } from '../given-file.js';
 import type { Party } from '../observe/events.js';
 import type { CloseCause } from '../pubsub/close.js';
 import { StartError } from '../start-error.js';
@@ -39,13 +39,7 @@ function toldOf({ event, timeMs, path, party, ...more }: Happening, node: string
 
 /** The key in a file, without the newline at its end, which most editors add. Throws a StartError if there is none. */
 export function readSecret(file: string): Buffer {
-	let bytes: Buffer;
-	try {
-		bytes = readFileSync(file);
-	} catch (error) {
-		const { code } = error as NodeJS.ErrnoException;
-		throw new StartError(`--webhook-secret-file: ${file} cannot be read (${code}); check its path and permissions.`);
-	}
+	const bytes = readGivenFile('--webhook-secret-file', file);
 	const secret = Buffer.from(bytes.toString('latin1').replace(/\r?\n$/, ''), 'latin1');
 	if (secret.length === 0) throw new StartError(`--webhook-secret-file: ${file} is empty; write a key into it.`);
 	return secret;

@@ -1,15 +1,15 @@
 // Checks the certificate and key before the engine gets them: its only error is "App construction failed".
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
+import { readGivenFile } from '../given-file.js';
 import { StartError } from '../start-error.js';
 
 export type TlsFiles = { readonly cert: string; readonly key: string };
 
 /** Throws a StartError if the files cannot serve TLS now. */
 export function checkTls({ cert, key }: TlsFiles): void {
-	const certPem = readPem('--tls-cert', cert);
-	const keyPem = readPem('--tls-key', key);
+	const certPem = readGivenFile('--tls-cert', cert);
+	const keyPem = readGivenFile('--tls-key', key);
 	const certificate = parseOr(`--tls-cert: ${cert} holds no certificate in PEM`, () => new X509Certificate(certPem));
 	parseOr(`--tls-key: ${key} holds no private key in PEM without a passphrase`, () => createSecureContext({ key: keyPem }));
 	parseOr(`--tls-key: ${key} is not the key of the certificate in ${cert}`, () =>
@@ -21,16 +21,6 @@ export function checkTls({ cert, key }: TlsFiles): void {
 	if (now < Date.parse(certificate.validFrom)) {
 		throw new StartError(
 			`--tls-cert: ${cert} is not valid before ${certificate.validFrom}; check the certificate and the clock.`,
-		);
-	}
-}
-
-function readPem(flag: string, file: string): Buffer {
-	try {
-		return readFileSync(file);
-	} catch (error) {
-		throw new StartError(
-			`${flag}: ${file} cannot be read (${(error as NodeJS.ErrnoException).code}); check the path and its permissions.`,
 		);
 	}
 }

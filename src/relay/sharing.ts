@@ -1,7 +1,7 @@
 // Builds the relay that the options ask for, and connects it to the channels of this server.
-import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import type { RedisOptions } from 'ioredis';
+import { readGivenFile } from '../given-file.js';
 import type { Events } from '../observe/events.js';
 import type { Channel } from '../pubsub/channel.js';
 import { type ChannelName, isSession, pathOf } from '../pubsub/channel-name.js';
@@ -101,9 +101,9 @@ function shown(name: ChannelName): string {
 
 function readTls({ relayCa, relayCert, relayKey }: RelayOptions): NonNullable<RedisOptions['tls']> {
 	const tls = {
-		...(relayCa !== undefined && { ca: read('--relay-ca', relayCa) }),
-		...(relayCert !== undefined && { cert: read('--relay-cert', relayCert) }),
-		...(relayKey !== undefined && { key: read('--relay-key', relayKey) }),
+		...(relayCa !== undefined && { ca: readGivenFile('--relay-ca', relayCa) }),
+		...(relayCert !== undefined && { cert: readGivenFile('--relay-cert', relayCert) }),
+		...(relayKey !== undefined && { key: readGivenFile('--relay-key', relayKey) }),
 	};
 	try {
 		createSecureContext(tls);
@@ -117,17 +117,7 @@ function readTls({ relayCa, relayCert, relayKey }: RelayOptions): NonNullable<Re
 
 /** The first line of a file: an editor adds an end of line. */
 function readLine(flag: string, file: string): string {
-	const [line = ''] = read(flag, file).toString().split(/\r?\n/);
+	const [line = ''] = readGivenFile(flag, file).toString().split(/\r?\n/);
 	if (line === '') throw new StartError(`${flag}: the first line of ${file} is empty; write the password there.`);
 	return line;
-}
-
-function read(flag: string, file: string): Buffer {
-	try {
-		return readFileSync(file);
-	} catch (error) {
-		throw new StartError(
-			`${flag}: ${file} cannot be read (${(error as NodeJS.ErrnoException).code}); check the path and its permissions.`,
-		);
-	}
 }

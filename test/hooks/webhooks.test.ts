@@ -188,7 +188,7 @@ test('a secret that cannot be read, or is empty, stops the start', async (t) => 
 	await refuses(
 		t,
 		args('none'),
-		`--webhook-secret-file: ${folder}/none cannot be read (ENOENT); check its path and permissions.`,
+		`--webhook-secret-file: ${folder}/none cannot be read (ENOENT); check the path and its permissions.`,
 	);
 	writeFileSync(`${folder}/empty`, '\n');
 	await refuses(t, args('empty'), `--webhook-secret-file: ${folder}/empty is empty; write a key into it.`);
