@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { post } from '../support/http.js';
+import { needsRedis } from '../support/redis.js';
+import type { TestServer } from '../support/server.js';
+import { subscribe } from '../support/subscriber.js';
+import { becomes } from './support/becomes.js';
+import { type Cluster, shardOf, shards, startCluster } from './support/cluster.js';
+import { Load } from './support/load.js';
+import { areReady, pathsWhere, readiness, startNodes } from './support/nodes.js';
+
+const pathsOf = (shard: number) => pathsWhere((slot) => shardOf(slot) === shard, 2);
+
+test('channels of all shards work on each node, and go to the master of their slot alone', needsRedis, async (t) => {
+	const cluster = await startCluster(t);
+	const nodes = await startNodes(t, cluster.url);
+	for (const shard of shards) {
+		const [path = ''] = pathsOf(shard);
+		const [a, b, c] = nodes as [TestServer, TestServer, TestServer];
+		const [alice, bob] = [await subscribe(t, a.ws(path)), await subscribe(t, b.ws(path))];
+		alice.send('from alice');
+		assert.deepEqual([await alice.nextText(), await bob.nextText()], ['from alice', 'from alice']);
+		const { status, headers } = await post(c.port, path, 'by POST');
+		assert.deepEqual([status, headers.get('x-nodes')], [200, '2']);
+		assert.deepEqual([await alice.nextText(), await bob.nextText()], ['by POST', 'by POST']);
+		const counts = cluster.servers.map(async (server) => {
+			const [, count] = (await server.run('PUBSUB', 'SHARDNUMSUB', `pathcast:${path}`)) as [string, number];
+			return count;
+		});
+		assert.deepEqual(
+			await Promise.all(counts),
+			cluster.servers.map((_, place) => (place === shard ? 2 : 0)),
+		);
+	}
+});
+
+test(
+	'a killed master closes the subscribers of its channels, and no others, until its replica serves them',
+	needsRedis,
+	async (t) => {
+		const { cluster, nodes, load } = await startLoad(t);
+		const { master } = await cluster.rolesOf(0);
+		const lost = pathsOf(0);
+		const others = [...pathsOf(1), ...pathsOf(2)];
+		const killedMs = performance.now();
+		await master.kill();
+		await load.ends(lost, killedMs);
+		for (const node of nodes) {
+			assert.match(await readiness(node), /^503 relay: /);
+			assert.equal((await post(node.port, lost[0] as string, 'x')).status, 503);
+		}
+		await load.flows(others);
+		await areReady(nodes);
+		await load.flows();
+		for (const path of lost) assert.ok(load.order(path).refusals.has('503'));
+		assertUntouched(load, others, killedMs);
+		await load.judge();
+	},
+);
+
+test('a failover that is asked for never gives two orders', needsRedis, async (t) => {
+	const { cluster, load, nodes } = await startLoad(t);
+	for (const shard of [1, 1]) {
+		const { replica, master } = await cluster.rolesOf(shard);
+		const startMs = performance.now();
+		await replica.run('CLUSTER', 'FAILOVER');
+		await becomes(async () => (await cluster.rolesOf(shard)).master === replica);
+		await becomes(async () => /master_link_status:up/.test(String(await master.run('INFO', 'replication'))));
+		await areReady(nodes);
+		await load.flows();
+		assertUntouched(load, [...pathsOf(0), ...pathsOf(2)], startMs);
+	}
+	await load.judge();
+});
+
+/** Starts a cluster, three nodes, and their load on two channels of each shard. */
+async function startLoad(t: Parameters<typeof startCluster>[0]) {
+	const cluster: Cluster = await startCluster(t);
+	const nodes = await startNodes(t, cluster.url);
+	const load = new Load(t, nodes, shards.flatMap(pathsOf));
+	await load.flows();
+	return { cluster, nodes, load };
+}
+
+/** No subscription of these channels has ended since. */
+function assertUntouched(load: Load, paths: readonly string[], sinceMs: number): void {
+	for (const path of paths) {
+		for (const seat of load.order(path).seats)
+			assert.ok(seat.endMs === undefined || seat.endMs < sinceMs, `${path}: ${seat.end}`);
+	}
+}
