@@ -64,6 +64,14 @@ export class Load {
 		while (!paths.every((path) => isOver(this.order(path)))) await this.#change();
 	}
 
+	/** Throws if a subscription of these channels has ended since. */
+	untouched(paths: readonly string[], sinceMs: number): void {
+		for (const path of paths) {
+			for (const { end, endMs = 0 } of this.order(path).seats)
+				assert.ok(endMs < sinceMs, `${path}: a subscriber ended with ${end} ${endMs - sinceMs} ms after`);
+		}
+	}
+
 	/** Ends the load, and judges it. */
 	async judge(): Promise<void> {
 		const ms = performance.now();

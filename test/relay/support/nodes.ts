@@ -8,7 +8,7 @@ import { becomes } from './becomes.js';
 
 /** Starts three nodes, in this process. */
 export function startNodes(t: TestContext, url: string, ...flags: string[]): Promise<TestServer[]> {
-	return Promise.all([0, 1, 2].map(() => startTestServer(t, '--relay', url, '--relay-timeout', '1s', ...flags)));
+	return Promise.all([0, 1, 2].map(() => startTestServer(t, '--relay', url, '--log-level', 'info', ...flags)));
 }
 
 /** The slot of a path's channel, with the prefix that --relay-prefix has by itself. */
