@@ -152,11 +152,15 @@ export class Shards {
 		const failed = opened.find((result) => result.status === 'rejected');
 		const own = await this.#allOwnSlots();
 		const owners: (Link | undefined)[] = new Array(slotCount).fill(undefined);
+		const claimed = new Set<number>();
 		for (const { link, ranges } of own) {
 			for (const { from, to } of ranges) {
 				for (let slot = from; slot <= to; slot++) {
-					// A slot that moves has two servers for a moment. The old one decides until it knows of the new one.
-					if (owners[slot] === undefined || this.#owners[slot] === link) owners[slot] = link;
+					// A slot that moves has two servers for a moment. The old one decides until it knows of the new one. A node that knows
+					// neither waits: others may still publish and subscribe at the old one.
+					if (!claimed.has(slot) || this.#owners[slot] === link) owners[slot] = link;
+					else if (owners[slot] !== this.#owners[slot]) owners[slot] = undefined;
+					claimed.add(slot);
 				}
 			}
 		}
@@ -207,7 +211,7 @@ export class Shards {
 			if (isCluster && !this.#owners.includes(link)) this.#drop(link);
 		}
 		const isServed = this.#owners.length > 0 && this.#owners.every((link) => link !== undefined);
-		this.#missing = isServed ? undefined : 'some slots of the cluster have no master';
+		this.#missing = isServed ? undefined : 'some slots of the cluster have no master, or two';
 	}
 
 	/** Closes a connection that is of no use any more. */
