@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { post } from '../support/http.js';
-import { needsRedis } from '../support/redis.js';
+import { needsRedis, type RedisProcess } from '../support/redis.js';
 import type { TestServer } from '../support/server.js';
 import { subscribe } from '../support/subscriber.js';
 import { becomes } from './support/becomes.js';
@@ -102,6 +102,19 @@ test('a master that is stopped until its replica has taken over is left, and nev
 	await load.flows();
 	load.untouched(shards.flatMap(pathsOf), continuedMs);
 	load.untouched([...pathsOf(1), ...pathsOf(2)], stoppedMs);
+	await load.judge();
+});
+
+test('a master that has lost all other servers of the cluster refuses, until they are back', needsRedis, async (t) => {
+	const { cluster, load, nodes } = await startLoad(t);
+	const [master, ...others] = cluster.servers as [RedisProcess, ...RedisProcess[]];
+	for (const server of others) server.signal('SIGSTOP');
+	await becomes(async () => /cluster_state:fail/.test(String(await master.run('CLUSTER', 'INFO'))));
+	for (const node of nodes) assert.equal((await post(node.port, pathsOf(0)[0] as string, 'x')).status, 503);
+	for (const server of others) server.signal('SIGCONT');
+	await cluster.isSettled();
+	await areReady(nodes);
+	await load.flows();
 	await load.judge();
 });
 

@@ -80,6 +80,8 @@ export async function startCluster(t: TestContext): Promise<Cluster> {
 				...replicates,
 				...['--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--cluster-node-timeout', String(nodeTimeoutMs)],
 				...['--cluster-require-full-coverage', 'no', '--cluster-replica-validity-factor', '0'],
+				// A master that has lost the others would go on, while its replica is chosen there.
+				...['--cluster-allow-pubsubshard-when-down', 'no'],
 			);
 			busPorts.set(server, busPort);
 			return server;
