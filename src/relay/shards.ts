@@ -21,6 +21,8 @@ export type ShardParts = Pick<LinkParts, 'onMessage' | 'onRoundTrip' | 'onFault'
 // The first new attempt comes soon, because a failover may be over; the later ones are spread, because many servers wait for the same one.
 const retryMsMin = 100;
 const retryMsMax = 2_000;
+// Slots that move one after another leave pauses that are longer than an answer takes.
+const askingTurnsMax = 20;
 
 export class Shards {
 	readonly #parts: ShardParts;
@@ -148,14 +150,17 @@ export class Shards {
 			[...masters].map(async ([address, master]) => this.#links.get(address) ?? (await this.#open(master))),
 		);
 		const failed = opened.find((result) => result.status === 'rejected');
-		// Each is asked for its own slots: it serves no others, whatever another server says.
-		const own = await Promise.all([...this.#links.values()].map((link) => this.#ownSlots(link)));
+		const own = await this.#allOwnSlots();
 		const owners: (Link | undefined)[] = new Array(slotCount).fill(undefined);
+		const claimed = new Set<number>();
 		for (const { link, ranges } of own) {
 			for (const { from, to } of ranges) {
 				for (let slot = from; slot <= to; slot++) {
-					// A slot that moves has two servers for a moment. The old one decides until it knows of the new one.
-					if (owners[slot] === undefined || this.#owners[slot] === link) owners[slot] = link;
+					// A slot that moves has two servers for a moment. The old one decides until it knows of the new one. A node that knows
+					// neither waits: others may still publish and subscribe at the old one.
+					if (!claimed.has(slot) || this.#owners[slot] === link) owners[slot] = link;
+					else if (owners[slot] !== this.#owners[slot]) owners[slot] = undefined;
+					claimed.add(slot);
 				}
 			}
 		}
@@ -166,6 +171,19 @@ export class Shards {
 	async #slotsOf(link: Link): Promise<SlotRange[]> {
 		const [host = '', port = '0'] = link.address.split(/:(?=\d+$)/);
 		return readSlots(await link.slots(), { host, port: Number(port) });
+	}
+
+	/**
+	 * The slots of each server by its own account: it serves no others, whatever another server says. If one has ended subscriptions
+	 * meanwhile, its answer may be from before that, and all are asked again: without the slot that it has lost since, these subscriptions
+	 * would be missed, and the connection be given up.
+	 */
+	async #allOwnSlots(): Promise<{ link: Link; ranges: SlotRange[] }[]> {
+		for (let turn = 1; ; turn++) {
+			const before = [...this.#links.values()].map((link) => ({ link, ended: link.ended }));
+			const own = await Promise.all(before.map(({ link }) => this.#ownSlots(link)));
+			if (turn === askingTurnsMax || before.every(({ link, ended }) => link.ended === ended)) return own;
+		}
 	}
 
 	/** The slots that a server serves by its own account; none if it is lost. */
@@ -193,7 +211,7 @@ export class Shards {
 			if (isCluster && !this.#owners.includes(link)) this.#drop(link);
 		}
 		const isServed = this.#owners.length > 0 && this.#owners.every((link) => link !== undefined);
-		this.#missing = isServed ? undefined : 'some slots of the cluster have no master';
+		this.#missing = isServed ? undefined : 'some slots of the cluster have no master, or two';
 	}
 
 	/** Closes a connection that is of no use any more. */

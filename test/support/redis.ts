@@ -33,9 +33,7 @@ export class RedisProcess {
 	async start(): Promise<void> {
 		this.#command = runProgram(this.t, program, this.args);
 		const command = this.#command;
-		await command.until(() =>
-			/Ready to accept connections|Running mode=cluster.*\n(.*\n)*.*Ready/.test(command.stdout) ? true : undefined,
-		);
+		await command.until(() => (/Ready to accept connections|Sentinel ID is/.test(command.stdout) ? true : undefined));
 	}
 
 	/** Sends a signal: SIGSTOP and SIGCONT stop it and let it go on. */
@@ -56,6 +54,10 @@ export class RedisProcess {
 		if (this.#client === undefined) {
 			const client = new Redis({ port: this.port, host: '127.0.0.1', ...this.credentials, retryStrategy: () => null });
 			client.on('error', () => {});
+			// A Sentinel closes the connections of a server whose role changes.
+			client.on('close', () => {
+				if (this.#client === client) this.#client = undefined;
+			});
 			this.t.after(() => client.disconnect());
 			this.#client = client;
 			if (client.status !== 'ready') await once(client, 'ready');
