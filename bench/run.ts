@@ -135,7 +135,7 @@ async function oneRound(scenario: Scenario, contender: Contender, options: Optio
 		const job: Job = {
 			target: server.target,
 			work: (quick && scenario.quick) || scenario.work,
-			warmUpMs: quick ? 100 : 500,
+			warmUpMs: quick ? 100 : 1_000 * (scenario.warmUpSeconds ?? 0.5),
 			measureMs: measureMs(scenario, options),
 		};
 		if (scenario.beside !== undefined) {
