@@ -1,8 +1,12 @@
 // The benchmark of nodes that share a Redis: the load on all of them, and what is told of Redis.
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { CanonicalLog, payloadTemplate, writeNumber } from '#bench/load/canonical-log.js';
+import type { Connection } from '#bench/load/connection.js';
+import { dialects } from '#bench/load/dialect.js';
 import { runHold } from '#bench/load/hold.js';
 import type { Hold, Measurement, Target, Traffic } from '#bench/load/job.js';
+import { newStream, receiver } from '#bench/load/receiving.js';
 import { type Peer, peers } from '#bench/peers.js';
 import { startServer } from '#bench/processes.js';
 import { matrix, type PeerRounds, rowsOf, table, verdict } from '#bench/results.js';
@@ -45,6 +49,32 @@ test('the channels that are held are counted in the memory of the nodes and of R
 		openedPerSecond = 0,
 	} = await runHold({ target, work, warmUpMs: 0, measureMs: 0 }, work, () => {});
 	assert.ok(amount > 0 && relayBytes > 50 && openedPerSecond > 0, `${amount}, ${relayBytes}, ${openedPerSecond}`);
+});
+
+test('pings of Socket.IO between the deliveries are answered, and each delivery counts, however the reads split them', () => {
+	const payloadBytes = 32;
+	const dialect = dialects['socket.io'];
+	const envelope = dialect.deliveryEnvelope('/0', payloadBytes);
+	const ping = Buffer.from([0x81, 1, 0x32]);
+	const sent = [0, 1, 2, 3].map((number) => {
+		const payload = payloadTemplate(0, payloadBytes);
+		writeNumber(payload, 0, number);
+		return Buffer.concat([number === 2 ? Buffer.alloc(0) : ping, envelope.before, payload, envelope.after]);
+	});
+	const wire = Buffer.concat(sent);
+	for (let size = 1; size <= wire.length; size++) {
+		const answers: Buffer[] = [];
+		const numbers: number[] = [];
+		const connection = { socket: { write: (bytes: Buffer) => answers.push(bytes) } } as unknown as Connection;
+		const onMessage = (_publisher: number, number: number) => numbers.push(number);
+		const log = new CanonicalLog({ envelope, payloadBytes, sent: () => 4, onMessage, slowest: () => 0 }, 1_000);
+		const receive = receiver({ dialect, onAdvance() {}, fail: assert.fail });
+		const stream = newStream([{ connection, log, position: 0 }]);
+		for (let at = 0; at < wire.length; at += size) receive(stream, wire.subarray(at, at + size));
+		assert.deepEqual(numbers, [0, 1, 2, 3], `reads of ${size} bytes`);
+		const pong = Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0x33]);
+		assert.deepEqual(answers, [pong, pong, pong], `reads of ${size} bytes`);
+	}
 });
 
 const measured = (amount: number, more: Partial<Measurement> = {}): Measurement => {
