@@ -37,7 +37,7 @@ const { seconds, out } = new Command('npm run bench:page --')
 
 const [pathcast] = peers;
 if (pathcast === undefined) throw new Error('pathcast is no longer the first of the peers');
-const server = await startServer(pathcast, undefined, folder, undefined);
+const server = await startServer({ peer: pathcast, pin: undefined, folder });
 const { host, port } = server.target;
 const browser = await chromium.launch({
 	executablePath,

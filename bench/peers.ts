@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { withOlderEngine } from './engines.js';
 import type { DialectName } from './load/job.js';
+import { needsRelay } from './relays.js';
 
 export type TlsFiles = { readonly cert: string; readonly key: string };
 export type StartOptions = {
@@ -13,23 +14,33 @@ export type StartOptions = {
 	readonly tls: TlsFiles | undefined;
 	/** A folder of its own, for its configuration. */
 	readonly folder: string;
+	/** The URL of the Redis that connects the nodes, if the peer has one. */
+	readonly relay: string | undefined;
+	/** How many channels a client subscribes to over one websocket, if to more than one. */
+	readonly channelsPerConnection: number | undefined;
 };
 export type Command = { readonly file: string; readonly args: readonly string[] };
 
 export type Peer = {
 	readonly name: string;
 	readonly dialect: DialectName;
-	/** How many processes it runs as when it is ready. */
+	/** How many processes a node of it runs as when it is ready. */
 	readonly processes: number;
+	/** How many nodes serve the same channels; one, if not given. */
+	readonly nodes?: number;
+	/** How the nodes reach the Redis that connects them, if there is one. */
+	readonly relay?: 'tcp' | 'unix';
 	readonly canPost: boolean;
 	/** Whether it serves event streams, too. */
 	readonly canStream?: boolean;
 	/** The one kind of scenario that measures this peer. Its websockets are those of another peer, or it exists for that kind. */
-	readonly only?: 'post' | 'streams' | 'connects' | 'groups';
+	readonly only?: 'post' | 'streams' | 'connects' | 'groups' | 'relay';
 	/** Runs on the older engine; left out where that does not load, or is what the others run on. */
 	readonly isOnOlderEngine?: boolean;
-	/** The file without which it cannot run, and how to get it. */
-	readonly needs?: { readonly file: string; readonly remedy: string };
+	/** Whether a client can have many channels on one websocket. */
+	readonly canHold?: boolean;
+	/** The files without which it cannot run, and how to get them. */
+	readonly needs?: readonly { readonly file: string; readonly remedy: string }[];
 	command(options: StartOptions): Command;
 };
 
@@ -45,15 +56,23 @@ export function pathcastIn(checkout: string, name: string): Peer {
 		processes: 1,
 		canPost: true,
 		canStream: true,
-		command: ({ port, tls }) => ({
+		canHold: true,
+		command: ({ port, tls, relay, channelsPerConnection }) => ({
 			file: process.execPath,
 			args: [
 				join(checkout, 'dist/cli.js'),
 				...['--addr', `127.0.0.1:${port}`, '--mport', '0'],
 				...(tls ? ['--tls-cert', tls.cert, '--tls-key', tls.key] : []),
+				...(relay ? ['--relay', relay] : []),
+				...(channelsPerConnection ? ['--groups', '--max-groups', String(channelsPerConnection)] : []),
 			],
 		}),
 	};
+}
+
+/** Nodes of it that share their channels. */
+export function relayedIn(checkout: string, name: string, relay: 'tcp' | 'unix', nodes: number): Peer {
+	return { ...pathcastIn(checkout, name), only: 'relay', relay, nodes, needs: [needsRelay] };
 }
 
 const pathcast = pathcastIn(join(sources, '..'), 'pathcast');
@@ -80,6 +99,13 @@ const groups: Peer = {
 		return { file, args: [...args, '--groups'] };
 	},
 };
+
+const checkout = join(sources, '..');
+const relayed: readonly Peer[] = [
+	relayedIn(checkout, 'pathcast --relay', 'tcp', 2),
+	relayedIn(checkout, 'pathcast --relay unix x1', 'unix', 1),
+	relayedIn(checkout, 'pathcast --relay unix x2', 'unix', 2),
+];
 
 function bareEngine(when: 'handler' | 'deferred', checks: 'plain' | 'checked'): Peer {
 	return {
@@ -138,8 +164,13 @@ const bunServer: Peer = {
 	dialect: 'websocket',
 	processes: 1,
 	canPost: true,
-	needs: { file: bun, remedy: 'it is installed by "npm run bench" on linux x64' },
+	needs: [{ file: bun, remedy: 'it is installed by "npm run bench" on linux x64' }],
 	command: ({ port, tls }) => ({ file: bun, args: [join(build, 'peers/bun.js'), String(port), ...tlsArgs(tls)] }),
+};
+
+const needsNchan = {
+	file: '/usr/lib/nginx/modules/ngx_nchan_module.so',
+	remedy: 'apt-get install nginx-light libnginx-mod-nchan',
 };
 
 function nchan(workers: number): Peer {
@@ -149,7 +180,7 @@ function nchan(workers: number): Peer {
 		processes: 1 + workers,
 		canPost: true,
 		canStream: true,
-		needs: { file: '/usr/lib/nginx/modules/ngx_nchan_module.so', remedy: 'apt-get install nginx-light libnginx-mod-nchan' },
+		needs: [needsNchan],
 		command(options) {
 			const tls = options.tls && `ssl_certificate ${options.tls.cert}; ssl_certificate_key ${options.tls.key};`;
 			const values = { WORKERS: String(workers), LISTEN: tls ? 'ssl' : '', TLS: tls ?? '' };
@@ -159,12 +190,42 @@ function nchan(workers: number): Peer {
 	};
 }
 
+const nchanRedis: Peer = {
+	name: 'nchan redis',
+	dialect: 'websocket',
+	processes: 2,
+	nodes: 2,
+	relay: 'tcp',
+	canPost: true,
+	only: 'relay',
+	needs: [needsNchan, needsRelay],
+	command(options) {
+		const config = writeConfig('nchan-redis.conf', options, { RELAY: options.relay ?? '' });
+		return { file: '/usr/sbin/nginx', args: ['-c', config, '-e', 'stderr'] };
+	},
+};
+
+const socketIo: Peer = {
+	name: 'socket.io redis',
+	dialect: 'socket.io',
+	processes: 1,
+	nodes: 2,
+	relay: 'tcp',
+	canPost: false,
+	only: 'relay',
+	needs: [
+		{ file: join(sources, 'node_modules/socket.io/package.json'), remedy: 'it is installed by "npm run bench"' },
+		needsRelay,
+	],
+	command: (options) => script('socket-io.js', options, [options.relay ?? '']),
+};
+
 const mosquitto: Peer = {
 	name: 'mosquitto',
 	dialect: 'mqtt',
 	processes: 1,
 	canPost: false,
-	needs: { file: '/usr/sbin/mosquitto', remedy: 'apt-get install mosquitto' },
+	needs: [{ file: '/usr/sbin/mosquitto', remedy: 'apt-get install mosquitto' }],
 	command(options) {
 		const tls = options.tls ? `certfile ${options.tls.cert}\nkeyfile ${options.tls.key}` : '';
 		return { file: '/usr/sbin/mosquitto', args: ['-c', writeConfig('mosquitto.conf', options, { TLS: tls })] };
@@ -176,7 +237,7 @@ const natsServer: Peer = {
 	dialect: 'nats',
 	processes: 1,
 	canPost: false,
-	needs: { file: '/usr/sbin/nats-server', remedy: 'apt-get install nats-server' },
+	needs: [{ file: '/usr/sbin/nats-server', remedy: 'apt-get install nats-server' }],
 	command(options) {
 		const tls = options.tls ? `tls { cert_file: "${options.tls.cert}", key_file: "${options.tls.key}" }` : 'no_tls: true';
 		return { file: '/usr/sbin/nats-server', args: ['-c', writeConfig('nats.conf', options, { TLS: tls })] };
@@ -214,9 +275,13 @@ export const peers: readonly Peer[] = [
 	nchan(2),
 	mosquitto,
 	natsServer,
+	...relayed,
+	nchanRedis,
+	socketIo,
 ];
 
 /** Why a peer cannot be measured here; undefined if it can. */
 export function whyMissing({ needs }: Peer): string | undefined {
-	return needs === undefined || existsSync(needs.file) ? undefined : `not installed: ${needs.remedy}`;
+	const missing = needs?.find(({ file }) => !existsSync(file));
+	return missing && `not installed: ${missing.remedy}`;
 }

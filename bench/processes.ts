@@ -1,13 +1,15 @@
 // Starts, pins, feeds and ends the processes of a run: a server, and load processes against it.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openSocket } from './load/connection.js';
 import { dialects } from './load/dialect.js';
 import type { DialectName, Job, Measurement, Report, Target } from './load/job.js';
-import type { Peer, TlsFiles } from './peers.js';
+import type { Command, Peer, TlsFiles } from './peers.js';
+import { relayAnswers, relayCommand, relayUrl } from './relays.js';
 
 const startMsMax = 10_000;
 /** Beyond what it was told to measure: connecting, warming up, the last deliveries. */
@@ -36,34 +38,87 @@ export function killAll(): void {
 
 export type RunningServer = { readonly target: Target; stop(): Promise<void> };
 
-/** Starts a peer and waits until it answers in the dialect that its load speaks. Throws the reason if it does not. */
-export async function startServer(
-	peer: Peer,
-	pin: Pinning,
-	folder: string,
-	tls: TlsFiles | undefined,
-	dialect: DialectName = peer.dialect,
-): Promise<RunningServer> {
+export type StartParts = {
+	readonly peer: Peer;
+	readonly pin: Pinning;
+	readonly folder: string;
+	readonly tls?: TlsFiles | undefined;
+	/** That of the peer, if not given. */
+	readonly dialect?: DialectName | undefined;
+	readonly channelsPerConnection?: number | undefined;
+};
+
+/**
+ * Starts a peer, all nodes of it, and the Redis that connects them. Waits until each answers in the dialect that the load speaks. Throws
+ * the reason if one does not.
+ */
+export async function startServer(parts: StartParts): Promise<RunningServer> {
+	const { peer, pin, folder } = parts;
+	const children: ChildProcess[] = [];
+	const stop = async () => {
+		for (const child of children.reverse()) await end(child);
+	};
+	try {
+		const redis = peer.relay && (await startRelay(folder, pin, children));
+		const url = peer.relay && redis && relayUrl(peer.relay, redis.port, folder);
+		const nodes: Target[] = [];
+		for (let node = 0; node < (peer.nodes ?? 1); node++) nodes.push(await startNode(parts, node, url, children));
+		const [first, ...others] = nodes as [Target, ...Target[]];
+		const target: Target = {
+			...first,
+			pids: nodes.flatMap(({ pids }) => pids),
+			...(others.length > 0 && { otherPorts: others.map(({ port }) => port) }),
+			...(redis && { relay: redis }),
+		};
+		return { target, stop };
+	} catch (error) {
+		await stop();
+		throw error;
+	}
+}
+
+async function startRelay(folder: string, pin: Pinning, children: ChildProcess[]): Promise<NonNullable<Target['relay']>> {
+	mkdirSync(folder, { recursive: true });
+	const [port] = await freePorts();
+	const child = await startUntil('Redis', relayCommand(port, folder), pin, children, () => relayAnswers(port));
+	return { pid: child.pid as number, port };
+}
+
+async function startNode(parts: StartParts, node: number, relay: string | undefined, children: ChildProcess[]): Promise<Target> {
+	const { peer, pin, tls, dialect = peer.dialect, channelsPerConnection } = parts;
 	const [port, sparePort] = await freePorts();
-	const { file, args } = peer.command({ port, sparePort, tls, folder });
+	const folder = join(parts.folder, String(node));
+	const command = peer.command({ port, sparePort, tls, folder, relay, channelsPerConnection });
+	const target = { host: '127.0.0.1', port, isTls: tls !== undefined, dialect, pathPrefix: '', pids: [] };
+	let pids: number[] = [];
+	await startUntil(peer.name, command, pin, children, async ({ pid }) => {
+		pids = processGroup(pid as number);
+		return pids.length >= peer.processes && (await answers(target));
+	});
+	return { ...target, pids };
+}
+
+/** Starts a process, adds it to those that are to be ended, and waits until it is ready. */
+async function startUntil(
+	name: string,
+	{ file, args }: Command,
+	pin: Pinning,
+	children: ChildProcess[],
+	isReady: (child: ChildProcess) => Promise<boolean>,
+): Promise<ChildProcess> {
 	const child = start(file, args, pin?.server, ['ignore', 'ignore', 'pipe']);
+	children.push(child);
 	let errors = '';
 	child.stderr?.on('data', (chunk) => {
 		errors = (errors + chunk).slice(-2_000);
 	});
-	const target = { host: '127.0.0.1', port, isTls: tls !== undefined, dialect, pathPrefix: '', pids: [] };
 	const deadline = Date.now() + startMsMax;
-	let pids: number[] = [];
-	while (pids.length < peer.processes || !(await answers(target))) {
-		if (!isRunning(child)) throw new Error(`${peer.name} did not start: ${errors.trim().split('\n').at(-1) ?? ''}`);
-		if (Date.now() > deadline) {
-			await end(child);
-			throw new Error(`${peer.name} does not answer within ${startMsMax / 1_000} s: ${errors.trim()}`);
-		}
+	while (!(await isReady(child))) {
+		if (!isRunning(child)) throw new Error(`${name} did not start: ${errors.trim().split('\n').at(-1) ?? ''}`);
+		if (Date.now() > deadline) throw new Error(`${name} does not answer within ${startMsMax / 1_000} s: ${errors.trim()}`);
 		await new Promise((resolve) => setTimeout(resolve, 10));
-		pids = processGroup(child.pid as number);
 	}
-	return { target: { ...target, pids }, stop: () => end(child) };
+	return child;
 }
 
 /** Runs a job in a load process of its own and gives what it measured. Throws the reason if it failed. */

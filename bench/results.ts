@@ -14,11 +14,15 @@ export type Row = {
 	readonly peer: string;
 	/** What decides, as the scenario says: work per CPU-second, milliseconds or bytes. */
 	readonly value?: Spread;
-	/** How much better pathcast is, round by round; above 1 it is ahead. Of a bare engine of the older build: how much better pathcast on it is. */
+	/** How much better pathcast is, round by round; above 1 it is ahead. Where channels are shared over a Redis, it is pathcast --relay. Of a bare engine of the older build: how much better pathcast on it is. */
 	readonly pathcastRatio?: Spread;
 	readonly perSecond?: Spread;
 	readonly serverCpuShare?: Spread;
 	readonly loadCpuShare?: Spread;
+	/** Of the Redis that connects the nodes: its CPU time as a share of the wall-clock time. */
+	readonly relayCpuShare?: Spread;
+	/** What decides, with the CPU time or the memory of that Redis. */
+	readonly withRelay?: Spread;
 	readonly p50?: Spread;
 	readonly p99?: Spread;
 	readonly p999?: Spread;
@@ -45,7 +49,7 @@ export function rowsOf(scenario: Scenario, results: readonly PeerRounds[]): Row[
 		// Nothing to compare with if it failed once.
 		return own.some(isFailed) ? [] : own;
 	};
-	const pathcast = roundsOf('pathcast');
+	const pathcast = roundsOf(baseOf(scenario));
 	const pathcastOlder = roundsOf('pathcast (older engine)');
 	return results.map(({ peer, rounds, missing }) => {
 		if (missing !== undefined) return { peer, missing };
@@ -59,10 +63,14 @@ export function rowsOf(scenario: Scenario, results: readonly PeerRounds[]): Row[
 			peer,
 			...spreads({
 				value: good.map((round) => value(scenario, round)),
-				pathcastRatio: peer === 'pathcast' ? [] : ratios,
-				perSecond: scenario.decides === 'memory' ? [] : good.map(({ amount, wallSeconds }) => amount / wallSeconds),
+				pathcastRatio: peer === baseOf(scenario) ? [] : ratios,
+				perSecond: good.map(({ amount, wallSeconds, openedPerSecond }) =>
+					scenario.decides === 'memory' ? (openedPerSecond ?? Number.NaN) : amount / wallSeconds,
+				),
 				serverCpuShare: good.map(({ serverCpuSeconds, wallSeconds }) => known(serverCpuSeconds) / wallSeconds),
 				loadCpuShare: good.map(({ loadCpuShare }) => loadCpuShare),
+				relayCpuShare: good.map(({ relayCpuSeconds = Number.NaN, wallSeconds }) => relayCpuSeconds / wallSeconds),
+				withRelay: good.map((round) => withRelay(scenario, round)),
 				p50: good.map(({ latency }) => latency?.p50 ?? Number.NaN),
 				p99: good.map(({ latency }) => latency?.p99 ?? Number.NaN),
 				p999: good.map(({ latency }) => latency?.p999 ?? Number.NaN),
@@ -88,6 +96,15 @@ function value({ decides }: Scenario, { amount, serverCpuSeconds, latency }: Mea
 	return amount / known(serverCpuSeconds);
 }
 
+function withRelay({ decides }: Scenario, round: Measurement): number {
+	const { amount, serverCpuSeconds, relayCpuSeconds = Number.NaN, relayBytes = Number.NaN } = round;
+	if (decides === 'memory') return amount + relayBytes;
+	return decides === 'cpu' ? amount / (known(serverCpuSeconds) + relayCpuSeconds) : Number.NaN;
+}
+
+/** Whom the others are compared with. */
+const baseOf = ({ isRelayed }: Scenario): string => (isRelayed ? 'pathcast --relay' : 'pathcast');
+
 /** 0 is what is told of processes that cannot be seen. */
 function known(figure: number): number {
 	return figure === 0 ? Number.NaN : figure;
@@ -102,7 +119,7 @@ function ratio(scenario: Scenario, ours: Round | undefined, theirs: Measurement)
 }
 
 export const unitOf = ({ decides, unit }: Scenario): string =>
-	decides === 'cpu' ? `${unit} per CPU-second` : decides === 'p99' ? 'p99 in ms' : 'bytes per connection';
+	decides === 'cpu' ? `${unit} per CPU-second` : decides === 'p99' ? 'p99 in ms' : unit;
 
 /** A table for a terminal: one line a peer, the best first, those without a value last. */
 export function table(scenario: Scenario, rows: readonly Row[]): string {
@@ -114,11 +131,14 @@ export function table(scenario: Scenario, rows: readonly Row[]): string {
 		'per second',
 		'server',
 		'load',
+		...(hasRelay(rows) ? ['Redis', 'with Redis'] : []),
 		'p50 ms',
 		'p99 ms',
 		'p99.9 ms',
 	];
-	const lines = ranked(scenario, rows).map((row) => (row.failed || row.missing ? [row.peer, reason(row)] : cells(row)));
+	const lines = ranked(scenario, rows).map((row) =>
+		row.failed || row.missing ? [row.peer, reason(row)] : cells(row, hasRelay(rows)),
+	);
 	const columns = [head, ...lines.filter(({ length }) => length === head.length)];
 	const widths = head.map((_, column) => Math.max(...columns.map((line) => line[column]?.length ?? 0)));
 	const nameWidth = Math.max(...rows.map(({ peer }) => peer.length));
@@ -130,7 +150,11 @@ export function table(scenario: Scenario, rows: readonly Row[]): string {
 		.join('\n');
 }
 
-function cells(row: Row): string[] {
+function hasRelay(rows: readonly Row[]): boolean {
+	return rows.some(({ relayCpuShare }) => relayCpuShare !== undefined);
+}
+
+function cells(row: Row, hasRelay: boolean): string[] {
 	const { value, pathcastRatio, perSecond, loadCpuShare } = row;
 	const isLoadBound = (loadCpuShare?.max ?? 0) > loadCpuShareMax;
 	return [
@@ -142,6 +166,7 @@ function cells(row: Row): string[] {
 		perSecond ? figure(perSecond.median) : '',
 		percent(row.serverCpuShare),
 		`${percent(loadCpuShare)}${isLoadBound ? ' !' : ''}`,
+		...(hasRelay ? [percent(row.relayCpuShare), row.withRelay ? figure(row.withRelay.median) : ''] : []),
 		...[row.p50, row.p99, row.p999].map((latency) => (latency ? latency.median.toFixed(2) : '')),
 	];
 }
@@ -154,9 +179,10 @@ const times = (ratio: number) => `${ratio.toFixed(2)} x`;
 
 /** One sentence on who wins. A ratio whose rounds lie on both sides of 1 is level. */
 export function verdict(scenario: Scenario, rows: readonly Row[]): string {
-	const pathcast = rows.find(({ peer }) => peer === 'pathcast');
-	if (pathcast === undefined) return 'pathcast was not measured.';
-	if (pathcast.value === undefined) return `pathcast FAILED: ${pathcast.failed ?? pathcast.missing}`;
+	const base = baseOf(scenario);
+	const pathcast = rows.find(({ peer }) => peer === base);
+	if (pathcast === undefined) return `${base} was not measured.`;
+	if (pathcast.value === undefined) return `${base} FAILED: ${pathcast.failed ?? pathcast.missing}`;
 	const [rival] = ranked(
 		scenario,
 		rows.filter((row) => !isPathcast(row) && !isBare(row)),
@@ -164,8 +190,8 @@ export function verdict(scenario: Scenario, rows: readonly Row[]): string {
 	const ceilings = ceilingKinds.map((kind) => ceiling(scenario, rows, kind)).join('');
 	const ratio = rival?.pathcastRatio;
 	if (rival === undefined || ratio === undefined) return `No other peer finished.${ceilings}`;
-	const words = ratio.min > 1 ? 'pathcast leads' : ratio.max < 1 ? `${rival.peer} LEADS` : `pathcast and ${rival.peer} are level`;
-	return `${words}: pathcast is ${times(ratio.median)} the best other peer (${rival.peer}).${ceilings}`;
+	const words = ratio.min > 1 ? `${base} leads` : ratio.max < 1 ? `${rival.peer} LEADS` : `${base} and ${rival.peer} are level`;
+	return `${words}: ${base} is ${times(ratio.median)} the best other peer (${rival.peer}).${ceilings}`;
 }
 
 const ceilingKinds = ['plain', 'checked', 'older'] as const;
@@ -195,7 +221,7 @@ export function isBare({ peer }: { readonly peer: string }): boolean {
 
 /** On either engine, with a hook, and with several channels on a websocket. */
 export function isPathcast({ peer }: { readonly peer: string }): boolean {
-	return ['pathcast', 'pathcast --auth', 'pathcast --groups', 'pathcast (older engine)'].includes(peer);
+	return peer.startsWith('pathcast') && !peer.endsWith(' before');
 }
 
 export function ranked(scenario: Scenario, rows: readonly Row[]): Row[] {
@@ -207,9 +233,10 @@ export function ranked(scenario: Scenario, rows: readonly Row[]): Row[] {
 
 /** Every scenario against every peer: how much better pathcast is. */
 export function matrix(all: readonly { readonly scenario: Scenario; readonly rows: readonly Row[] }[]): string {
-	const names = [...new Set(all.flatMap(({ rows }) => rows.map(({ peer }) => peer)))].filter((peer) => peer !== 'pathcast');
+	const others = all.flatMap(({ scenario, rows }) => rows.filter(({ peer }) => peer !== baseOf(scenario)));
+	const names = [...new Set(others.map(({ peer }) => peer))];
 	const lines = all.map(({ scenario, rows }) => {
-		const own = rows.find(({ peer }) => peer === 'pathcast');
+		const own = rows.find(({ peer }) => peer === baseOf(scenario));
 		const cells = names.map((name) => {
 			const row = rows.find(({ peer }) => peer === name);
 			if (row?.failed) return 'failed';

@@ -7,7 +7,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { chart } from './charts.js';
 import { enginesHere, namesOf, whyNoOlder } from './engines.js';
 import type { Job, Target } from './load/job.js';
-import { type Peer, pathcastIn, peers, type TlsFiles, whyMissing } from './peers.js';
+import { type Peer, pathcastIn, peers, relayedIn, type TlsFiles, whyMissing } from './peers.js';
 import { killAll, listeners, type Pinning, pinning, type RunningServer, runBeside, runJob, startServer } from './processes.js';
 import {
 	comparisons,
@@ -29,10 +29,12 @@ type Options = {
 	readonly peers?: readonly Peer[];
 	readonly rounds?: number;
 	readonly seconds?: number;
-	readonly before?: Peer;
+	readonly before?: readonly Peer[];
 	readonly target: readonly URL[];
 	readonly out?: string;
 	readonly list: boolean;
+	/** False with --no-pin. */
+	readonly pin: boolean;
 };
 
 /** A peer of the list, or a server that somebody else has started. */
@@ -61,10 +63,10 @@ async function main(options: Options): Promise<void> {
 		for (const { id, question } of selection) console.log(`${id.padEnd(16)} ${question}`);
 		return;
 	}
-	const pin = pinning();
+	const pin = options.pin ? pinning() : undefined;
 	const engines = enginesHere();
 	const withoutOlder = whyNoOlder(engines);
-	const asked = [...(options.peers ?? peers), ...(options.before === undefined ? [] : [options.before])];
+	const asked = [...(options.peers ?? peers), ...(options.before ?? [])];
 	const leftOut = asked.filter(({ isOnOlderEngine }) => isOnOlderEngine && withoutOlder !== undefined);
 	const measured = asked.filter((peer) => !leftOut.includes(peer));
 	const targets = options.target.map(contenderAt);
@@ -133,7 +135,7 @@ async function oneRound(scenario: Scenario, contender: Contender, options: Optio
 		const job: Job = {
 			target: server.target,
 			work: (quick && scenario.quick) || scenario.work,
-			warmUpMs: quick ? 100 : 500,
+			warmUpMs: quick ? 100 : 1_000 * (scenario.warmUpSeconds ?? 0.5),
 			measureMs: measureMs(scenario, options),
 		};
 		if (scenario.beside !== undefined) {
@@ -161,7 +163,13 @@ function measureMs({ decides, seconds: own }: Scenario, { quick, seconds }: Opti
 }
 
 /** The one kind of scenario in which this peer takes part, if it does not take part in all. */
-function contendersIn({ work, isOverStreams, isOfGroups }: Scenario, measured: readonly Peer[], pin: Pinning): Contender[] {
+function contendersIn(scenario: Scenario, measured: readonly Peer[], pin: Pinning): Contender[] {
+	const { work, isOverStreams, isOfGroups } = scenario;
+	if (scenario.isRelayed) {
+		// Beside the peers that share their channels, one pathcast that does not.
+		const shared = measured.filter(({ only, name }) => only === 'relay' || /^pathcast( before)?$/.test(name));
+		return shared.map((peer) => contenderOf(peer, pin));
+	}
 	const isPost = work.kind === 'traffic' && work.by === 'post';
 	const kind = isOverStreams
 		? 'streams'
@@ -182,13 +190,17 @@ function contenderOf(peer: Peer, pin: Pinning): Contender {
 		whyNot({ work, isOverStreams }) {
 			if (isOverStreams && !peer.canStream) return 'not applicable: it serves no event streams here';
 			const isPost = work.kind === 'traffic' && work.by !== 'websocket';
+			if (work.kind === 'hold' && !peer.canHold) return 'not applicable: a client has one channel here';
 			if (isPost && !peer.canPost) return 'not applicable: it has no publishing by HTTP';
 			if (work.kind === 'churn' && peer.dialect !== 'websocket') return `not applicable: a visit speaks no ${peer.dialect}`;
 			return whyMissing(peer);
 		},
-		start({ isTls, isOverStreams }) {
+		start({ work, isTls, isOverStreams }) {
 			const ownFolder = join(folder, `${peer.name}-${count++}`.replaceAll(' ', '-'));
-			return startServer(peer, pin, ownFolder, isTls ? tlsFiles() : undefined, isOverStreams ? 'event-stream' : peer.dialect);
+			const tls = isTls ? tlsFiles() : undefined;
+			if (work.kind === 'hold')
+				return startServer({ peer, pin, folder: ownFolder, dialect: 'groups', channelsPerConnection: work.perConnection });
+			return startServer({ peer, pin, folder: ownFolder, tls, ...(isOverStreams && { dialect: 'event-stream' }) });
 		},
 	};
 }
@@ -201,6 +213,7 @@ function contenderAt(url: URL): Contender {
 	return {
 		name: url.host,
 		whyNot(scenario) {
+			if (scenario.isRelayed) return 'not applicable: a target is one server';
 			if (scenario.isOverStreams) return 'not applicable: a target is measured by websocket';
 			return (scenario.isTls ?? false) === isTls ? undefined : `not applicable: ${url.protocol}`;
 		},
@@ -254,6 +267,7 @@ function readCommand(argv: readonly string[]): Options {
 		.option('--before <folder>', 'pathcast as it is built in another checkout, such as of the commit before', parseCheckout)
 		.option('--target <url>', 'one more server, by ws:// or wss:// URL; may be repeated', parseTarget, [])
 		.option('--out <folder>', 'where to put JSON and charts (default bench/results, with --quick bench/build/quick)')
+		.option('--no-pin', 'let the system place servers and load, in place of a processor for each')
 		.option('--list', 'list the scenarios and end', false)
 		.parse(argv)
 		.opts<Options>();
@@ -280,9 +294,13 @@ function positive(text: string): number {
 	return value;
 }
 
-function parseCheckout(folder: string): Peer {
+function parseCheckout(folder: string): Peer[] {
 	if (!existsSync(join(folder, 'dist/cli.js'))) throw new InvalidArgumentError('There is no dist/cli.js in it: build it first.');
-	return pathcastIn(resolve(folder), 'pathcast before');
+	const hasRelay = existsSync(join(folder, 'dist/relay'));
+	return [
+		pathcastIn(resolve(folder), 'pathcast before'),
+		...(hasRelay ? [relayedIn(resolve(folder), 'pathcast --relay before', 'tcp', 2)] : []),
+	];
 }
 
 function parseTarget(text: string, earlier: readonly URL[]): URL[] {

@@ -5,7 +5,7 @@ export type Scenario = {
 	readonly id: string;
 	readonly question: string;
 	/** What is counted. */
-	readonly unit: 'deliveries' | 'handshakes' | 'visits' | 'bytes';
+	readonly unit: 'deliveries' | 'handshakes' | 'visits' | 'bytes per connection' | 'bytes per channel';
 	/** What decides: work per second of the server's CPU, the 99th percentile of the latency, or memory. */
 	readonly decides: 'cpu' | 'p99' | 'memory';
 	readonly isTls?: boolean;
@@ -13,9 +13,13 @@ export type Scenario = {
 	readonly isOverStreams?: boolean;
 	/** Whether clients with several channels are compared: with a websocket for each channel, or one for all. */
 	readonly isOfGroups?: boolean;
+	/** Whether the peers are nodes that share their channels over a Redis. */
+	readonly isRelayed?: boolean;
 	readonly work: Work;
 	/** How long to measure, if that is not a matter of taste. */
 	readonly seconds?: number;
+	/** How long to send before, if more than half a second: the engine compiles what runs often, which a lone message at a time does late. */
+	readonly warmUpSeconds?: number;
 	/** Runs on the same server at the same time, from a second load process, and is not what is reported. */
 	readonly beside?: Traffic | Stalled;
 	/** The same in small, for --quick; left out there if there is none. */
@@ -96,6 +100,19 @@ const crowd = (id: string, question: string, stopped: number): Scenario => ({
 	seconds: 30,
 	work: { ...oneByOne, subscribersPerChannel: 2_000 - stopped, payloadBytes: 65_536, burstsPerSecond: 4 },
 	...(stopped > 0 && { beside: { kind: 'stalled', count: stopped } }),
+});
+
+// A thousand channels on each websocket, as --max-groups allows.
+const hold = (id: string, name: string, channels: number, quick?: Work): Scenario => ({
+	id,
+	question: `${name} silent channels of one subscriber each, 1,000 on a websocket: how much memory does each add, and how fast are they opened?`,
+	unit: 'bytes per channel',
+	decides: 'memory',
+	// The longest that it may take.
+	seconds: channels / 2_000,
+	isRelayed: true,
+	work: { kind: 'hold', base: 20_000, count: channels, perConnection: 1_000 },
+	...(quick && { quick }),
 });
 
 function count(subscribers: number): string {
@@ -256,7 +273,7 @@ export const scenarios: readonly Scenario[] = [
 	{
 		id: 'idle',
 		question: '15,000 idle websockets, each on a channel of its own: how much memory does each of the last 10,000 add?',
-		unit: 'bytes',
+		unit: 'bytes per connection',
 		decides: 'memory',
 		work: { kind: 'idle', base: 5_000, count: 10_000 },
 		quick: { kind: 'idle', base: 500, count: 3_000 },
@@ -301,10 +318,55 @@ export const scenarios: readonly Scenario[] = [
 	{
 		id: 'sse-idle',
 		question: '15,000 idle event streams, each on a channel of its own: how much memory does each of the last 10,000 add?',
-		unit: 'bytes',
+		unit: 'bytes per connection',
 		decides: 'memory',
 		isOverStreams: true,
 		work: { kind: 'idle', base: 5_000, count: 10_000 },
 		quick: { kind: 'idle', base: 500, count: 1_000 },
 	},
+	{
+		id: 'relay-burst',
+		question:
+			'One publisher sends bursts of 64 messages to 1,000 subscribers of one channel on two nodes that share a Redis: what does a delivery cost?',
+		unit: 'deliveries',
+		decides: 'cpu',
+		isRelayed: true,
+		work: burst,
+		quick: { ...burst, subscribersPerChannel: 50 },
+	},
+	{
+		id: 'relay-single',
+		question:
+			'One message at a time from a client to itself and to a client of the other node: what does a message cost, and how long does it take?',
+		unit: 'deliveries',
+		decides: 'cpu',
+		isRelayed: true,
+		warmUpSeconds: 5,
+		work: { ...oneByOne, subscribersPerChannel: 2 },
+		quick: { ...oneByOne, subscribersPerChannel: 2 },
+	},
+	{
+		id: 'relay-channels',
+		question:
+			'5,000 channels with a subscriber on each of two nodes, 100 of them publishing one message at a time: what do many small rooms cost?',
+		unit: 'deliveries',
+		decides: 'cpu',
+		isRelayed: true,
+		warmUpSeconds: 5,
+		work: { ...many, window: 1 },
+		quick: { ...many, channels: 200, window: 1 },
+	},
+	{
+		id: 'relay-cores',
+		question:
+			'20 channels of 100 subscribers, each publishing one message at a time: what does a second process gain, where nothing can be batched?',
+		unit: 'deliveries',
+		decides: 'cpu',
+		isRelayed: true,
+		warmUpSeconds: 5,
+		work: { ...oneByOne, channels: 20, subscribersPerChannel: 100, publishersAtOnce: 20 },
+		quick: { ...oneByOne, channels: 4, subscribersPerChannel: 10, publishersAtOnce: 4 },
+	},
+	hold('relay-hold', '100,000', 100_000, { kind: 'hold', base: 1_000, count: 2_000, perConnection: 100 }),
+	hold('relay-hold-million', 'A million', 1_000_000),
 ];

@@ -9,7 +9,7 @@ import { Stopwatch } from './stopwatch.js';
 
 const connectsAtOnce = 100;
 /** Until the server's memory has come to rest. */
-const restMs = 1_000;
+export const restMs = 1_000;
 const pathCount = 1_000;
 
 /** Opens `count` websockets and drops them all, over and over. Dropping is not measured, nor what the server still does of it. */
@@ -18,7 +18,7 @@ export async function runConnects({ target, measureMs }: Job, work: Connects, on
 	const total = { amount: 0, wallSeconds: 0, serverCpuSeconds: 0, loadCpuSeconds: 0 };
 	let isWarm = false;
 	while (total.wallSeconds * 1_000 < measureMs) {
-		const watch = new Stopwatch(target.pids);
+		const watch = new Stopwatch(target);
 		const open = await openAll(work.count, work.atOnce, (index) => subscribe(target, dialect, `/bench/${index % pathCount}`));
 		const { wallSeconds, serverCpuSeconds, loadCpuShare } = watch.stop(work.count);
 		open.check();
@@ -39,10 +39,10 @@ export async function runConnects({ target, measureMs }: Job, work: Connects, on
 	return { amount, wallSeconds, serverCpuSeconds, loadCpuShare: loadCpuSeconds / wallSeconds };
 }
 
-type Open = { readonly connections: readonly Connection[]; check(): void };
+export type Open = { readonly connections: readonly Connection[]; check(): void };
 
 /** Opens websockets; `check` throws if any of them was cut since. */
-async function openAll(count: number, atOnce: number, open: (index: number) => Promise<Connection>): Promise<Open> {
+export async function openAll(count: number, atOnce: number, open: (index: number) => Promise<Connection>): Promise<Open> {
 	let cut = 0;
 	const connections = await each(count, atOnce, async (index) => {
 		const connection = await open(index);
@@ -94,7 +94,7 @@ export async function runChurn({ target, warmUpMs, measureMs }: Job, work: Churn
 	const measuring = (async () => {
 		await wait(warmUpMs);
 		const before = visits;
-		const watch = new Stopwatch(target.pids);
+		const watch = new Stopwatch(target);
 		onMeasuring();
 		await wait(measureMs);
 		const measurement = watch.stop(visits - before);
@@ -148,7 +148,7 @@ export async function runStalled({ target }: Job, work: Stalled, onMeasuring: ()
 /** Bytes per connection: what `count` more of them add to the server's memory. The first ones bring it to where it stays. */
 export async function runIdle({ target }: Job, work: Idle, onMeasuring: () => void): Promise<Measurement> {
 	const dialect = dialects[target.dialect];
-	const watch = new Stopwatch(target.pids);
+	const watch = new Stopwatch(target);
 	const first = await openAll(work.base, connectsAtOnce, (index) => subscribe(target, dialect, `/bench/base/${index}`));
 	await wait(restMs);
 	onMeasuring();

@@ -190,8 +190,41 @@ const groups: Dialect = {
 	},
 };
 
+/** Socket.IO 4 over websockets: version 4 of the Engine.IO protocol, version 5 of the Socket.IO protocol. A room stands for a path. */
+const socketIo: Dialect = {
+	...websocket,
+	request: (target, path) => handshake(target, `/socket.io/?EIO=4&transport=websocket&room=${encodeURIComponent(path)}`),
+	subscribe: () => inFrame(text, Buffer.from('40')),
+	// The answer to that is 40{"sid":"…"}. An open packet comes before it, whose text has only the one brace at its start.
+	consentBytes(received) {
+		const end = received.indexOf('}', received.indexOf('40{') + 1);
+		return !received.includes('40{') || end < 0 ? undefined : end + 1;
+	},
+	publishEnvelope(_path, payloadBytes) {
+		const length = socketIoBefore.length + payloadBytes + socketIoAfter.length;
+		return { before: Buffer.concat([clientHeader(text, length), socketIoBefore]), after: socketIoAfter };
+	},
+	deliveryEnvelope(_path, payloadBytes) {
+		const length = socketIoBefore.length + payloadBytes + socketIoAfter.length;
+		return { before: Buffer.concat([frameHeader(text, length), socketIoBefore]), after: socketIoAfter };
+	},
+	// A ping is a text message of one character.
+	controlBytes: (bytes) => (bytes[0] !== text || bytes[1] !== 1 ? 0 : bytes.length < 3 ? undefined : 3),
+	answer: () => inFrame(text, Buffer.from('3')),
+};
+
+const socketIoBefore = Buffer.from('42["m","');
+const socketIoAfter = Buffer.from('"]');
+
 function inFrame(firstByte: number, payload: Buffer): Buffer {
 	return Buffer.concat([clientHeader(firstByte, payload.length), payload]);
 }
 
-export const dialects: Readonly<Record<DialectName, Dialect>> = { websocket, mqtt, nats, groups, 'event-stream': eventStream };
+export const dialects: Readonly<Record<DialectName, Dialect>> = {
+	websocket,
+	mqtt,
+	nats,
+	groups,
+	'event-stream': eventStream,
+	'socket.io': socketIo,
+};

@@ -1,6 +1,6 @@
 // What one load process is told to do, and what it answers: both travel as JSON between processes.
 
-export type DialectName = 'websocket' | 'mqtt' | 'nats' | 'event-stream' | 'groups';
+export type DialectName = 'websocket' | 'mqtt' | 'nats' | 'event-stream' | 'groups' | 'socket.io';
 
 /** Where to send the load, and which processes serve it. */
 export type Target = {
@@ -12,6 +12,10 @@ export type Target = {
 	readonly pathPrefix: string;
 	/** The server's processes, for their CPU and memory; empty if they are not on this machine. */
 	readonly pids: readonly number[];
+	/** The ports of more nodes, where several serve the same channels: the subscribers of a channel take turns among all. */
+	readonly otherPorts?: readonly number[];
+	/** The Redis that connects the nodes. Its CPU and its memory are told apart from theirs. */
+	readonly relay?: { readonly pid: number; readonly port: number };
 };
 
 /**
@@ -42,10 +46,13 @@ export type Churn = { readonly kind: 'churn'; readonly atOnce: number };
 /** Memory: `base` subscribers, then `count` more, each with a channel of its own; the difference is told. */
 export type Idle = { readonly kind: 'idle'; readonly base: number; readonly count: number };
 
+/** Many channels on few connections: `base` channels, then `count` more, `perConnection` on each. The time to open them, and their memory. */
+export type Hold = { readonly kind: 'hold'; readonly base: number; readonly count: number; readonly perConnection: number };
+
 /** Subscribers of the first channel that stop reading at once, until the process is ended. They may be cut. */
 export type Stalled = { readonly kind: 'stalled'; readonly count: number };
 
-export type Work = Traffic | Connects | Churn | Idle | Stalled;
+export type Work = Traffic | Connects | Churn | Idle | Hold | Stalled;
 
 export type Job = { readonly target: Target; readonly work: Work; readonly warmUpMs: number; readonly measureMs: number };
 
@@ -53,7 +60,7 @@ export type Job = { readonly target: Target; readonly work: Work; readonly warmU
 export type Latency = { readonly p50: number; readonly p99: number; readonly p999: number };
 
 export type Measurement = {
-	/** Deliveries, handshakes, visits, or bytes per connection. */
+	/** Deliveries, handshakes, visits, or bytes per connection or channel. */
 	readonly amount: number;
 	readonly wallSeconds: number;
 	/** CPU time of the server's processes; 0 if they are not known. */
@@ -61,6 +68,12 @@ export type Measurement = {
 	/** CPU time of this load process as a share of the wall-clock time. */
 	readonly loadCpuShare: number;
 	readonly latency?: Latency;
+	/** CPU time of the Redis that connects the nodes, where there is one. */
+	readonly relayCpuSeconds?: number;
+	/** What each channel adds to the memory of that Redis, where memory is the question. */
+	readonly relayBytes?: number;
+	/** How many channels were opened in a second of wall-clock time. */
+	readonly openedPerSecond?: number;
 };
 
 /** `measuring` is sent when the warm-up is over; then one of the others, once. */

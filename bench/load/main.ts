@@ -1,5 +1,6 @@
 // A load process: takes one job, does it, reports, and is gone.
 import { runChurn, runConnects, runIdle, runStalled } from './connections.js';
+import { runHold } from './hold.js';
 import type { Job, Measurement, Report } from './job.js';
 import { runTraffic } from './traffic.js';
 
@@ -25,6 +26,8 @@ function run(job: Job): Promise<Measurement> {
 			return runChurn(job, work, onMeasuring);
 		case 'idle':
 			return runIdle(job, work, onMeasuring);
+		case 'hold':
+			return runHold(job, work, onMeasuring);
 		case 'stalled':
 			return runStalled(job, work, onMeasuring);
 	}

@@ -13,7 +13,7 @@ export type Subscriber = {
 /** The bytes that a connection receives: deliveries of one channel, or of several in turn. */
 export type Stream<Kind extends Subscriber> = {
 	readonly subscribers: readonly Kind[];
-	/** Where in a delivery the byte stands that tells the channels apart. */
+	/** Where in a delivery the byte stands that tells the channels apart, and deliveries from pings. */
 	readonly keyAt: number;
 	/** Of the channel whose delivery came last. */
 	current: Kind;
@@ -21,11 +21,14 @@ export type Stream<Kind extends Subscriber> = {
 	held: Buffer | undefined;
 };
 
-/** The paths of the channels differ in one byte, so all deliveries have the same length. */
+/**
+ * The paths of the channels differ in one byte, so all deliveries have the same length. Of a lone channel the second byte is looked at: a ping
+ * of Socket.IO begins as a delivery does, and has another length.
+ */
 export function newStream<Kind extends Subscriber>(subscribers: readonly Kind[]): Stream<Kind> {
 	const [first, second = first] = subscribers as [Kind, Kind?];
 	const difference = first.log.before.findIndex((byte, at) => byte !== second.log.before[at]);
-	return { subscribers, keyAt: Math.max(0, difference), current: first, held: undefined };
+	return { subscribers, keyAt: difference < 0 ? 1 : difference, current: first, held: undefined };
 }
 
 export type ReceivingParts<Kind extends Subscriber> = {

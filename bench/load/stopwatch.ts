@@ -1,16 +1,20 @@
 // Between two moments: wall-clock time, the server's CPU time, this process's CPU time, and an amount.
-import type { Latency, Measurement } from './job.js';
+import type { Latency, Measurement, Target } from './job.js';
 import { cpuSeconds } from './proc.js';
 
 export class Stopwatch {
 	readonly #pids: readonly number[];
+	readonly #relayPids: readonly number[] | undefined;
 	readonly #startMs: number;
 	readonly #serverCpu: number;
+	readonly #relayCpu: number;
 	readonly #ownCpu: NodeJS.CpuUsage;
 
-	constructor(pids: readonly number[]) {
+	constructor({ pids, relay }: Pick<Target, 'pids' | 'relay'>) {
 		this.#pids = pids;
+		this.#relayPids = relay && [relay.pid];
 		this.#serverCpu = cpuSeconds(pids);
+		this.#relayCpu = cpuSeconds(this.#relayPids ?? []);
 		this.#ownCpu = process.cpuUsage();
 		this.#startMs = performance.now();
 	}
@@ -24,6 +28,7 @@ export class Stopwatch {
 			serverCpuSeconds: cpuSeconds(this.#pids) - this.#serverCpu,
 			loadCpuShare: (user + system) / 1e6 / wallSeconds,
 			...(latency !== undefined && { latency }),
+			...(this.#relayPids !== undefined && { relayCpuSeconds: cpuSeconds(this.#relayPids) - this.#relayCpu }),
 		};
 	}
 }

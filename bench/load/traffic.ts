@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { CanonicalLog, payloadTemplate, writeNumber } from './canonical-log.js';
 import { type Connection, each, subscribe } from './connection.js';
 import { dialects, type Envelope } from './dialect.js';
-import type { Job, Measurement, Traffic } from './job.js';
+import type { Job, Measurement, Target, Traffic } from './job.js';
 import { openPoster, postHead } from './post.js';
 import { newStream, receiver, type Subscriber } from './receiving.js';
 import { Samples, Stopwatch } from './stopwatch.js';
@@ -76,7 +76,7 @@ export async function runTraffic(job: Job, work: Traffic, onMeasuring: () => voi
 		await burstDelivered();
 		samples.clear();
 		const before = deliveredBytes;
-		const watch = new Stopwatch(target.pids);
+		const watch = new Stopwatch(target);
 		onMeasuring();
 		await wait(job.measureMs);
 		await burstDelivered();
@@ -102,7 +102,7 @@ export async function runTraffic(job: Job, work: Traffic, onMeasuring: () => voi
 		const channelsOf = (index: number) => (dialect.takesManyPaths ? opened : [channelOf(index)]);
 		const count = work.subscribersPerChannel * (dialect.takesManyPaths ? 1 : work.channels);
 		const connections = await each(count, connectsAtOnce, (index) =>
-			subscribe(target, dialect, ...channelsOf(index).map(({ path }) => path)),
+			subscribe(nodeOf(index), dialect, ...channelsOf(index).map(({ path }) => path)),
 		);
 		for (const [index, connection] of connections.entries()) join(channelsOf(index), connection);
 		for (let index = 0; index < work.channels * work.publishersPerChannel; index++) {
@@ -112,6 +112,13 @@ export async function runTraffic(job: Job, work: Traffic, onMeasuring: () => voi
 			resting.push(publisher);
 		}
 		return opened;
+	}
+
+	/** The subscribers of a channel take turns among the nodes, and so do the channels: each node has as many first subscribers. */
+	function nodeOf(index: number): Target {
+		const ports = [target.port, ...(target.otherPorts ?? [])];
+		const turn = (index % work.channels) + Math.floor(index / work.channels);
+		return { ...target, port: ports[turn % ports.length] as number };
 	}
 
 	function emptyChannel(path: string): Channel {

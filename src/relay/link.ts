@@ -1,6 +1,8 @@
 // One connection to one server of Redis or Valkey, for publishing and for what comes back. It is never mended: a connection that is lost has
-// lost messages, so its owner has to hear of it and open another. The only import of ioredis, which is loaded with the relay alone.
+// lost messages, so its owner has to hear of it and open another. This file and publish-command.ts alone import
+// ioredis, which is loaded with the relay alone.
 import { Redis, type RedisOptions, ReplyError } from 'ioredis';
+import { PublishCommand, publishScript } from './publish-command.js';
 
 export type LinkParts = {
 	/** Gets everything that is published on the subscribed channels, in the order of the server. */
@@ -31,9 +33,6 @@ export class RelayRefused extends Error {}
 /** What becomes of a command: the server's number, its error, or no answer, so that it may have been done or not. */
 export type Answer = number | Error | 'lost';
 
-// Publishes only where the server may write: on a server that was a master and is a replica now, on one that has lost its replicas
-// (min-replicas-to-write), the script fails with READONLY or NOREPLICAS, and a plain SPUBLISH would go to some of the subscribers.
-const publishScript = "#!lua\nif #ARGV == 0 then return 0 end\nreturn redis.call('SPUBLISH', ARGV[1], ARGV[2])";
 // How often within the time-out an idle connection is tried.
 const triesPerTimeout = 4;
 
@@ -117,9 +116,9 @@ export class Link {
 		return this.#isLost;
 	}
 
-	/** Publishes, and gives how many clients of the server are subscribed. Both buffers are kept until they are written. */
+	/** Publishes, and gives how many clients of the server are subscribed. */
 	publish(channel: Buffer, payload: Buffer, done: (answer: Answer) => void): void {
-		this.#send(() => this.#redis.eval(publishScript, 0, channel, payload), done);
+		this.#send(() => this.#redis.sendCommand(new PublishCommand(channel, payload)) as Promise<unknown>, done);
 	}
 
 	/** Subscribes to one channel. What is published after the answer comes here. */

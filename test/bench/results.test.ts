@@ -58,7 +58,7 @@ test('a peer that is not installed is listed with the remedy', () => {
 	assert.match(table(burst, rows), /nchan +not installed: apt-get install it/);
 	const [pathcast] = peers;
 	assert.ok(pathcast);
-	const needs = { file: '/nowhere/at/all', remedy: 'apt-get install it' };
+	const needs = [{ file: '/nowhere/at/all', remedy: 'apt-get install it' }];
 	assert.equal(whyMissing({ ...pathcast, needs }), 'not installed: apt-get install it');
 	assert.equal(whyMissing(pathcast), undefined);
 });
