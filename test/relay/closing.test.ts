@@ -53,9 +53,11 @@ test('a DELETE comes between the messages before it and after it, on every serve
 	const waiting = numbers(500).reduce((bytes, text) => bytes + text.length + 64, 0);
 	await metricBecomes(a, 'pathcast_relay_waiting_bytes', waiting);
 	const removing = remove(a, '/room');
-	await metricBecomes(a, 'pathcast_relay_waiting_bytes', waiting + 2 + 64);
+	// The subscribers are counted, and the channel is closed.
+	const deletion = 64 + 2 + 64;
+	await metricBecomes(a, 'pathcast_relay_waiting_bytes', waiting + deletion);
 	for (let i = 0; i < 100; i++) alice.send('after the DELETE');
-	await metricBecomes(a, 'pathcast_relay_waiting_bytes', waiting + 2 + 64 + 100 * (16 + 64));
+	await metricBecomes(a, 'pathcast_relay_waiting_bytes', waiting + deletion + 100 * ('after the DELETE'.length + 64));
 	goOn();
 	assert.deepEqual(await removing, [200, { scope: 'node', closed: 1, nodes: 2 }]);
 	for (const subscriber of [alice, bob]) assert.deepEqual(await subscriber.textsUntilClosed(1000), numbers(500));
