@@ -67,6 +67,21 @@ test('a session that no server has is not found, and with handling=strict nothin
 	assert.deepEqual(await alice.texts(2), ['loose', 'sentinel']);
 });
 
+test('/send and /close are refused with 503 while the relay is away, for sessions and channels alike', needsRedis, async (t) => {
+	const { redis, a } = await startNaming(t);
+	await redis.kill();
+	await readinessBecomes(a, 503);
+	for (const path of ['/send', '/close']) {
+		for (const target of [{ 'X-Session': 'alice' }, { 'X-Channel': '/room' }]) {
+			const answer = await request(a.operatorPort, { method: 'POST', path, headers: target, body: 'x' });
+			const { errors, result } = JSON.parse(answer.body);
+			assert.deepEqual([answer.status, answer.headers.get('retry-after'), result], [503, '5', 'NG'], path);
+			assert.match(errors[0].error, /^The relay of this server cannot be reached: nothing was done/);
+		}
+	}
+	assert.equal(await metric(a, 'pathcast_refusals_total{reason="relay"}'), 4);
+});
+
 test('a gap of the relay closes a connection with a session once', needsRedis, async (t) => {
 	const { redis, a } = await startNaming(t);
 	const alice = await subscribe(t, a.ws('/room?alice'));
