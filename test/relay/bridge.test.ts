@@ -77,7 +77,7 @@ protocol(
 );
 
 protocol(
-	'What else the relay brings, such as bytes that are not UTF-8, or more than `--max-message`, is dropped, counted, and logged once a second at the most; nothing at all is dropped without a word.',
+	'What else the relay brings, such as bytes that are not UTF-8, or more than `--max-message`, is dropped, counted, and logged once a second at the most; an empty payload is dropped silently.',
 	async (t) => {
 		const redis = await startRedis(t);
 		const [server] = await startSharing(t, redis, 1, '--max-message', '100');
@@ -101,7 +101,7 @@ protocol(
 );
 
 protocol(
-	'No client can close a channel of the relay, or forge what is not its own message: a body or a frame that looks like control arrives as a message.',
+	'No client can forge control: a body or a frame that looks like control arrives as a message.',
 	async (t) => {
 		const redis = await startRedis(t);
 		const [a, b] = await startSharing(t, redis, 2, '--binary');

@@ -96,7 +96,7 @@ test('a gap of the relay closes a connection with a session once', needsRedis, a
 });
 
 protocol(
-	'With `--groups` and `--relay`, a change is answered when the relay has confirmed what is joined; a message from another server is `from: relay`.',
+	'With `--groups` and `--relay`, a change is answered when the relay has confirmed what is joined; every message is `from: relay`.',
 	async (t) => {
 		const redis = await startRedis(t);
 		const [a, b] = await startSharing(t, redis, 2, '--groups', '--relay-timeout', '60s');
