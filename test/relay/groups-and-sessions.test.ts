@@ -8,7 +8,7 @@ import { protocol } from '../support/protocol.js';
 import { needsRedis, startRedis } from '../support/redis.js';
 import { metric, metricBecomes, type TestServer } from '../support/server.js';
 import { subscribe } from '../support/subscriber.js';
-import { freeze, readinessBecomes, startSharing, subscriptions, subscriptionsBecome } from './support/sharing.js';
+import { freeze, readinessBecomes, startSharing, subscribesOf, subscriptions, subscriptionsBecome } from './support/sharing.js';
 
 const gap = 'the relay was lost, and messages may be missed; connect again';
 
@@ -168,5 +168,37 @@ test(
 		await post(b.port, '/page', 'goes on');
 		assert.deepEqual(await client.nextMessage(), ['/page', 'relay', 'goes on']);
 		await subscriptionsBecome(redis, '/page', 1);
+	},
+);
+
+test(
+	'a change that waits for the relay is refused when the relay is lost, and leaves nothing when its client goes',
+	needsRedis,
+	async (t) => {
+		const redis = await startRedis(t);
+		const [server] = await startSharing(t, redis, 1, '--groups', '--relay-timeout', '60s', '--relay-linger', '1s');
+		const [leaving, staying] = [await openGroups(t, server, '/page'), await openGroups(t, server, '/page')];
+		const goOn = await freeze(redis);
+		leaving.send('add: /left');
+		await metricBecomes(server, 'pathcast_relay_channels', 2);
+		leaving.ws.terminate();
+		await metricBecomes(server, 'pathcast_connections', 1);
+		goOn();
+		while ((await subscribesOf(redis)) < 2);
+		await subscriptionsBecome(redis, '/left', 0);
+		await metricBecomes(server, 'pathcast_relay_channels', 1);
+		await freeze(redis);
+		staying.send('add: /lost');
+		await metricBecomes(server, 'pathcast_relay_channels', 2);
+		await redis.kill();
+		const heads = [(await staying.next()).head, (await staying.next()).head];
+		const told = heads.map((head) =>
+			head.has('refused') ? ['refused', head.get('refused'), head.get('status')] : ['left', head.get('left')],
+		);
+		assert.deepEqual(told.sort(), [
+			['left', '/page'],
+			['refused', '/lost', '503'],
+		]);
+		assert.equal(await metric(server, 'pathcast_connections'), 1);
 	},
 );

@@ -28,6 +28,12 @@ export async function subscriptionsBecome(redis: RedisProcess, name: string, cou
 	while ((await subscriptions(redis, name)) !== count);
 }
 
+/** How often a channel has been subscribed to, since Redis has started. */
+export async function subscribesOf(redis: RedisProcess): Promise<number> {
+	const stats = String(await redis.run('INFO', 'commandstats'));
+	return Number(/cmdstat_ssubscribe:calls=(\d+)/.exec(stats)?.[1] ?? 0);
+}
+
 /** Stops Redis, and resolves when it has stopped. Gives the function that lets it go on. */
 export async function freeze(redis: RedisProcess): Promise<() => void> {
 	const [, pid] = /process_id:(\d+)/.exec(String(await redis.run('INFO', 'server'))) ?? [];
