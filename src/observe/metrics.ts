@@ -224,8 +224,8 @@ export function metricsExposition(
 		'Events for --webhook, and requests to --close-callback, that are not accepted yet.',
 		waitingForHooks.callbacks,
 	);
-	gauge('pathcast_relay_up', '1 while every server of --relay is there, else 0; 0 without a relay.', () =>
-		relay !== undefined && relay.missing === undefined ? 1 : 0,
+	gauge('pathcast_relay_up', '0 while a server of --relay cannot be reached, else 1; 1 without a relay.', () =>
+		relay?.missing === undefined ? 1 : 0,
 	);
 	gauge(
 		'pathcast_relay_channels',

@@ -45,20 +45,20 @@ type Errors = { readonly error: string; readonly session?: string; readonly chan
 /** Whom a request means: sessions that are there, and channels; and what is wrong with the other sessions. */
 type Targets = { readonly names: ChannelName[]; readonly missing: Errors };
 
+/** How many subscribers got a message, or why none did. */
+type Heard = number | Refused;
+
 export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 	const { hub, publisher, sessionHeader, strictBroadcast, maxMessage, closeByName, isShared, events, log } = parts;
 
-	/** Answers a request that does something to sessions and channels, by `act`, which gives how many subscribers got its body. */
-	function answerWith(act: (name: ChannelName, message: Message) => number | Promise<number>) {
+	/** Answers a request that does something to sessions and channels, by `act`, which gives how many subscribers got its body, or why none did. */
+	function answerWith(act: (name: ChannelName, message: Message) => Heard | Promise<Heard>) {
 		return async ({ req }: { readonly req: IncomingMessage }): Promise<OperatorAnswer> => {
 			const body = await readRequestBody(req, maxMessage);
 			const message = publisher.read(body, bodyHead(req.headers), 'server');
-			if ('cause' in message) {
-				parts.onPublishRefused(message.cause);
-				return { ...failed(message.status, [{ error: message.reason }]), headers: Object.fromEntries(message.headers ?? []) };
-			}
+			if ('cause' in message) return refuse(message);
 			const targets = await targetsOf(req);
-			if ('cause' in targets) return failed(targets.status, [{ error: targets.reason }]);
+			if ('cause' in targets) return refuse(targets);
 			if (Array.isArray(targets)) return failed(400, targets);
 			const { names, missing } = targets;
 			if (missing.length > 0 && (strictBroadcast || prefersStrict(req.headers))) {
@@ -69,12 +69,21 @@ export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 			for (let index = 0; index < names.length; index += namesPerTick) {
 				if (index > 0) await tick();
 				const counts = await Promise.all(names.slice(index, index + namesPerTick).map((name) => act(name, message)));
-				for (const count of counts) heard += count;
+				for (const count of counts) {
+					// The relay has not taken it: it may have taken it for others.
+					if (isRefused(count)) return refuse(count);
+					heard += count;
+				}
 			}
 			if (missing.length === 0) return json(200, { result: 'OK' });
 			if (heard === 0) parts.onPublishRefused('nobody');
 			return json(200, { errors: missing, result: heard > 0 ? 'OK' : 'NG' });
 		};
+	}
+
+	function refuse({ status, cause, reason, headers = [] }: Refused): OperatorAnswer {
+		parts.onPublishRefused(cause);
+		return { ...failed(status, [{ error: reason }]), headers: Object.fromEntries(headers) };
 	}
 
 	/** Whom the header fields name, or what is wrong with them. */
@@ -107,10 +116,10 @@ export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 		return { session, name, count: 'cause' in published ? published : heardBy(published) };
 	}
 
-	function send(name: ChannelName, message: Message): number | Promise<number> {
+	function send(name: ChannelName, message: Message): Heard | Promise<Heard> {
 		const bytes = message.bytes.byteLength;
 		const tell = (published: Published | Refused) => {
-			if ('cause' in published) return 0;
+			if ('cause' in published) return published;
 			events.published('operator', name, bytes, published, undefined);
 			return heardBy(published);
 		};
@@ -119,10 +128,11 @@ export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 	}
 
 	/** Sends the last message. Without a relay the name is free at once: what is sent to it from now on is for others. */
-	async function close(name: ChannelName, message: Message): Promise<number> {
+	async function close(name: ChannelName, message: Message): Promise<Heard> {
 		const sending = send(name, message);
 		void closeByName(name);
 		const subscribers = await sending;
+		if (isRefused(subscribers)) return subscribers;
 		if (!isSession(name)) log.info({ event: 'delete', path: name, subscribers }, 'the operator closed a channel');
 		return subscribers;
 	}

@@ -45,7 +45,11 @@ function readArguments(args: readonly string[], version: string, given: Given): 
 	} catch (error) {
 		if (!(error instanceof CommanderError)) throw error;
 		if (error.exitCode === 0) return { text: shown.join('') };
-		const message = error.message.replace(/^error: |\.$/g, '').replaceAll('\n', ' ');
+		// A misspelt flag may have a password for its value: `--rely=redis://:password@host`.
+		const message = error.message
+			.replace(/^error: |\.$/g, '')
+			.replaceAll('\n', ' ')
+			.replace(/('--[^'=]*)=[^']*'/, "$1'");
 		throw new StartError(`${message}; pathcast --help lists the options.`);
 	}
 	for (const [name] of optionRows) {

@@ -38,6 +38,7 @@ export class Shards {
 	#retry: NodeJS.Timeout | undefined;
 	#failures = 0;
 	#isClosed = false;
+	#isStarting = false;
 	/** Why a server is missed, in words; undefined if each slot is served. */
 	#missing: string | undefined = 'the relay has not been reached yet';
 
@@ -65,7 +66,12 @@ export class Shards {
 
 	/** Looks for the servers. Throws a RelayRefused if one of them has to be mended first. */
 	async start(): Promise<void> {
-		await this.#look();
+		this.#isStarting = true;
+		try {
+			await this.#look();
+		} finally {
+			this.#isStarting = false;
+		}
 	}
 
 	close(): void {
@@ -118,7 +124,9 @@ export class Shards {
 			if (this.#missing === undefined) this.#failures = 0;
 		} catch (error) {
 			const { message } = error as Error;
-			if (message !== this.#missing) this.#parts.onChanged('away', this.#servers, message);
+			// What the start is refused for is no line of the log: the server does not go on.
+			const isRefused = this.#isStarting && error instanceof RelayRefused;
+			if (message !== this.#missing && !isRefused) this.#parts.onChanged('away', this.#servers, message);
 			this.#missing = message;
 			throw error;
 		}

@@ -4,6 +4,7 @@ import { Metrics, metricsExposition } from '#src/observe/metrics.js';
 import type { ChannelName } from '#src/pubsub/channel-name.js';
 import { fakePeer, silentHub } from '../support/fake-peer.js';
 import { post, request } from '../support/http.js';
+import { needsRedis, startRedis } from '../support/redis.js';
 import { metric, startTestServer } from '../support/server.js';
 import { subscribe } from '../support/subscriber.js';
 
@@ -84,4 +85,23 @@ test('a connection to two channels is one connection and two subscribers', async
 	}).expose();
 	assert.match(text, /^pathcast_connections 1$/m);
 	assert.match(text, /^pathcast_subscribers 2$/m);
+});
+
+test('the relay is up without --relay, and else its messages, channels and gaps are counted', needsRedis, async (t) => {
+	assert.equal(await metric(await startTestServer(t), 'pathcast_relay_up'), 1);
+	const redis = await startRedis(t);
+	const server = await startTestServer(t, '--relay', redis.url);
+	const figures = async (...names: string[]) => Promise.all(names.map((name) => metric(server, `pathcast_relay_${name}`)));
+	const all = ['up', 'channels', 'waiting_bytes', 'messages_total{direction="out"}', 'messages_total{direction="in"}'];
+	assert.deepEqual(await figures(...all, 'gaps_total', 'dropped_total'), [1, 0, 0, 0, 0, 0, 0]);
+	const subscriber = await subscribe(t, server.ws('/room'));
+	for (const path of ['/room', '/nobody']) await post(server.port, path, 'hello');
+	await redis.run('SPUBLISH', 'pathcast:/room', Buffer.from([0xff]));
+	await redis.run('SPUBLISH', 'pathcast:/room', 'by Redis');
+	await subscriber.texts(2);
+	assert.deepEqual(await figures(...all, 'gaps_total', 'dropped_total'), [1, 1, 0, 2, 2, 0, 1]);
+	assert.ok((await metric(server, 'pathcast_relay_round_trip_seconds_count')) > 0);
+	await redis.kill();
+	await subscriber.closed;
+	assert.deepEqual(await figures('up', 'channels', 'gaps_total'), [0, 0, 1]);
 });
