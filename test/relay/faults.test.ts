@@ -84,7 +84,9 @@ const faults: readonly Fault[] = [
 	{
 		title: 'a node is killed and started again',
 		losing: [2],
-		async strike({ nodes: [, , node = assert.fail()] }) {
+		async strike(world) {
+			world.mayKill = true;
+			const node = world.nodes[2] ?? assert.fail();
 			await node.kill();
 			await node.start();
 		},

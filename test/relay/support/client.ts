@@ -4,9 +4,10 @@ import type { Ledger, Piece } from './ledger.js';
 
 // How long a client waits before it connects again, as real clients do.
 const pauseMs = 20;
-// What may become of a connection: the close of a gap, a lost answer to a publish, the end of a stream, a node that is killed.
-const allowed =
-	/^1012 the relay was lost, and (messages|this message) may .*; connect again$|^ended$|^1006$|ECONN|hang up|aborted|: 503$/;
+// How a gap ends a connection, or an attempt, and how a killed node does.
+const closedForGap = /^1012 the relay was lost, and (messages|this message) may .*; connect again$|^ended$|: 503$/;
+const cut = /^1006$|^cut$|ECONN|hang up/;
+/^1012 the relay was lost, and (messages|this message) may .*; connect again$|^ended$|^1006$|ECONN|hang up|aborted|: 503$/;
 
 export type ClientParts = {
 	readonly ledger: Ledger;
@@ -15,6 +16,8 @@ export type ClientParts = {
 	readonly who: string;
 	readonly port: number;
 	readonly channel: string;
+	/** Whether its node may be killed. */
+	readonly mayBeCut: () => boolean;
 	/** How many messages to publish now. */
 	readonly burst: () => number;
 	/** Whether it is no subscriber of a node. */
@@ -35,6 +38,12 @@ export class Client {
 	constructor(parts: ClientParts) {
 		this.#parts = parts;
 		this.#connect();
+	}
+
+	/** For the message of a failure. */
+	get state(): string {
+		const { who } = this.#parts;
+		return `${who}: ${this.#piece === undefined ? 'not connected' : `got ${this.#piece.got.at(-1)}, awaits ${this.#awaited}`}`;
 	}
 
 	get channel(): string {
@@ -77,19 +86,19 @@ export class Client {
 			},
 			onMessage: (message) => {
 				if (this.#piece === undefined) return;
+				const isOwn = message === this.#awaited;
+				if (isOwn) this.#awaited = undefined;
 				ledger.take(this.#piece, message);
-				if (message !== this.#awaited) return;
-				this.#awaited = undefined;
-				this.publish();
+				if (isOwn) this.publish();
 			},
 			onClosed: (how) => this.#closed(how),
 		});
 	}
 
 	#closed(how: string): void {
-		const { ledger, who } = this.#parts;
+		const { ledger, who, mayBeCut } = this.#parts;
 		if (this.#isOver) return;
-		if (!allowed.test(how)) ledger.fail(new Error(`${who} was closed: ${how}`));
+		if (!closedForGap.test(how) && !(mayBeCut() && cut.test(how))) ledger.fail(new Error(`${who} was closed: ${how}`));
 		if (this.#piece !== undefined) {
 			this.closed++;
 			ledger.close(this.#piece);

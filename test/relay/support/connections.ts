@@ -48,6 +48,9 @@ export const viaEventStream: Connect = (port, channel, { onOpen, onMessage, onCl
 			parser.feed(bytes);
 		});
 		response.on('error', () => {});
+		response.on('close', () => {
+			if (!response.complete) how = 'cut';
+		});
 	});
 	request.on('error', ({ message }) => {
 		how = message;

@@ -72,12 +72,12 @@ export class Ledger {
 		this.#look();
 	}
 
-	/** Waits until that is true. One at a time. */
-	async until(what: string, isTrue: () => boolean): Promise<void> {
+	/** Waits until that is true. One at a time. `seen` is for the message of a failure. */
+	async until(what: string, isTrue: () => boolean, seen: () => string = () => ''): Promise<void> {
 		let timer: NodeJS.Timeout | undefined;
 		try {
 			await new Promise<void>((resolve, reject) => {
-				timer = setTimeout(() => this.fail(new Error(`not within ${patienceMs} ms: ${what}`)), patienceMs);
+				timer = setTimeout(() => this.fail(new Error(`not within ${patienceMs} ms: ${what}; ${seen()}`)), patienceMs);
 				this.#look = () => {
 					if (this.#failure !== undefined) reject(this.#failure);
 					else if (isTrue()) resolve();

@@ -53,6 +53,8 @@ export class World {
 	readonly clients: readonly Client[][];
 	readonly #references: readonly Client[];
 	readonly #posting: Promise<void>[];
+	/** Whether a node may be killed now. */
+	mayKill = false;
 	#isPaused = false;
 	#isOver = false;
 	/** Gives the way to the POSTs when the load goes on. */
@@ -118,7 +120,11 @@ export class World {
 		this.#resumed = new Promise((resolve) => {
 			this.#resume = resolve;
 		});
-		await ledger.until('the load ends', () => this.#posts === 0 && this.everyClient.every(({ isIdle }) => isIdle));
+		await ledger.until(
+			'the load ends',
+			() => this.#posts === 0 && this.everyClient.every(({ isIdle }) => isIdle),
+			() => `${this.#posts} POSTs, ${this.everyClient.filter(({ isIdle }) => !isIdle).map(({ state }) => state)}`,
+		);
 		await this.allConnected();
 		const agent = new Agent();
 		for (const channel of [...channels, quietChannel]) {
@@ -160,7 +166,7 @@ export class World {
 		channel: string,
 		rest: Pick<ClientParts, 'burst' | 'isReference'>,
 	): Client {
-		return new Client({ ledger: this.ledger, connect, who, port, channel, ...rest });
+		return new Client({ ledger: this.ledger, mayBeCut: () => this.mayKill, connect, who, port, channel, ...rest });
 	}
 
 	/** One POST after another. */
