@@ -15,6 +15,7 @@ export type Handlers = {
 export type Connection = {
 	/** Undefined if this one cannot publish. */
 	readonly send: ((text: string) => void) | undefined;
+	/** What it has sent is published all the same. */
 	readonly end: () => void;
 };
 
@@ -30,7 +31,7 @@ export const viaWebSocket: Connect = (port, channel, { onOpen, onMessage, onClos
 		refusal = message;
 	});
 	ws.on('close', (code, reason) => onClosed(code === 1006 ? (refusal ?? '1006') : `${code} ${reason}`));
-	return { send: (text) => ws.send(text), end: () => ws.terminate() };
+	return { send: (text) => ws.send(text), end: () => ws.close() };
 };
 
 export const viaEventStream: Connect = (port, channel, { onOpen, onMessage, onClosed }) => {

@@ -36,6 +36,11 @@ export class Ledger {
 		return this.#channels.push(channel) - 1;
 	}
 
+	/** How many messages were published on a channel. */
+	count(channel: string): number {
+		return this.#channels.filter((other) => other === channel).length;
+	}
+
 	/** To be called when an answer says that a message is published. */
 	confirm(message: number): void {
 		this.#confirmed.push(message);

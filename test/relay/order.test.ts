@@ -1,0 +1,147 @@
+// One order of each channel on all nodes, against a client of Redis that hears everything.
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { openGroups } from '../support/groups.js';
+import { post } from '../support/http.js';
+import { type Random, seededRandom } from '../support/random.js';
+import { needsRedis, startRedis } from '../support/redis.js';
+import { startTestServer } from '../support/server.js';
+import { type Connect, type Connection, viaEventStream, viaRedis, viaWebSocket } from './support/connections.js';
+import { GroupMember } from './support/group-member.js';
+import { Ledger, type Piece } from './support/ledger.js';
+
+const channels = ['/a', '/a/', '//a', '/caf%C3%A9', '/b', '/c'];
+const membersPerNode = 3;
+const postersCount = 6;
+const steps = 1_000;
+// Some are beyond the engine's limits of 126 bytes and 16 KiB.
+const sizes = [10, 10, 10, 130, 1_000, 17_000];
+// Slow ones are to catch up, not to be cut: all run in this process.
+const flags = ['--groups', '--log-level', 'info', '--max-backlog', '64MiB', '--write-timeout', '0', '--relay-linger', '1s'];
+
+/** A connection on one channel. */
+type Stream = { readonly who: string; readonly connection: Connection; readonly piece: Piece };
+
+async function world(t: TestContext, random: Random) {
+	const ledger = new Ledger();
+	const redis = await startRedis(t);
+	const nodes = await Promise.all([1, 2, 3].map(() => startTestServer(t, ...flags, '--relay', redis.url)));
+	const ports = nodes.map(({ port }) => port);
+	const pick = <Item>(items: readonly Item[]): Item => items[random.below(items.length)] ?? assert.fail();
+
+	/** Resolves when it is subscribed. */
+	function open(connect: Connect, who: string, port: number, channel: string): Promise<Stream> {
+		return new Promise((resolve) => {
+			let piece: Piece | undefined;
+			let isLeaving = false;
+			const connection = connect(port, channel, {
+				onOpen() {
+					const opened = ledger.open(who, channel, true);
+					piece = opened;
+					const end = () => {
+						isLeaving = true;
+						connection.end();
+					};
+					// A connection that is open at once is not known here yet.
+					setImmediate(() => resolve({ who, connection: { send: connection.send, end }, piece: opened }));
+				},
+				onMessage: (message) => piece && ledger.take(piece, message),
+				onClosed(how) {
+					if (piece !== undefined) ledger.close(piece);
+					if (!isLeaving) ledger.fail(new Error(`${who} was closed: ${how}`));
+				},
+			});
+			t.after(() => {
+				isLeaving = true;
+				connection.end();
+			});
+		});
+	}
+
+	/** To a node of the test's choice. */
+	async function postSomewhere(channel: string, who: string): Promise<number> {
+		const message = ledger.publish(channel, who);
+		const { status } = await post(pick(ports), channel, `${message} `.padEnd(pick(sizes), 'x'));
+		assert.equal(status, 200);
+		ledger.confirm(message);
+		return message;
+	}
+
+	function send({ who, connection, piece: { channel } }: Stream, count: number): void {
+		for (let i = 0; i < count; i++) connection.send?.(`${ledger.publish(channel, who)} `.padEnd(pick(sizes), 'x'));
+	}
+
+	const references = await Promise.all(channels.map((channel) => open(viaRedis, 'the reference', redis.port, channel)));
+	const members: GroupMember[] = [];
+	for (const [nth, node] of nodes.entries()) {
+		for (let i = 0; i < membersPerNode; i++) {
+			const channel = pick(channels);
+			members.push(new GroupMember(await openGroups(t, node, channel), channel, `member ${i} of node ${nth}`, ledger));
+		}
+	}
+	return { ledger, ports, pick, open, postSomewhere, send, references, members };
+}
+
+test(
+	'whatever is published, joins and leaves on whichever of three nodes, every stream is a piece of one order per channel',
+	needsRedis,
+	async (t) => {
+		const random = seededRandom(t);
+		const { ledger, ports, pick, open, postSomewhere, send, references, members } = await world(t, random);
+		const posters = Array.from({ length: postersCount }, (_, nth) => ({
+			who: `poster ${nth}`,
+			last: Promise.resolve<unknown>(0),
+		}));
+		const joined: Stream[] = [];
+		const underWay: Promise<unknown>[] = [];
+
+		/** Joins somewhere. What is published anywhere from then on must arrive. */
+		async function join(who: string): Promise<void> {
+			const [nth, channel] = [random.below(ports.length), pick(channels)];
+			const stream = await open(
+				pick([viaWebSocket, viaWebSocket, viaEventStream]),
+				`${who} on node ${nth}`,
+				ports[nth] ?? 0,
+				channel,
+			);
+			joined.push(stream);
+			await postSomewhere(channel, `${who}'s friend`);
+		}
+
+		for (let step = 0; step < steps; step++) {
+			const action = random.below(100);
+			const [stream, member, poster] = [joined[random.below(joined.length)], pick(members), pick(posters)];
+			if (action < 35) stream && send(stream, 1 + random.below(5));
+			else if (action < 38) stream && send(stream, 100 + random.below(200));
+			else if (action < 55) {
+				// One after another, as an application server's connection would, though to any node.
+				poster.last = poster.last.then(() => postSomewhere(pick(channels), poster.who));
+				underWay.push(poster.last);
+			} else if (action < 70) {
+				for (const channel of member.channels) member.publish(channel, pick(sizes));
+			} else if (action < 78) member.change(pick(channels));
+			else if (action < 90) underWay.push(join(`client ${step}`));
+			else if (stream !== undefined) {
+				joined.splice(joined.indexOf(stream), 1);
+				stream.connection.end();
+			}
+			if (random.below(4) === 0) await Promise.race([...underWay.slice(-1), turn()]);
+		}
+		await Promise.all(underWay);
+		await ledger.until(
+			'all messages reach Redis',
+			() =>
+				members.every(({ isAnswered }) => isAnswered) &&
+				references.every(({ piece }) => piece.got.length === ledger.count(piece.channel)),
+			() => references.map(({ piece }) => `${piece.got.length} of ${ledger.count(piece.channel)}`).join(', '),
+		);
+		const last = new Map<string, number>();
+		for (const channel of channels) last.set(channel, await postSomewhere(channel, 'the last POST'));
+		const pieces = [...references, ...joined].map(({ piece }) => piece).concat(members.flatMap((member) => [...member.pieces]));
+		await ledger.until('all clients have got the last messages', () =>
+			pieces.every(({ channel, got }) => got.at(-1) === last.get(channel)),
+		);
+		t.diagnostic(`${ledger.deliveries} deliveries, ${ledger.check()} streams`);
+	},
+);
