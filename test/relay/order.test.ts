@@ -7,9 +7,10 @@ import { post } from '../support/http.js';
 import { type Random, seededRandom } from '../support/random.js';
 import { needsRedis, startRedis } from '../support/redis.js';
 import { startTestServer } from '../support/server.js';
-import { type Connect, type Connection, viaEventStream, viaRedis, viaWebSocket } from './support/connections.js';
+import { viaEventStream, viaRedis, viaWebSocket } from './support/connections.js';
 import { GroupMember } from './support/group-member.js';
-import { Ledger, type Piece } from './support/ledger.js';
+import { Ledger } from './support/ledger.js';
+import { openStay, type Stay } from './support/stay.js';
 
 const channels = ['/a', '/a/', '//a', '/caf%C3%A9', '/b', '/c'];
 const membersPerNode = 3;
@@ -20,44 +21,12 @@ const sizes = [10, 10, 10, 130, 1_000, 17_000];
 // Slow ones are to catch up, not to be cut: all run in this process.
 const flags = ['--groups', '--log-level', 'info', '--max-backlog', '64MiB', '--write-timeout', '0', '--relay-linger', '1s'];
 
-/** A connection on one channel. */
-type Stream = { readonly who: string; readonly connection: Connection; readonly piece: Piece };
-
 async function world(t: TestContext, random: Random) {
 	const ledger = new Ledger();
 	const redis = await startRedis(t);
 	const nodes = await Promise.all([1, 2, 3].map(() => startTestServer(t, ...flags, '--relay', redis.url)));
 	const ports = nodes.map(({ port }) => port);
 	const pick = <Item>(items: readonly Item[]): Item => items[random.below(items.length)] ?? assert.fail();
-
-	/** Resolves when it is subscribed. */
-	function open(connect: Connect, who: string, port: number, channel: string): Promise<Stream> {
-		return new Promise((resolve) => {
-			let piece: Piece | undefined;
-			let isLeaving = false;
-			const connection = connect(port, channel, {
-				onOpen() {
-					const opened = ledger.open(who, channel, true);
-					piece = opened;
-					const end = () => {
-						isLeaving = true;
-						connection.end();
-					};
-					// A connection that is open at once is not known here yet.
-					setImmediate(() => resolve({ who, connection: { send: connection.send, end }, piece: opened }));
-				},
-				onMessage: (message) => piece && ledger.take(piece, message),
-				onClosed(how) {
-					if (piece !== undefined) ledger.close(piece);
-					if (!isLeaving) ledger.fail(new Error(`${who} was closed: ${how}`));
-				},
-			});
-			t.after(() => {
-				isLeaving = true;
-				connection.end();
-			});
-		});
-	}
 
 	/** To a node of the test's choice. */
 	async function postSomewhere(channel: string, who: string): Promise<number> {
@@ -68,11 +37,13 @@ async function world(t: TestContext, random: Random) {
 		return message;
 	}
 
-	function send({ who, connection, piece: { channel } }: Stream, count: number): void {
-		for (let i = 0; i < count; i++) connection.send?.(`${ledger.publish(channel, who)} `.padEnd(pick(sizes), 'x'));
+	function publish({ who, send, piece: { channel } }: Stay, count: number): void {
+		for (let i = 0; i < count; i++) send?.(`${ledger.publish(channel, who)} `.padEnd(pick(sizes), 'x'));
 	}
 
-	const references = await Promise.all(channels.map((channel) => open(viaRedis, 'the reference', redis.port, channel)));
+	const references = await Promise.all(
+		channels.map((channel) => openStay(t, ledger, viaRedis, redis.port, channel, 'the reference')),
+	);
 	const members: GroupMember[] = [];
 	for (const [nth, node] of nodes.entries()) {
 		for (let i = 0; i < membersPerNode; i++) {
@@ -80,7 +51,7 @@ async function world(t: TestContext, random: Random) {
 			members.push(new GroupMember(await openGroups(t, node, channel), channel, `member ${i} of node ${nth}`, ledger));
 		}
 	}
-	return { ledger, ports, pick, open, postSomewhere, send, references, members };
+	return { ledger, ports, pick, postSomewhere, publish, references, members };
 }
 
 test(
@@ -88,32 +59,27 @@ test(
 	needsRedis,
 	async (t) => {
 		const random = seededRandom(t);
-		const { ledger, ports, pick, open, postSomewhere, send, references, members } = await world(t, random);
+		const { ledger, ports, pick, postSomewhere, publish, references, members } = await world(t, random);
 		const posters = Array.from({ length: postersCount }, (_, nth) => ({
 			who: `poster ${nth}`,
 			last: Promise.resolve<unknown>(0),
 		}));
-		const joined: Stream[] = [];
+		const joined: Stay[] = [];
 		const underWay: Promise<unknown>[] = [];
 
 		/** Joins somewhere. What is published anywhere from then on must arrive. */
 		async function join(who: string): Promise<void> {
 			const [nth, channel] = [random.below(ports.length), pick(channels)];
-			const stream = await open(
-				pick([viaWebSocket, viaWebSocket, viaEventStream]),
-				`${who} on node ${nth}`,
-				ports[nth] ?? 0,
-				channel,
-			);
-			joined.push(stream);
+			const connect = pick([viaWebSocket, viaWebSocket, viaEventStream]);
+			joined.push(await openStay(t, ledger, connect, ports[nth] ?? 0, channel, `${who} on node ${nth}`));
 			await postSomewhere(channel, `${who}'s friend`);
 		}
 
 		for (let step = 0; step < steps; step++) {
 			const action = random.below(100);
 			const [stream, member, poster] = [joined[random.below(joined.length)], pick(members), pick(posters)];
-			if (action < 35) stream && send(stream, 1 + random.below(5));
-			else if (action < 38) stream && send(stream, 100 + random.below(200));
+			if (action < 35) stream && publish(stream, 1 + random.below(5));
+			else if (action < 38) stream && publish(stream, 100 + random.below(200));
 			else if (action < 55) {
 				// One after another, as an application server's connection would, though to any node.
 				poster.last = poster.last.then(() => postSomewhere(pick(channels), poster.who));
@@ -124,7 +90,7 @@ test(
 			else if (action < 90) underWay.push(join(`client ${step}`));
 			else if (stream !== undefined) {
 				joined.splice(joined.indexOf(stream), 1);
-				stream.connection.end();
+				stream.leave();
 			}
 			if (random.below(4) === 0) await Promise.race([...underWay.slice(-1), turn()]);
 		}
