@@ -2,11 +2,13 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { openStream } from '../support/event-stream.js';
 import { openGroups } from '../support/groups.js';
-import { post } from '../support/http.js';
+import { post, request } from '../support/http.js';
 import { type Random, seededRandom } from '../support/random.js';
 import { needsRedis, startRedis } from '../support/redis.js';
 import { startTestServer } from '../support/server.js';
+import { subscribe } from '../support/subscriber.js';
 import { viaEventStream, viaRedis, viaWebSocket } from './support/connections.js';
 import { GroupMember } from './support/group-member.js';
 import { Ledger } from './support/ledger.js';
@@ -109,5 +111,31 @@ test(
 			pieces.every(({ channel, got }) => got.at(-1) === last.get(channel)),
 		);
 		t.diagnostic(`${ledger.deliveries} deliveries, ${ledger.check()} streams`);
+	},
+);
+
+test(
+	'a subscriber is open only when Redis has confirmed its subscription, and gets what is published from then on',
+	needsRedis,
+	async (t) => {
+		const redis = await startRedis(t);
+		const relay = ['--relay', redis.url, '--relay-timeout', '60s'];
+		const [a, b] = [await startTestServer(t, ...relay), await startTestServer(t, ...relay)];
+		redis.signal('SIGSTOP');
+		let open = 0;
+		const [first, second, stream] = [subscribe(t, a.ws('/new')), subscribe(t, a.ws('/new')), openStream(t, a, '/new')];
+		for (const opening of [first, second, stream])
+			opening.then(
+				() => open++,
+				() => {},
+			);
+		// By then the server has read what came before.
+		for (let i = 0; i < 5; i++) assert.equal((await request(a.operatorPort, { path: '/healthz' })).status, 200);
+		assert.equal(open, 0);
+		redis.signal('SIGCONT');
+		const [alice, bob, carol] = [await first, await second, await stream];
+		assert.equal((await post(b.port, '/new', 'after open')).status, 200);
+		const texts = [await alice.nextText(), await bob.nextText(), ...(await carol.texts(1))];
+		assert.deepEqual(texts, ['after open', 'after open', 'after open']);
 	},
 );
