@@ -32,6 +32,8 @@ export class Client {
 	#awaited: number | undefined;
 	#isOver = false;
 	#pause: NodeJS.Timeout | undefined;
+	/** How its last connection, or attempt, ended. */
+	#how = '';
 	/** How often its connection was closed. */
 	closed = 0;
 
@@ -43,7 +45,7 @@ export class Client {
 	/** For the message of a failure. */
 	get state(): string {
 		const { who } = this.#parts;
-		return `${who}: ${this.#piece === undefined ? 'not connected' : `got ${this.#piece.got.at(-1)}, awaits ${this.#awaited}`}`;
+		return `${who}: ${this.#piece === undefined ? `not connected (${this.#how})` : `got ${this.#piece.got.at(-1)}, awaits ${this.#awaited}`}`;
 	}
 
 	get channel(): string {
@@ -103,6 +105,7 @@ export class Client {
 			this.closed++;
 			ledger.close(this.#piece);
 		}
+		this.#how = how;
 		this.#piece = undefined;
 		this.#awaited = undefined;
 		ledger.changed();

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 
 // A test that waits this long waits for something that will not happen.
-const patienceMs = 30_000;
+const patienceMs = 60_000;
 
 /** What one connection has got of one channel while it was open. */
 export type Piece = {

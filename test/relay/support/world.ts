@@ -96,7 +96,15 @@ export class World {
 	}
 
 	allConnected(): Promise<void> {
-		return this.ledger.until('all clients are connected', () => this.everyClient.every(({ piece }) => piece !== undefined));
+		const missing = () => this.everyClient.filter(({ piece }) => piece === undefined);
+		return this.ledger.until(
+			'all clients are connected',
+			() => missing().length === 0,
+			() =>
+				missing()
+					.map(({ state }) => state)
+					.join('; '),
+		);
 	}
 
 	/** Waits until the clients of these nodes have been given up since the pieces were taken. */
