@@ -21,7 +21,12 @@ const rootLines = ['chroot /var/lib/haproxy', 'user haproxy', 'group haproxy'];
 const asOneself: Places = process.getuid?.() === 0 ? [] : rootLines.map((line) => [`\t${line}\n`, '']);
 
 /** Starts it in front of three nodes. `more` takes the place of what else the file says. */
-export async function startHaproxy(t: TestContext, nodes: readonly Ports[], more: Places = []): Promise<Front> {
+export async function startHaproxy(
+	t: TestContext,
+	nodes: readonly Ports[],
+	more: Places = [],
+	file: 'pathcast.cfg' | 'relay.cfg' = 'pathcast.cfg',
+): Promise<Front> {
 	let running: Command | undefined;
 	t.after(async () => {
 		running?.child.kill('SIGTERM');
@@ -35,17 +40,15 @@ export async function startHaproxy(t: TestContext, nodes: readonly Ports[], more
 		['bind :443 ', `bind 127.0.0.1:${port} `],
 		['/etc/haproxy/certs/pathcast.pem', `${folder}/cert-and-key.pem`],
 		['stats socket /run/haproxy/admin.sock', `stats socket ${adminPath}`],
-		...nodes.map(
-			({ port, operatorPort }, i) =>
-				[
-					`127.0.0.1:${8081 + i} id ${i + 1} check port ${18081 + i}`,
-					`127.0.0.1:${port} id ${i + 1} check port ${operatorPort}`,
-				] as const,
-		),
+		...nodes.map(({ port, operatorPort }, i) => {
+			// Nothing is hashed in front of a relay.
+			const id = file === 'relay.cfg' ? '' : ` id ${i + 1}`;
+			return [`127.0.0.1:${8081 + i}${id} check port ${18081 + i}`, `127.0.0.1:${port}${id} check port ${operatorPort}`] as const;
+		}),
 		...asOneself,
 		...more,
 	];
-	writeFileSync(`${folder}/haproxy.cfg`, deployed('haproxy/pathcast.cfg', places));
+	writeFileSync(`${folder}/haproxy.cfg`, deployed(`haproxy/${file}`, places));
 	const command = runProgram(t, haproxyPath, ['-W', '-db', '-f', `${folder}/haproxy.cfg`]);
 	running = command;
 	await command.until(() => /Loading success/.exec(command.stderr) ?? undefined);
