@@ -40,10 +40,15 @@ export async function startHaproxy(
 		['bind :443 ', `bind 127.0.0.1:${port} `],
 		['/etc/haproxy/certs/pathcast.pem', `${folder}/cert-and-key.pem`],
 		['stats socket /run/haproxy/admin.sock', `stats socket ${adminPath}`],
-		...nodes.map(({ port, operatorPort }, i) => {
-			// Nothing is hashed in front of a relay.
+		...nodes.flatMap(({ port, operatorPort }, i) => {
+			// Nothing is hashed in front of a relay, and each node is its own backup.
 			const id = file === 'relay.cfg' ? '' : ` id ${i + 1}`;
-			return [`127.0.0.1:${8081 + i}${id} check port ${18081 + i}`, `127.0.0.1:${port}${id} check port ${operatorPort}`] as const;
+			const backup = [`127.0.0.1:${8081 + i} backup`, `127.0.0.1:${port} backup`] as const;
+			const checked = [
+				`127.0.0.1:${8081 + i}${id} check port ${18081 + i}`,
+				`127.0.0.1:${port}${id} check port ${operatorPort}`,
+			] as const;
+			return file === 'relay.cfg' ? [checked, backup] : [checked];
 		}),
 		...asOneself,
 		...more,
@@ -67,9 +72,9 @@ export async function startHaproxy(
 }
 
 /** Resolves when the last that it has said of a node's state is this. */
-async function stateLogged(command: Command, server: string, state: 'down' | 'up'): Promise<void> {
+async function stateLogged(command: Command, server: string, state: 'down' | 'up' | 'stopping'): Promise<void> {
 	await command.until(() => {
-		const said = [...command.stdout.matchAll(new RegExp(`Server ${server} is (UP|DOWN)`, 'g'))].map(([, word]) => word);
+		const said = [...command.stdout.matchAll(new RegExp(`Server ${server} is (UP|DOWN|stopping)`, 'g'))].map(([, word]) => word);
 		return said.at(-1)?.toLowerCase() === state || undefined;
 	});
 }
