@@ -222,7 +222,7 @@ async function refusesWithReason(t: TestContext, start: Start): Promise<void> {
 		}
 	};
 	await isRefused();
-	await Promise.all(nodes.map((node) => front.sees(node, 'stopping')));
+	for (const node of nodes) await front.sees(node, 'stopping');
 	await isRefused();
 	await redis.start();
 	await Promise.all(nodes.map((node) => node.isReady()));
