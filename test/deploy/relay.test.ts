@@ -171,7 +171,8 @@ test('behind a proxy that hashes nothing, restarts lose nothing', { concurrency:
 				t.diagnostic(`${refused.length} POSTs were not answered with 200: ${[...new Set(refused)]}`);
 				// The file says that a POST may get 502 in the moment in which a node stops listening.
 				assert.deepEqual(front === 'nginx' ? refused.filter((answer) => !answer.startsWith('502 ')) : refused, []);
-				assert.ok(refused.length <= 12, `${refused.length}`);
+				// One POST is under way on each of twelve channels, and three nodes stop.
+				assert.ok(refused.length <= 12 * 3, `${refused.length}`);
 			}),
 		),
 	);
