@@ -1,29 +1,13 @@
 // What may have been published is not published again, whatever becomes of its node.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { metricOf } from '../support/server.js';
 import { HttpsClient } from './support/clients.js';
 import type { Front } from './support/front.js';
 import { needsHaproxy, startHaproxy } from './support/haproxy.js';
+import { startMortal } from './support/mortal.js';
 import { needsNginx, startNginx } from './support/nginx.js';
 import { type Ports, startNodes } from './support/nodes.js';
-
-/** In the place of a node: reads a whole request, and ends the connection without an answer, as a node that is killed then. */
-async function startMortal(t: TestContext): Promise<{ port: number; read: string[] }> {
-	const read: string[] = [];
-	const server = createServer((req) => {
-		req.resume().once('end', () => {
-			read.push(`${req.method} ${req.url}`);
-			req.socket.destroy();
-		});
-	}).listen(0, '127.0.0.1');
-	t.after(() => void server.close());
-	await once(server, 'listening');
-	return { port: (server.address() as AddressInfo).port, read };
-}
 
 /** Asks for many paths, some of which fall to a node that does not live to answer; gives which ones, and all answers' statuses. */
 async function outlive(t: TestContext, method: string, start: (t: TestContext, nodes: readonly Ports[]) => Promise<Front>) {

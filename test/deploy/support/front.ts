@@ -11,6 +11,6 @@ export type Front = {
 	/** Takes a node out of the ring for good, and puts it back, as the file says. */
 	takeOut(node: Ports): Promise<void>;
 	putBack(node: Ports): Promise<void>;
-	/** Resolves when it knows that this node is gone, or back. */
-	sees(node: Ports, state: 'down' | 'up'): Promise<void>;
+	/** Resolves when it knows that this node is gone, or back, or is to get nothing new. */
+	sees(node: Ports, state: 'down' | 'up' | 'stopping'): Promise<void>;
 };

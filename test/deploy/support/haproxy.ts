@@ -21,7 +21,12 @@ const rootLines = ['chroot /var/lib/haproxy', 'user haproxy', 'group haproxy'];
 const asOneself: Places = process.getuid?.() === 0 ? [] : rootLines.map((line) => [`\t${line}\n`, '']);
 
 /** Starts it in front of three nodes. `more` takes the place of what else the file says. */
-export async function startHaproxy(t: TestContext, nodes: readonly Ports[], more: Places = []): Promise<Front> {
+export async function startHaproxy(
+	t: TestContext,
+	nodes: readonly Ports[],
+	more: Places = [],
+	file: 'pathcast.cfg' | 'relay.cfg' = 'pathcast.cfg',
+): Promise<Front> {
 	let running: Command | undefined;
 	t.after(async () => {
 		running?.child.kill('SIGTERM');
@@ -35,17 +40,20 @@ export async function startHaproxy(t: TestContext, nodes: readonly Ports[], more
 		['bind :443 ', `bind 127.0.0.1:${port} `],
 		['/etc/haproxy/certs/pathcast.pem', `${folder}/cert-and-key.pem`],
 		['stats socket /run/haproxy/admin.sock', `stats socket ${adminPath}`],
-		...nodes.map(
-			({ port, operatorPort }, i) =>
-				[
-					`127.0.0.1:${8081 + i} id ${i + 1} check port ${18081 + i}`,
-					`127.0.0.1:${port} id ${i + 1} check port ${operatorPort}`,
-				] as const,
-		),
+		...nodes.flatMap(({ port, operatorPort }, i) => {
+			// Nothing is hashed in front of a relay, and each node is its own backup.
+			const id = file === 'relay.cfg' ? '' : ` id ${i + 1}`;
+			const backup = [`127.0.0.1:${8081 + i} backup`, `127.0.0.1:${port} backup`] as const;
+			const checked = [
+				`127.0.0.1:${8081 + i}${id} check port ${18081 + i}`,
+				`127.0.0.1:${port}${id} check port ${operatorPort}`,
+			] as const;
+			return file === 'relay.cfg' ? [checked, backup] : [checked];
+		}),
 		...asOneself,
 		...more,
 	];
-	writeFileSync(`${folder}/haproxy.cfg`, deployed('haproxy/pathcast.cfg', places));
+	writeFileSync(`${folder}/haproxy.cfg`, deployed(`haproxy/${file}`, places));
 	const command = runProgram(t, haproxyPath, ['-W', '-db', '-f', `${folder}/haproxy.cfg`]);
 	running = command;
 	await command.until(() => /Loading success/.exec(command.stderr) ?? undefined);
@@ -64,9 +72,9 @@ export async function startHaproxy(t: TestContext, nodes: readonly Ports[], more
 }
 
 /** Resolves when the last that it has said of a node's state is this. */
-async function stateLogged(command: Command, server: string, state: 'down' | 'up'): Promise<void> {
+async function stateLogged(command: Command, server: string, state: 'down' | 'up' | 'stopping'): Promise<void> {
 	await command.until(() => {
-		const said = [...command.stdout.matchAll(new RegExp(`Server ${server} is (UP|DOWN)`, 'g'))].map(([, word]) => word);
+		const said = [...command.stdout.matchAll(new RegExp(`Server ${server} is (UP|DOWN|stopping)`, 'g'))].map(([, word]) => word);
 		return said.at(-1)?.toLowerCase() === state || undefined;
 	});
 }

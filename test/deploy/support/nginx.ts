@@ -35,13 +35,13 @@ function mainFile(folder: string): string {
 		http { access_log off; ${paths.join(' ')} include ${folder}/pathcast.conf; }`;
 }
 
-/** What each file has, but not how often. */
-export function commonPlaces(port: number, nodes: readonly Ports[]): Places {
+/** What each file has; the line of a node stands there so many times. */
+export function commonPlaces(port: number, nodes: readonly Ports[], times = 1): Places {
 	return [
 		['listen 443 ssl;', `listen 127.0.0.1:${port} ssl;`],
 		['/etc/ssl/certs/pathcast.pem', certPath],
 		['/etc/ssl/private/pathcast.pem', keyPath],
-		...nodes.map((node, i) => [`server 127.0.0.1:${8081 + i}`, `server 127.0.0.1:${node.port}`] as const),
+		...nodes.map((node, i) => [`server 127.0.0.1:${8081 + i}`, `server 127.0.0.1:${node.port}`, times] as const),
 	];
 }
 
@@ -66,7 +66,8 @@ export async function runNginx(t: TestContext, configuration: string): Promise<{
 /** Starts it in front of nodes. `more` takes the place of what else the file says. */
 export async function startNginx(t: TestContext, file: string, nodes: readonly Ports[], more: Places = []): Promise<Front> {
 	const port = await freePort();
-	const places = [...commonPlaces(port, nodes), ...more];
+	// Each node of a relay is its own backup.
+	const places = [...commonPlaces(port, nodes, file === 'relay.conf' ? 2 : 1), ...more];
 	const configuration = (extra: Places) => deployed(`nginx/${file}`, [...places, ...extra]);
 	const { command, file: written } = await runNginx(t, configuration([]));
 	const write = (extra: Places) => writeFileSync(written, configuration(extra));

@@ -1,6 +1,7 @@
 // Real pathcast processes on fixed ports, which can go and come back.
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { type Command, runCommand } from '../../support/command.js';
 import { freePort } from '../../support/free-port.js';
 import { request } from '../../support/http.js';
@@ -46,6 +47,11 @@ export class Node implements Ports {
 	async logged(event: string, path: string): Promise<Record<string, unknown>> {
 		assert.ok(this.#command);
 		return this.#command.logged(event, path);
+	}
+
+	/** Resolves when it is ready for clients. */
+	async isReady(): Promise<void> {
+		while ((await request(this.operatorPort, { path: '/readyz' })).status !== 200) await setTimeout(10);
 	}
 
 	/** Sends its websockets away, evenly over that time. */

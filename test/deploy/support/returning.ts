@@ -11,12 +11,34 @@ export class Connection {
 	readonly heard: number[] = [];
 	/** Numbers of messages that were answered with 200, and after which the server still answered a ping on this connection. */
 	readonly owed: number[] = [];
+	/** Numbers of messages that were answered with 200, and of which this connection may have ended before they came. */
+	#answered: number[] = [];
 
 	constructor(
 		readonly subscriber: Subscriber,
 		readonly onOwed: () => void,
 	) {
-		subscriber.ws.on('message', (data) => this.heard.push(Number(data)));
+		subscriber.ws.on('message', (data) => this.#hear(Number(data)));
+	}
+
+	/**
+	 * Call when a message that was published during this connection was answered by any node: with a relay, a pong may overtake it. If a
+	 * later message is heard here, or `owes` is called, it was due here.
+	 */
+	answered(message: number): void {
+		this.#answered.push(message);
+	}
+
+	/** Call before a node is told to stop: everything that was answered by then is due on its connections. */
+	owes(below = Number.POSITIVE_INFINITY): void {
+		this.owed.push(...this.#answered.filter((message) => message < below));
+		this.#answered = this.#answered.filter((message) => message >= below);
+	}
+
+	#hear(message: number): void {
+		this.heard.push(message);
+		this.owes(message);
+		this.onOwed();
 	}
 
 	/** Call when a message was published during this connection: if a ping that is sent now is answered, it was due here. */
@@ -36,6 +58,8 @@ export class ReturningSubscriber {
 	readonly connections: Connection[] = [];
 	/** The open one, if there is one. */
 	current: Connection | undefined;
+	/** Why it was not let in, each time. */
+	readonly refusals: string[] = [];
 	#isLeaving = false;
 	#wake: () => void = () => {};
 
@@ -56,6 +80,16 @@ export class ReturningSubscriber {
 	/** Resolves when something was published during its connection of that number, from 1, or a later one. */
 	isServedBy(nth: number): Promise<void> {
 		return this.#until(() => this.connections.length >= nth && (this.current?.owed.length ?? 0) > 0);
+	}
+
+	/** Resolves when something was due on the connection that it has. */
+	isServed(): Promise<void> {
+		return this.#until(() => this.current !== undefined && this.current.owed.length > 0);
+	}
+
+	/** Resolves when this message is the last that its connection has heard. */
+	hears(message: number): Promise<void> {
+		return this.#until(() => this.current?.heard.at(-1) === message);
 	}
 
 	async leave(): Promise<void> {
@@ -91,8 +125,9 @@ export class ReturningSubscriber {
 				this.#wake();
 				await subscriber.closed;
 				this.current = undefined;
-			} catch {
-				// Refused: as a client does, it tries again in a moment.
+			} catch (error) {
+				this.refusals.push(String(error));
+				// As a client does, it tries again in a moment.
 				await setTimeout(10 + Math.random() * 20);
 			}
 		}
