@@ -154,8 +154,8 @@ export class Relay implements SharedOrder {
 	#resultOf(name: ChannelName, link: Link, answer: Answer): Published | OrderFailure {
 		if (answer === 'lost') return 'unknown';
 		if (answer instanceof Error) {
-			// A replica orders nothing.
-			if (/READONLY/.test(answer.message)) link.lose(answer.message);
+			// A replica orders nothing, and a cluster that is down may have another master for the slot.
+			if (/READONLY|CLUSTERDOWN|cluster is down/i.test(answer.message)) link.lose(answer.message);
 			this.#refused(name, answer.message);
 			return 'away';
 		}
