@@ -15,6 +15,8 @@ export type LinkParts = {
 	readonly onRoundTrip: (seconds: number) => void;
 	/** Hears what one of these functions, or of those that wait for an answer, has thrown. The connection is given up then. */
 	readonly onFault: (error: unknown) => void;
+	/** A channel that nobody else uses, to find out what the user may do. */
+	readonly probe: string;
 	/** How long an answer may take. */
 	readonly timeoutMs: number;
 };
@@ -102,6 +104,7 @@ export class Link {
 			if (state.mode === 'standalone' && !state.isMaster)
 				throw new RelayRefused('it is a replica: name its master, or its Sentinels.');
 			if (state.isMaster) await redis.eval(publishScript, 0);
+			await checkRights(redis, parts.probe);
 			redis.removeAllListeners('error');
 			return new Link(address, state, redis, parts);
 		} catch (error) {
@@ -258,6 +261,27 @@ function readState(answer: unknown): ServerState {
 	return { version, mode, isMaster: fieldOf('role') === 'master' };
 }
 
+/** Throws what the server says if its user may not do everything that a relay needs. */
+async function checkRights(redis: Redis, probe: string): Promise<void> {
+	const commands = [
+		() => redis.eval(publishScript, 0, probe, ''),
+		() => redis.call('PUBSUB', 'SHARDNUMSUB', probe),
+		() => redis.ping(),
+		() => redis.ssubscribe(probe),
+		() => redis.sunsubscribe(probe),
+	];
+	for (const command of commands) {
+		await command().catch((error: Error) => {
+			// In a cluster, the channel may belong to another server.
+			if (isForbidden(error)) throw error;
+		});
+	}
+}
+
+function isForbidden({ message }: Error): boolean {
+	return /NOPERM|ACL failure|can't (run|publish|access)/.test(message);
+}
+
 function tooOld(what: string): string {
 	return `${what}: sharded pub/sub needs Redis 7 or newer, or Valkey.`;
 }
@@ -267,8 +291,7 @@ function refusalOf(error: Error): Error {
 	const { message } = error;
 	if (/^(WRONGPASS|NOAUTH)|invalid password/.test(message))
 		return new RelayRefused(`it does not take this user and password (${message}): see --relay and --relay-password-file.`);
-	if (/^NOPERM|ACL failure/.test(message))
-		return new RelayRefused(`its user may not do that (${message}): docs/scaling.md has the ACL.`);
+	if (isForbidden(error)) return new RelayRefused(`its user may not do that (${message}): docs/scaling.md has the ACL.`);
 	if (/NOPROTO|unknown command.*HELLO/i.test(message)) return new RelayRefused(tooOld('it knows no RESP3'));
 	return error;
 }

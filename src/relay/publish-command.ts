@@ -4,7 +4,8 @@ import { Command } from 'ioredis';
 // Publishes only where the server may write: on a server that was a master and is a replica now, on one that has lost its replicas
 // (min-replicas-to-write), the script fails with READONLY or NOREPLICAS, and a plain SPUBLISH would go to some of the subscribers. Nothing
 // is stored, so a server whose memory is full may publish.
-export const publishScript = "#!lua flags=allow-oom\nif #ARGV == 0 then return 0 end\nreturn redis.call('SPUBLISH', ARGV[1], ARGV[2])";
+export const publishScript =
+	"#!lua flags=allow-oom\nif #ARGV == 0 then return 0 end\nreturn redis.call('SPUBLISH', ARGV[1], ARGV[2])";
 
 const head = Buffer.from(`*5\r\n$4\r\neval\r\n$${publishScript.length}\r\n${publishScript}\r\n$1\r\n0\r\n`);
 

@@ -49,6 +49,8 @@ export class Relay implements SharedOrder {
 		});
 		this.#shards = new Shards({
 			...parts,
+			// No path and no session has a blank at its beginning.
+			probe: `${parts.prefix} probe`,
 			onMessage: (link, wire, payload) => this.#receive(link, wire, payload),
 			onGap: (link, hasLost, ended) => {
 				this.totals.gaps++;

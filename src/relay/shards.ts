@@ -5,7 +5,7 @@ import { readSlots, type SlotRange, slotCount } from './cluster.js';
 import { Link, type LinkParts, RelayRefused } from './link.js';
 import { formatHost, type Host, type RelayTarget } from './target.js';
 
-export type ShardParts = Pick<LinkParts, 'onMessage' | 'onRoundTrip' | 'onFault' | 'timeoutMs'> & {
+export type ShardParts = Pick<LinkParts, 'onMessage' | 'onRoundTrip' | 'onFault' | 'probe' | 'timeoutMs'> & {
 	readonly target: RelayTarget;
 	/** Beside the target: TLS. */
 	readonly options: RedisOptions;
@@ -229,7 +229,7 @@ export class Shards {
 	}
 
 	async #open(host: Host | undefined): Promise<Link> {
-		const { target, options, onMessage, onRoundTrip, onFault, timeoutMs } = this.#parts;
+		const { target, options, onMessage, onRoundTrip, onFault, probe, timeoutMs } = this.#parts;
 		const { path, masterName, username, password, isTls } = target;
 		const address = host === undefined ? (path ?? `master ${masterName}`) : formatHost(host);
 		const where: RedisOptions =
@@ -252,6 +252,7 @@ export class Shards {
 				onMessage,
 				onRoundTrip,
 				onFault,
+				probe,
 				timeoutMs,
 				onEnded: () => this.lookAgain(),
 				onLost: (link, reason) => this.#lost(link, reason),
