@@ -83,6 +83,7 @@ export class Client {
 		this.#connection = connect(port, channel, {
 			onOpen: () => {
 				this.#piece = ledger.open(who, channel, !isReference);
+				ledger.changed();
 				// A websocket that has just opened is known to the caller in the next turn.
 				setImmediate(() => this.publish());
 			},

@@ -50,7 +50,6 @@ export class Ledger {
 	open(who: string, channel: string, isCounted: boolean): Piece {
 		const piece = { who, channel, opened: this.#channels.length, got: [], isOver: false, isCounted };
 		this.#pieces.push(piece);
-		this.changed();
 		return piece;
 	}
 

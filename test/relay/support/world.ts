@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import type { TestContext } from 'node:test';
-import { type Command, runCommand } from '../../support/command.js';
 import { freePort } from '../../support/free-port.js';
 import type { Random } from '../../support/random.js';
 import { type RedisProcess, startRedis } from '../../support/redis.js';
 import { Client, type ClientParts } from './client.js';
 import { type Connect, viaEventStream, viaRedis, viaWebSocket } from './connections.js';
 import { Ledger } from './ledger.js';
+import { Node } from './node.js';
 
 const channels = ['/a', '/b', '/caf%C3%A9', '/d'];
 /** A channel that only clients of the first node listen to, and without load. */
@@ -18,34 +18,6 @@ const webSocketsPerChannel = 6;
 // The others only listen.
 const publishersPerChannel = 2;
 const burstMax = 12;
-// Slow clients are to catch up, not to be cut: all run in this process.
-const nodeFlags = ['--mport', '0', '--max-backlog', '64MiB', '--write-timeout', '0', '--relay-timeout', '1s'];
-
-/** One server, which may be killed and started again on the same port. */
-export class Node {
-	#command: Command | undefined;
-	operatorPort = 0;
-
-	constructor(
-		private readonly t: TestContext,
-		readonly port: number,
-		private readonly relay: string,
-	) {}
-
-	async start(): Promise<void> {
-		this.#command = runCommand(this.t, ['--addr', `127.0.0.1:${this.port}`, ...nodeFlags, '--relay', this.relay]);
-		this.operatorPort = await this.#command.operatorPort();
-	}
-
-	signal(name: NodeJS.Signals): void {
-		this.#command?.child.kill(name);
-	}
-
-	async kill(): Promise<void> {
-		this.signal('SIGKILL');
-		await this.#command?.ended;
-	}
-}
 
 export class World {
 	readonly ledger = new Ledger();
@@ -55,11 +27,11 @@ export class World {
 	readonly #posting: Promise<void>[];
 	/** Whether a node may be killed now. */
 	mayKill = false;
-	#isPaused = false;
 	#isOver = false;
-	/** Gives the way to the POSTs when the load goes on. */
-	#resume: () => void = () => {};
-	#resumed: Promise<void> = Promise.resolve();
+	/** The load rests when there are so many deliveries: a node that starts must get its share of the machine. */
+	#deliveriesMax = 0;
+	/** The POSTs that wait for the load to go on. */
+	#resting: (() => void)[] = [];
 	/** How many POSTs are on their way. */
 	#posts = 0;
 
@@ -112,11 +84,11 @@ export class World {
 		return this.ledger.until('all connections are closed', () => pieces.every(({ isOver }) => isOver));
 	}
 
-	/** Lets the load run until the clients have got so many messages more. */
+	/** Lets the load run until the clients have got so many messages more, and go on until they have got as many again. */
 	async run(deliveries: number): Promise<void> {
 		const wanted = this.ledger.deliveries + deliveries;
-		this.#isPaused = false;
-		this.#resume();
+		this.#deliveriesMax = wanted + deliveries;
+		this.#goOn();
 		for (const client of this.clients.flat()) client.publish();
 		await this.ledger.until(`${deliveries} deliveries`, () => this.ledger.deliveries >= wanted);
 	}
@@ -124,10 +96,7 @@ export class World {
 	/** Stops the load, and waits until all clients have got everything. */
 	async pause(): Promise<void> {
 		const { ledger } = this;
-		this.#isPaused = true;
-		this.#resumed = new Promise((resolve) => {
-			this.#resume = resolve;
-		});
+		this.#deliveriesMax = 0;
 		await ledger.until(
 			'the load ends',
 			() => this.#posts === 0 && this.everyClient.every(({ isIdle }) => isIdle),
@@ -144,6 +113,14 @@ export class World {
 		}
 	}
 
+	get #isResting(): boolean {
+		return this.#isOver || this.ledger.deliveries >= this.#deliveriesMax;
+	}
+
+	#goOn(): void {
+		for (const goOn of this.#resting.splice(0)) goOn();
+	}
+
 	/** Publishes a message of that length past the nodes, and gives how many clients of Redis got it. */
 	async publishPast(channel: string, bytes: number): Promise<number> {
 		const message = this.ledger.publish(channel, 'redis');
@@ -152,7 +129,7 @@ export class World {
 
 	#clientsOf(port: number, nth: number): Client[] {
 		const clients: Client[] = [];
-		const burst = () => (this.#isPaused || this.#isOver ? 0 : 1 + this.random.below(burstMax));
+		const burst = () => (this.#isResting ? 0 : 1 + this.random.below(burstMax));
 		for (const channel of channels) {
 			for (let i = 0; i < webSocketsPerChannel; i++) {
 				const mayBurst = i < publishersPerChannel ? burst : () => 0;
@@ -181,7 +158,10 @@ export class World {
 	async #postAll(port: number, who: string): Promise<void> {
 		const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 		while (!this.#isOver) {
-			if (this.#isPaused) await this.#resumed;
+			if (this.#isResting) {
+				await new Promise<void>((goOn) => this.#resting.push(goOn));
+				continue;
+			}
 			const channel = channels[this.random.below(channels.length)] ?? assert.fail();
 			this.#posts++;
 			await this.#post(agent, port, channel, who);
@@ -221,7 +201,7 @@ export class World {
 
 	async #end(): Promise<void> {
 		this.#isOver = true;
-		this.#resume();
+		this.#goOn();
 		for (const client of this.everyClient) client.end();
 		for (const node of this.nodes) node.signal('SIGCONT');
 		this.redis.signal('SIGCONT');
