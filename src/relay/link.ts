@@ -2,6 +2,7 @@
 // lost messages, so its owner has to hear of it and open another. This file and publish-command.ts alone import
 // ioredis, which is loaded with the relay alone.
 import { Redis, type RedisOptions, ReplyError } from 'ioredis';
+import { checkServer, refusalOf, type ServerState } from './handshake.js';
 import { PublishCommand, publishScript } from './publish-command.js';
 
 export type LinkParts = {
@@ -20,17 +21,6 @@ export type LinkParts = {
 	/** How long an answer may take. */
 	readonly timeoutMs: number;
 };
-
-/** What a server says of itself. */
-export type ServerState = {
-	/** Of Redis 7 or newer; Valkey has one too. */
-	readonly version: string;
-	readonly mode: 'standalone' | 'cluster' | 'sentinel';
-	readonly isMaster: boolean;
-};
-
-/** Why a server cannot serve as the relay, as one line with the remedy. Trying again helps only when somebody has changed something. */
-export class RelayRefused extends Error {}
 
 /** What becomes of a command: the server's number, its error, or no answer, so that it may have been done or not. */
 export type Answer = number | Error | 'lost';
@@ -100,11 +90,7 @@ export class Link {
 		}, parts.timeoutMs);
 		try {
 			await redis.connect();
-			const state = readState(await redis.call('HELLO'));
-			if (state.mode === 'standalone' && !state.isMaster)
-				throw new RelayRefused('it is a replica: name its master, or its Sentinels.');
-			if (state.isMaster) await redis.eval(publishScript, 0);
-			await checkRights(redis, parts.probe);
+			const state = await checkServer(redis, parts.probe);
 			redis.removeAllListeners('error');
 			return new Link(address, state, redis, parts);
 		} catch (error) {
@@ -247,53 +233,6 @@ export class Link {
 function abandon(redis: Redis): void {
 	redis.disconnect();
 	redis.stream?.destroy();
-}
-
-/** The answer to HELLO is a list of names and values. */
-function readState(answer: unknown): ServerState {
-	const list = (answer as readonly unknown[]).map(String);
-	const fieldOf = (name: string) => list[list.indexOf(name) + 1] ?? '';
-	const version = fieldOf('version');
-	if (Number.parseInt(version, 10) < 7) throw new RelayRefused(tooOld(`it is version ${version}`));
-	const mode = fieldOf('mode') as ServerState['mode'];
-	if (mode === 'sentinel')
-		throw new RelayRefused('it is a Sentinel: write redis+sentinel://host:26379/name, with the name of its master.');
-	return { version, mode, isMaster: fieldOf('role') === 'master' };
-}
-
-/** Throws what the server says if its user may not do everything that a relay needs. */
-async function checkRights(redis: Redis, probe: string): Promise<void> {
-	const commands = [
-		() => redis.eval(publishScript, 0, probe, ''),
-		() => redis.call('PUBSUB', 'SHARDNUMSUB', probe),
-		() => redis.ping(),
-		() => redis.ssubscribe(probe),
-		() => redis.sunsubscribe(probe),
-	];
-	for (const command of commands) {
-		await command().catch((error: Error) => {
-			// In a cluster, the channel may belong to another server.
-			if (isForbidden(error)) throw error;
-		});
-	}
-}
-
-function isForbidden({ message }: Error): boolean {
-	return /NOPERM|ACL failure|can't (run|publish|access)/.test(message);
-}
-
-function tooOld(what: string): string {
-	return `${what}: sharded pub/sub needs Redis 7 or newer, or Valkey.`;
-}
-
-/** Errors of the server that somebody has to mend, with the remedy. */
-function refusalOf(error: Error): Error {
-	const { message } = error;
-	if (/^(WRONGPASS|NOAUTH)|invalid password/.test(message))
-		return new RelayRefused(`it does not take this user and password (${message}): see --relay and --relay-password-file.`);
-	if (isForbidden(error)) return new RelayRefused(`its user may not do that (${message}): docs/scaling.md has the ACL.`);
-	if (/NOPROTO|unknown command.*HELLO/i.test(message)) return new RelayRefused(tooOld('it knows no RESP3'));
-	return error;
 }
 
 const ignore = () => {};

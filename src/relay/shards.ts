@@ -2,7 +2,8 @@
 // Knows no channels.
 import type { RedisOptions } from 'ioredis';
 import { readSlots, type SlotRange, slotCount } from './cluster.js';
-import { Link, type LinkParts, RelayRefused } from './link.js';
+import { RelayRefused } from './handshake.js';
+import { Link, type LinkParts } from './link.js';
 import { formatHost, type Host, type RelayTarget } from './target.js';
 
 export type ShardParts = Pick<LinkParts, 'onMessage' | 'onRoundTrip' | 'onFault' | 'probe' | 'timeoutMs'> & {

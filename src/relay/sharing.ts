@@ -7,7 +7,7 @@ import type { Channel } from '../pubsub/channel.js';
 import { type ChannelName, isSession, pathOf } from '../pubsub/channel-name.js';
 import type { Hub } from '../pubsub/hub.js';
 import { StartError } from '../start-error.js';
-import { RelayRefused } from './link.js';
+import { RelayRefused } from './handshake.js';
 import { Relay } from './relay.js';
 import { formatHost, type RelayTarget } from './target.js';
 

@@ -1,0 +1,71 @@
+// What is asked of a server of Redis or Valkey before it serves: what it is, and whether it lets this server do everything that a relay needs.
+import type { Redis } from 'ioredis';
+import { publishScript } from './publish-command.js';
+
+/** What a server says of itself. */
+export type ServerState = {
+	/** Of Redis 7 or newer; Valkey has one too. */
+	readonly version: string;
+	readonly mode: 'standalone' | 'cluster' | 'sentinel';
+	readonly isMaster: boolean;
+};
+
+/** Why a server cannot serve as the relay, as one line with the remedy. Trying again helps only when somebody has changed something. */
+export class RelayRefused extends Error {}
+
+/** Throws a RelayRefused, or the error of the server, if it cannot serve. */
+export async function checkServer(redis: Redis, probe: string): Promise<ServerState> {
+	const state = readState(await redis.call('HELLO'));
+	if (state.mode === 'standalone' && !state.isMaster)
+		throw new RelayRefused('it is a replica: name its master, or its Sentinels.');
+	if (state.isMaster) await redis.eval(publishScript, 0);
+	await checkRights(redis, probe);
+	return state;
+}
+
+/** The answer to HELLO is a list of names and values. */
+function readState(answer: unknown): ServerState {
+	const list = (answer as readonly unknown[]).map(String);
+	const fieldOf = (name: string) => list[list.indexOf(name) + 1] ?? '';
+	const version = fieldOf('version');
+	if (Number.parseInt(version, 10) < 7) throw new RelayRefused(tooOld(`it is version ${version}`));
+	const mode = fieldOf('mode') as ServerState['mode'];
+	if (mode === 'sentinel')
+		throw new RelayRefused('it is a Sentinel: write redis+sentinel://host:26379/name, with the name of its master.');
+	return { version, mode, isMaster: fieldOf('role') === 'master' };
+}
+
+/** Throws what the server says if its user may not do everything that a relay needs. */
+async function checkRights(redis: Redis, probe: string): Promise<void> {
+	const commands = [
+		() => redis.eval(publishScript, 0, probe, ''),
+		() => redis.call('PUBSUB', 'SHARDNUMSUB', probe),
+		() => redis.ping(),
+		() => redis.ssubscribe(probe),
+		() => redis.sunsubscribe(probe),
+	];
+	for (const command of commands) {
+		await command().catch((error: Error) => {
+			// In a cluster, the channel may belong to another server.
+			if (isForbidden(error)) throw error;
+		});
+	}
+}
+
+function isForbidden({ message }: Error): boolean {
+	return /NOPERM|ACL failure|can't (run|publish|access)/.test(message);
+}
+
+function tooOld(what: string): string {
+	return `${what}: sharded pub/sub needs Redis 7 or newer, or Valkey.`;
+}
+
+/** Errors of the server that somebody has to mend, with the remedy. */
+export function refusalOf(error: Error): Error {
+	const { message } = error;
+	if (/^(WRONGPASS|NOAUTH)|invalid password/.test(message))
+		return new RelayRefused(`it does not take this user and password (${message}): see --relay and --relay-password-file.`);
+	if (isForbidden(error)) return new RelayRefused(`its user may not do that (${message}): docs/scaling.md has the ACL.`);
+	if (/NOPROTO|unknown command.*HELLO/i.test(message)) return new RelayRefused(tooOld('it knows no RESP3'));
+	return error;
+}
