@@ -150,7 +150,9 @@ export class Shards {
 	}
 
 	async #lookAtCluster(asked: Link): Promise<void> {
-		const ranges = await this.#slotsOf(asked);
+		// One server alone may know less than the others, because the network cut it off.
+		const views = await Promise.allSettled([asked, ...this.#links.values()].map((link) => this.#slotsOf(link)));
+		const ranges = views.flatMap((view) => (view.status === 'fulfilled' ? view.value : []));
 		const masters = new Map(ranges.map(({ master }) => [formatHost(master), master]));
 		this.#known = [
 			...new Map([...masters.values(), ...this.#parts.target.hosts].map((host) => [formatHost(host), host])).values(),
@@ -174,7 +176,8 @@ export class Shards {
 			}
 		}
 		this.#setOwners(true, owners);
-		if (failed !== undefined) throw failed.reason;
+		// A server that is cut off may name masters that are no more.
+		if (failed !== undefined && this.#missing !== undefined) throw failed.reason;
 	}
 
 	async #slotsOf(link: Link): Promise<SlotRange[]> {
