@@ -253,7 +253,7 @@ function progress(line: string): void {
 function readCommand(argv: readonly string[]): Options {
 	return new Command('npm run bench --')
 		.description('Measures pathcast beside what people would use instead. See bench/README.md.')
-		.option('--quick', 'everything in small, in about two minutes: a smoke test, not a measurement', false)
+		.option('--quick', 'everything in small, in about three minutes: a smoke test, not a measurement', false)
 		.option('--only <scenarios>', 'these, separated by commas', (text) => chosen(text, scenarios, ({ id }) => id))
 		.option('--peers <names>', 'these, separated by commas; a beginning is enough', (text) =>
 			chosen(text, peers, ({ name }) => name),
