@@ -27,6 +27,8 @@ export type Answer = number | Error | 'lost';
 
 // How often within the time-out an idle connection is tried.
 const triesPerTimeout = 4;
+// A hundred times a second are enough for a histogram.
+const timingMsMin = 10;
 
 export class Link {
 	/** As the log shows it. */
@@ -39,8 +41,8 @@ export class Link {
 	#pending = 0;
 	/** When the server answered last, or began to owe an answer, by performance.now(). */
 	#heardMs = performance.now();
-	/** Whether the time of a command is being taken. */
-	#isTiming = false;
+	/** When the time of a command is taken again, by performance.now(). */
+	#nextTimingMs = 0;
 	readonly #beat: NodeJS.Timeout;
 	/** How many subscriptions the server has ended by itself, and nobody has asked about yet. */
 	ended = 0;
@@ -166,24 +168,22 @@ export class Link {
 	/** Sends a command. Those of one turn go out together: one system call in place of one for each. */
 	#send(command: () => Promise<unknown>, done: (answer: Answer) => void): void {
 		if (this.#isLost) {
-			queueMicrotask(() => done('lost'));
+			queueMicrotask(() => this.#guard(() => done('lost')));
 			return;
 		}
-		if (this.#pending++ === 0) this.#heardMs = performance.now();
+		const startMs = performance.now();
+		if (this.#pending++ === 0) this.#heardMs = startMs;
 		if (!this.#isCorked) {
 			this.#isCorked = true;
 			this.#redis.stream.cork();
 			setImmediate(this.#uncork);
 		}
-		const startMs = this.#isTiming ? undefined : performance.now();
-		this.#isTiming = true;
+		const isTimed = startMs >= this.#nextTimingMs;
+		if (isTimed) this.#nextTimingMs = startMs + timingMsMin;
 		const answered = (answer: Answer) => {
 			this.#pending--;
 			this.#heardMs = performance.now();
-			if (startMs !== undefined) {
-				this.#isTiming = false;
-				if (answer !== 'lost') this.#parts.onRoundTrip((this.#heardMs - startMs) / 1_000);
-			}
+			if (isTimed && answer !== 'lost') this.#parts.onRoundTrip((this.#heardMs - startMs) / 1_000);
 			this.#guard(() => done(answer));
 		};
 		command().then(
