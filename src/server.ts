@@ -136,9 +136,9 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		isTls: tls !== undefined,
 	});
 
-	await sharing?.start();
 	const operatorAddress = options.mport === 'off' ? undefined : await bindable('--mport', options.mport);
-	const listening = pausedWithoutDescriptors(await listen(engine, app, options.addr, options.addrMode), log);
+	await sharing?.start();
+	const listening = pausedWithoutDescriptors(await listen(engine, app, options.addr, options.addrMode).catch(leaveRelay), log);
 	const operator =
 		operatorAddress &&
 		(await startOperatorListener(operatorAddress, operatorHosts(options, operatorAddress), endpoints(), inFlight, log).catch(
@@ -198,9 +198,14 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	}
 
 	function abandon(error: unknown): never {
-		relay?.stop();
 		listening.stop();
 		app.close();
+		return leaveRelay(error);
+	}
+
+	/** The connections to the relay would keep the process alive. */
+	function leaveRelay(error: unknown): never {
+		relay?.stop();
 		throw error;
 	}
 

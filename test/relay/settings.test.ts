@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { readOptions } from '#src/options/reading.js';
-import { anyPort, refuses } from '../support/command.js';
+import { anyPort, refuses, runCommand } from '../support/command.js';
 import { freePort } from '../support/free-port.js';
 import { post } from '../support/http.js';
 import { needsRedis, startRedis } from '../support/redis.js';
@@ -136,6 +136,14 @@ test('a user that lacks one of the rights is refused at the start', needsRedis, 
 	await redis.run('ACL', 'SETUSER', 'some', 'reset', 'on', `>${secret}`, ...rights);
 	const server = await startTestServer(t, '--relay', nothing.replace('nothing', 'some'));
 	assert.equal((await post(server.port, '/room', 'x')).status, 200);
+});
+
+test('a server that cannot listen ends, although the relay serves', needsRedis, async (t) => {
+	const redis = await startRedis(t);
+	const { code, stderr } = await runCommand(t, ['--relay', redis.url, '--addr', `127.0.0.1:${redis.port}`, '--mport', 'off'])
+		.ended;
+	assert.match(stderr, /^pathcast: --addr: cannot listen on 127\.0\.0\.1:\d+: it is in use[^\n]*\n$/);
+	assert.equal(code, 1);
 });
 
 test('an old Redis, a replica and a server of another kind cannot serve as the relay', needsRedis, async (t) => {
