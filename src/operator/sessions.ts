@@ -130,9 +130,12 @@ export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 	/** Sends the last message. Without a relay the name is free at once: what is sent to it from now on is for others. */
 	async function close(name: ChannelName, message: Message): Promise<Heard> {
 		const sending = send(name, message);
-		void closeByName(name);
+		const closing = closeByName(name);
 		const subscribers = await sending;
 		if (isRefused(subscribers)) return subscribers;
+		// Without a relay nothing refuses it, and the answer does not wait for slow readers.
+		const closed = isShared ? await closing : undefined;
+		if (closed !== undefined && 'cause' in closed) return closed;
 		if (!isSession(name)) log.info({ event: 'delete', path: name, subscribers }, 'the operator closed a channel');
 		return subscribers;
 	}

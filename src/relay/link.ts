@@ -126,6 +126,9 @@ export class Link {
 
 	unsubscribe(channel: Buffer): void {
 		this.#send(() => this.#redis.sunsubscribe(channel), ignore);
+		// If the server ends another subscription before it refuses this command (MOVED), ioredis takes that for the answer, and the refusal
+		// for the answer to the next command. From there on, every command would get the answer of the one before it.
+		this.#send(() => this.#redis.ping(), this.#loseIfRefused);
 	}
 
 	/** How many clients of the server are subscribed to a channel. */
@@ -187,8 +190,8 @@ export class Link {
 			this.#guard(() => done(answer));
 		};
 		command().then(
-			(value) => answered(typeof value === 'number' ? value : 0),
-			(error: Error) => answered(error instanceof ReplyError ? error : 'lost'),
+			(value) => answered(this.#isLost ? 'lost' : typeof value === 'number' ? value : 0),
+			(error: Error) => answered(!this.#isLost && error instanceof ReplyError ? error : 'lost'),
 		);
 	}
 
@@ -216,13 +219,12 @@ export class Link {
 			});
 			return;
 		}
-		this.#send(
-			() => this.#redis.eval(publishScript, 0),
-			(answer) => {
-				if (answer instanceof Error) this.lose(answer.message);
-			},
-		);
+		this.#send(() => this.#redis.eval(publishScript, 0), this.#loseIfRefused);
 	}
+
+	readonly #loseIfRefused = (answer: Answer): void => {
+		if (answer instanceof Error) this.lose(answer.message);
+	};
 
 	#isSilent(): boolean {
 		return this.#pending > 0 && performance.now() - this.#heardMs > this.#parts.timeoutMs;

@@ -131,7 +131,9 @@ export class Relay implements SharedOrder {
 		const link = this.#linkFor(name);
 		if (link === undefined) return 'away';
 		const bytes = (payload?.length ?? 0) + messageOverheadBytes;
-		if (!this.#waiting.begin(name, bytes)) return 'busy';
+		// An operator closes few channels, and the body of a DELETE must not hold up its close.
+		if (payload === closePayload) this.#waiting.add(name, bytes);
+		else if (!this.#waiting.begin(name, bytes)) return 'busy';
 		const { inFlight } = this.#parts;
 		inFlight.begin();
 		const answered = (answer: Answer) => {

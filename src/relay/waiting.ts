@@ -27,9 +27,14 @@ export class Waiting {
 		// A message that is as long as may be passes alone.
 		const hasRoom = own === 0 || own + bytes <= this.#bytesMax;
 		if (!hasRoom || this.#bytes >= share * waitingBytesMax) return false;
-		this.#bytesOf.set(name, own + bytes);
-		this.#bytes += bytes;
+		this.add(name, bytes);
 		return true;
+	}
+
+	/** Counts what is sent, however much waits. */
+	add(name: ChannelName, bytes: number): void {
+		this.#bytesOf.set(name, (this.#bytesOf.get(name) ?? 0) + bytes);
+		this.#bytes += bytes;
 	}
 
 	/** Counts that it has been answered, or never will be. */

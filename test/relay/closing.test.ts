@@ -7,7 +7,8 @@ import { protocol } from '../support/protocol.js';
 import { needsRedis, startRedis } from '../support/redis.js';
 import { metric, metricBecomes, type TestServer } from '../support/server.js';
 import { subscribe } from '../support/subscriber.js';
-import { freeze, startSharing, subscriptionsBecome } from './support/sharing.js';
+import { startFakeRedis } from './support/fake-redis.js';
+import { freeze, readinessBecomes, startSharing, subscriptionsBecome } from './support/sharing.js';
 
 const closed = '1000 the channel was closed';
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => String(i));
@@ -128,3 +129,22 @@ protocol(
 	},
 	needsRedis,
 );
+
+test('a DELETE closes its channel also if its body is as long as all that may wait', needsRedis, async (t) => {
+	const redis = await startRedis(t);
+	const [server] = await startSharing(t, redis, 1, '--max-message', '1024', '--max-backlog', '1024');
+	const subscriber = await subscribe(t, server.ws('/room'));
+	assert.deepEqual(await remove(server, '/room', 'x'.repeat(1_024)), [200, { scope: 'node', closed: 1, nodes: 1 }]);
+	assert.deepEqual(await subscriber.textsUntilClosed(1000), ['x'.repeat(1_024)]);
+});
+
+test('a /close whose message the relay takes, and whose close it refuses, is refused with 503', async (t) => {
+	const fake = await startFakeRedis(t);
+	fake.slots = [{ from: 0, to: 16_383, port: fake.port }];
+	const [server] = await startSharing(t, { url: `redis://127.0.0.1:${fake.port}` }, 1, '--relay-timeout', '60s');
+	await readinessBecomes(server, 200);
+	fake.instead.set('EVAL', [':1\r\n', '-NOREPLICAS Not enough good replicas to write.\r\n']);
+	const headers = { 'X-Channel': '/room' };
+	const answer = await request(server.operatorPort, { method: 'POST', path: '/close', headers, body: 'bye' });
+	assert.deepEqual([answer.status, JSON.parse(answer.body).result], [503, 'NG']);
+});

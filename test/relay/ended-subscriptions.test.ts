@@ -38,6 +38,22 @@ test('a subscription that the relay ends before it answers the end of another cl
 	assert.equal((await room.closed).code, 1012);
 });
 
+test('no command gets the answer of another when the relay ends a subscription and refuses to end another', async (t) => {
+	const { fake, room, node } = await startNode(t);
+	const other = await subscribe(t, node.ws('/other'));
+	fake.holdsFrom = 'SUNSUBSCRIBE';
+	fake.before.set('SUNSUBSCRIBE', ended('pathcast:/room'));
+	fake.instead.set('SUNSUBSCRIBE', ['-MOVED 1 127.0.0.1:1\r\n']);
+	await other.close();
+	await fake.got('SUNSUBSCRIBE pathcast:/other');
+	const before = fake.commands.length;
+	const posted = post(node.port, '/room', 'x');
+	while (!fake.commands.slice(before).some((command) => command.startsWith('EVAL'))) await fake.more();
+	fake.release();
+	assert.equal((await posted).status, 502, 'its own answer is not known');
+	assert.equal((await room.closed).code, 1012);
+});
+
 test('a subscription that the relay ends as soon as it has confirmed it closes the subscriber', async (t) => {
 	const { fake, node } = await startNode(t);
 	fake.after.set('SSUBSCRIBE', ended('pathcast:/other'));

@@ -11,11 +11,16 @@ export class FakeRedis {
 	slots: Slots = [];
 	/** Written before the answer to the next command of that name, in the same piece. */
 	readonly before = new Map<string, string>();
+	/** Written in place of the answers to the next commands of that name. */
+	readonly instead = new Map<string, string[]>();
 	/** Written after it. */
 	readonly after = new Map<string, string>();
+	/** The command from which on all answers wait for `release`. */
+	holdsFrom: string | undefined;
 	/** The commands so far: the name, and the first argument. */
 	readonly commands: string[] = [];
 	readonly #sockets = new Set<Socket>();
+	#held: string[] | undefined;
 	#wake: () => void = () => {};
 
 	constructor(private readonly server: Server) {
@@ -30,8 +35,11 @@ export class FakeRedis {
 					unread = unread.slice(command.length);
 					const [name = '', first = ''] = command.args;
 					const upper = name.toUpperCase();
-					const pieces = [this.#take(this.before, upper), this.#answer(upper, first), this.#take(this.after, upper)];
-					socket.write(pieces.join(''));
+					const answer = this.instead.get(upper)?.shift() ?? this.#answer(upper, first);
+					const pieces = [this.#take(this.before, upper), answer, this.#take(this.after, upper)];
+					if (upper === this.holdsFrom) this.#held ??= [];
+					if (this.#held === undefined) socket.write(pieces.join(''));
+					else this.#held.push(...pieces);
 					this.commands.push(`${upper} ${first}`);
 				}
 				this.#wake();
@@ -48,13 +56,24 @@ export class FakeRedis {
 		for (const socket of this.#sockets) socket.write(ended(channel));
 	}
 
+	/** Writes the answers that wait, in one piece. */
+	release(): void {
+		const held = this.#held ?? [];
+		this.holdsFrom = undefined;
+		this.#held = undefined;
+		for (const socket of this.#sockets) socket.write(held.join(''));
+	}
+
 	/** Resolves when that command has come. */
 	async got(command: string): Promise<void> {
-		while (!this.commands.includes(command)) {
-			await new Promise<void>((resolve) => {
-				this.#wake = resolve;
-			});
-		}
+		while (!this.commands.includes(command)) await this.more();
+	}
+
+	/** Resolves when more commands have come. */
+	more(): Promise<void> {
+		return new Promise((resolve) => {
+			this.#wake = resolve;
+		});
 	}
 
 	close(): void {
