@@ -5,6 +5,8 @@ import type { ChannelName } from '../pubsub/channel-name.js';
 const stepMs = 100;
 // A million channels may be due at once: some milliseconds' work for each tick.
 const namesPerTick = 2_000;
+// Clients choose the names, and no other limit counts a channel without subscribers: some hundred bytes for each, here and in Redis.
+const namesMax = 262_144;
 
 export class Linger {
 	readonly #lingerMs: number;
@@ -20,12 +22,16 @@ export class Linger {
 		this.#release = release;
 	}
 
-	/** Begins the time of a channel anew. */
+	/** Begins the time of a channel anew. If too many are kept, the time of the first is over at once. */
 	add(name: ChannelName): void {
 		if (this.#isStopped) return;
 		this.#dueMs.delete(name);
 		this.#dueMs.set(name, performance.now() + this.#lingerMs);
 		this.#timer ??= setTimeout(this.#onTime, this.#lingerMs).unref();
+		if (this.#dueMs.size <= namesMax) return;
+		const [first = name] = this.#dueMs.keys();
+		this.#dueMs.delete(first);
+		this.#release(first);
 	}
 
 	delete(name: ChannelName): void {

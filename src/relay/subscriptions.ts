@@ -21,7 +21,7 @@ export type SubscriptionParts = {
 	readonly onRefused: (name: ChannelName, why: string) => void;
 };
 
-// How many subscribers may wait until their channels are subscribed to.
+// How many subscribers may wait until their channels are subscribed to; and how many channels may be, also of clients that have gone.
 const joiningMax = 65_536;
 // How many channels are given up in one tick: some milliseconds' work.
 const channelsPerTick = 5_000;
@@ -35,7 +35,10 @@ export class Subscriptions {
 	readonly #parts: SubscriptionParts;
 	readonly #entries = new NameMap<Entry>();
 	readonly #linger: Linger;
+	/** Subscribers that wait. */
 	#joining = 0;
+	/** Subscriptions that the relay has not confirmed yet. */
+	#unconfirmed = 0;
 
 	constructor(parts: SubscriptionParts) {
 		this.#parts = parts;
@@ -71,18 +74,24 @@ export class Subscriptions {
 		// Two paths of a connection may have one channel.
 		const missing = [...new Set(names)].filter((name) => !this.brings(name));
 		const links = missing.map((name) => this.#parts.linkFor(name));
-		const failure = this.#joining >= joiningMax ? 'busy' : links.includes(undefined) ? 'away' : undefined;
+		const isBusy = Math.max(this.#joining, this.#unconfirmed) >= joiningMax;
+		const failure = isBusy ? 'busy' : links.includes(undefined) ? 'away' : undefined;
+		// The first of two channels may have been released or lost before the second is subscribed to.
+		const tell = (failure: OrderFailure | undefined) =>
+			done(failure ?? (names.every((name) => this.brings(name)) ? undefined : 'away'));
 		if (failure !== undefined || missing.length === 0) {
-			const telling = setImmediate(done, failure);
+			const telling = setImmediate(tell, failure);
 			return () => clearImmediate(telling);
 		}
+		// Those that are there already are kept for their subscriber.
+		for (const name of names) this.left(name);
 		this.#joining++;
 		let left = missing.length;
 		const end = (failure: OrderFailure | undefined) => {
 			if (left === 0 || (failure === undefined && --left > 0)) return;
 			left = 0;
 			this.#joining--;
-			done(failure);
+			tell(failure);
 		};
 		for (const [index, name] of missing.entries()) this.#joiningOf(name, links[index] as Link).waiting.add(end);
 		return () => {
@@ -134,7 +143,11 @@ export class Subscriptions {
 		if (entry !== undefined && isJoining(entry)) return entry;
 		const joining: Joining = { link, waiting: new Set() };
 		this.#entries.set(name, joining);
-		link.subscribe(this.#parts.wireOf(name), (answer) => this.#subscribed(name, joining, answer));
+		this.#unconfirmed++;
+		link.subscribe(this.#parts.wireOf(name), (answer) => {
+			this.#unconfirmed--;
+			this.#subscribed(name, joining, answer);
+		});
 		return joining;
 	}
 

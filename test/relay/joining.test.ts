@@ -6,6 +6,7 @@ import { knock, openStatus } from '../support/doors.js';
 import { acceptsStream } from '../support/event-stream.js';
 import { freePort } from '../support/free-port.js';
 import { post, RawConnection, request } from '../support/http.js';
+import { startNamingService } from '../support/naming-service.js';
 import { protocol } from '../support/protocol.js';
 import { needsRedis, RedisProcess, startRedis } from '../support/redis.js';
 import { metric, metricBecomes } from '../support/server.js';
@@ -130,6 +131,22 @@ test('clients that come and go at the moment of the unsubscription miss nothing'
 		assert.equal(await subscriber.nextText(), String(i));
 		await subscriber.close();
 	}
+});
+
+test('a channel whose subscription ends while its client waits for another is not joined without one', needsRedis, async (t) => {
+	const redis = await startRedis(t);
+	const auth = await startNamingService(t);
+	const [server] = await startSharing(t, redis, 1, '--auth', auth.url, '--relay-timeout', '60s', '--relay-linger', '1s');
+	await (await subscribe(t, server.ws('/room?alice'))).close();
+	const goOn = await freeze(redis);
+	const waiting = knock(server.port, 'websocket', '/room?bob');
+	// The time of the channel is over, and bob waits for the session.
+	await metricBecomes(server, 'pathcast_relay_channels', 1);
+	goOn();
+	assert.equal((await waiting.answer()).status, 503);
+	const again = await subscribe(t, server.ws('/room?bob'));
+	await post(server.port, '/room', 'x');
+	assert.equal(await again.nextText(), 'x');
 });
 
 test('2,000 channels that are opened and closed leave no subscription', needsRedis, async (t) => {

@@ -40,6 +40,15 @@ test('ten thousand channels that are due together are released in several ticks'
 	assert.equal(looks() - before, 5, 'it looks at the time once in each tick');
 });
 
+test('of more channels than are kept, the first is released at once', (t) => {
+	const { released, linger } = lingering(t);
+	for (let i = 0; i < 262_144; i++) linger.add(name(`/${i}`));
+	assert.deepEqual(released, []);
+	linger.add(name('/0'));
+	linger.add(name('/more'));
+	assert.deepEqual(released, ['/1']);
+});
+
 function lingering(t: { after(done: () => void): void }) {
 	mock.timers.enable({ apis: ['setTimeout'] });
 	t.after(() => mock.timers.reset());
