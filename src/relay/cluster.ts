@@ -1,21 +1,43 @@
-// What a node of a cluster says about its slots.
+// The slots of a cluster: that of a channel, and what a node says about its own.
 import type { Host } from './target.js';
 
 export const slotCount = 16_384;
 
 /** Slots from one to another, both included, and the master that serves them. */
-export type SlotRange = { readonly from: number; readonly to: number; readonly master: Host; readonly id: string };
+export type SlotRange = { readonly from: number; readonly to: number; readonly master: Host };
 
 /** Reads the answer to CLUSTER SLOTS. `asked` is the host that gave it: a node that does not know its own address leaves it out. */
 export function readSlots(answer: unknown, asked: Host): SlotRange[] {
 	return (answer as readonly (readonly unknown[])[]).map(([from, to, master]) => {
-		const [host, port, id] = master as readonly unknown[];
+		const [host, port] = master as readonly unknown[];
 		const isKnown = typeof host === 'string' && host !== '' && host !== '?';
 		return {
 			from: Number(from),
 			to: Number(to),
 			master: { host: isKnown ? host : asked.host, port: Number(port) },
-			id: String(id),
 		};
 	});
 }
+
+/**
+ * The slot of a channel, by the cluster specification of Redis: the CRC-16 of what stands between its first `{` and the first `}` after it,
+ * or of the whole name if nothing stands there. cluster-key-slot 1.1.1 goes on looking after `{}`, and clients choose the names.
+ */
+export function slotOf(channel: Buffer): number {
+	const from = channel.indexOf(0x7b) + 1;
+	const to = from === 0 ? -1 : channel.indexOf(0x7d, from);
+	return crc16(to > from ? channel.subarray(from, to) : channel) % slotCount;
+}
+
+/** CRC-16/XMODEM. */
+function crc16(bytes: Buffer): number {
+	let crc = 0;
+	for (const byte of bytes) crc = ((crc << 8) & 0xffff) ^ (crcTable[(crc >> 8) ^ byte] as number);
+	return crc;
+}
+
+const crcTable = Uint16Array.from({ length: 256 }, (_, byte) => {
+	let crc = byte << 8;
+	for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1;
+	return crc & 0xffff;
+});

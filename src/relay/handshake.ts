@@ -4,8 +4,6 @@ import { publishScript } from './publish-command.js';
 
 /** What a server says of itself. */
 export type ServerState = {
-	/** Of Redis 7 or newer; Valkey has one too. */
-	readonly version: string;
 	readonly mode: 'standalone' | 'cluster' | 'sentinel';
 	readonly isMaster: boolean;
 };
@@ -32,7 +30,7 @@ function readState(answer: unknown): ServerState {
 	const mode = fieldOf('mode') as ServerState['mode'];
 	if (mode === 'sentinel')
 		throw new RelayRefused('it is a Sentinel: write redis+sentinel://host:26379/name, with the name of its master.');
-	return { version, mode, isMaster: fieldOf('role') === 'master' };
+	return { mode, isMaster: fieldOf('role') === 'master' };
 }
 
 /** Throws what the server says if its user may not do everything that a relay needs. */

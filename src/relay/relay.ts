@@ -1,11 +1,11 @@
 // Shares the channels with other servers over Redis or Valkey: what is published goes there, and is delivered when it comes back, so that
 // all servers deliver the messages of a channel in the order of one process. What may have been missed is never passed over: its channels
 // are given up, and their subscribers are closed.
-import slotOf from 'cluster-key-slot';
 import type { Channel } from '../pubsub/channel.js';
 import type { ChannelName } from '../pubsub/channel-name.js';
 import { type Message, messageOverheadBytes } from '../pubsub/message.js';
 import type { OrderFailure, Published, SharedOrder } from '../pubsub/order.js';
+import { slotOf } from './cluster.js';
 import { RelayRefused } from './handshake.js';
 import type { Answer, Link } from './link.js';
 import { closePayload, payloadOf, readPayload } from './payload.js';

@@ -56,10 +56,6 @@ export class Shards {
 		return this.#isCluster;
 	}
 
-	get links(): Iterable<Link> {
-		return this.#links.values();
-	}
-
 	/** The server of a slot; undefined while there is none. */
 	linkOf(slot: number): Link | undefined {
 		return this.#owners[this.#isCluster ? slot : 0];

@@ -1,7 +1,6 @@
 // Three nodes of pathcast that share a relay, and paths whose channels are on the shard that a test wants.
-/// <reference path="../../../src/relay/cluster-key-slot.d.ts" />
 import type { TestContext } from 'node:test';
-import slotOf from 'cluster-key-slot';
+import { slotOf } from '#src/relay/cluster.js';
 import { request } from '../../support/http.js';
 import { startTestServer, type TestServer } from '../../support/server.js';
 import { becomes } from './becomes.js';
@@ -13,7 +12,7 @@ export function startNodes(t: TestContext, url: string, ...flags: string[]): Pro
 
 /** The slot of a path's channel, with the prefix that --relay-prefix has by itself. */
 export function slotOfPath(path: string): number {
-	return slotOf(`pathcast:${path}`);
+	return slotOf(Buffer.from(`pathcast:${path}`));
 }
 
 /** The first paths whose slots are as wanted. */
