@@ -72,8 +72,11 @@ export class Subscriptions {
 		const missing = [...new Set(names)].filter((name) => !this.brings(name));
 		const links = missing.map((name) => this.#parts.linkFor(name));
 		const failure = this.#joining >= joiningMax ? 'busy' : links.includes(undefined) ? 'away' : undefined;
+		// Meanwhile a channel that was there may have been lost, or have been without subscribers for too long.
+		const tell = (failure: OrderFailure | undefined) =>
+			done(failure ?? (names.every((name) => this.brings(name)) ? undefined : 'away'));
 		if (failure !== undefined || missing.length === 0) {
-			const telling = setImmediate(done, failure);
+			const telling = setImmediate(tell, failure);
 			return () => clearImmediate(telling);
 		}
 		this.#joining++;
@@ -82,7 +85,7 @@ export class Subscriptions {
 			if (left === 0 || (failure === undefined && --left > 0)) return;
 			left = 0;
 			this.#joining--;
-			done(failure);
+			tell(failure);
 		};
 		for (const [index, name] of missing.entries()) this.#joiningOf(name, links[index] as Link).waiting.add(end);
 		return () => {

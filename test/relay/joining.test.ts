@@ -6,6 +6,7 @@ import { knock, openStatus } from '../support/doors.js';
 import { acceptsStream } from '../support/event-stream.js';
 import { freePort } from '../support/free-port.js';
 import { post, RawConnection, request } from '../support/http.js';
+import { startNamingService } from '../support/naming-service.js';
 import { protocol } from '../support/protocol.js';
 import { needsRedis, RedisProcess, startRedis } from '../support/redis.js';
 import { metric, metricBecomes } from '../support/server.js';
@@ -129,6 +130,32 @@ test('clients that come and go at the moment of the unsubscription miss nothing'
 		assert.equal(await redis.run('SPUBLISH', 'pathcast:/room', String(i)), 1);
 		assert.equal(await subscriber.nextText(), String(i));
 		await subscriber.close();
+	}
+});
+
+test('a client whose channel has been unsubscribed while its session was subscribed to is not let in', needsRedis, async (t) => {
+	const redis = await startRedis(t);
+	const service = await startNamingService(t);
+	const flags = ['--auth', service.url, '--relay-timeout', '60s', '--relay-linger', '1s'];
+	const [server] = await startSharing(t, redis, 1, ...flags);
+	for (const door of doors) {
+		const name = door.slice(0, 5);
+		const last = await subscribe(t, server.ws('/room'));
+		const goOn = await freeze(redis);
+		const connection = knock(server.port, door, `/room?${name}`);
+		await metricBecomes(server, 'pathcast_relay_channels', 2);
+		await last.close();
+		// The channel of the path is given up, and the session waits for Redis.
+		await metricBecomes(server, 'pathcast_relay_channels', 1);
+		goOn();
+		assert.equal((await connection.answer()).status, 503, door);
+		connection.end();
+		const again = knock(server.port, door, `/room?${name}`);
+		assert.equal((await again.answer()).status, openStatus[door]);
+		await redis.run('SPUBLISH', 'pathcast:/room', `for the ${door}`);
+		await again.arrived(`for the ${door}`);
+		again.end();
+		await metricBecomes(server, 'pathcast_relay_channels', 0);
 	}
 });
 
