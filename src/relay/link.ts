@@ -20,6 +20,8 @@ export type LinkParts = {
 	readonly probe: string;
 	/** How long an answer may take. */
 	readonly timeoutMs: number;
+	/** Aborted when the server stops: a connection that is being made is given up then. */
+	readonly stopping: AbortSignal;
 };
 
 /** What becomes of a command: the server's number, its error, or no answer, so that it may have been done or not. */
@@ -71,6 +73,8 @@ export class Link {
 			...(options as object),
 			lazyConnect: true,
 			connectTimeout: parts.timeoutMs,
+			// Its timer would hold up the end of the process.
+			disconnectTimeout: 0,
 			retryStrategy: () => null,
 			reconnectOnError: null,
 			autoResubscribe: false,
@@ -84,10 +88,13 @@ export class Link {
 		redis.on('error', (error: Error) => {
 			cause ??= error;
 		});
-		const patience = setTimeout(() => {
-			cause ??= new Error(`no answer within ${parts.timeoutMs / 1_000} s (--relay-timeout)`);
+		const giveUp = (why: string) => {
+			cause ??= new Error(why);
 			abandon(redis);
-		}, parts.timeoutMs);
+		};
+		const patience = setTimeout(giveUp, parts.timeoutMs, `no answer within ${parts.timeoutMs / 1_000} s (--relay-timeout)`);
+		const onStopping = () => giveUp('the server stops');
+		parts.stopping.addEventListener('abort', onStopping);
 		try {
 			await redis.connect();
 			const state = await checkServer(redis, parts.probe);
@@ -98,6 +105,7 @@ export class Link {
 			throw refusalOf(cause ?? (error as Error));
 		} finally {
 			clearTimeout(patience);
+			parts.stopping.removeEventListener('abort', onStopping);
 		}
 	}
 

@@ -48,9 +48,9 @@ export class FakeRedis {
 		for (const socket of this.#sockets) socket.write(ended(channel));
 	}
 
-	/** Resolves when that command has come. */
-	async got(command: string): Promise<void> {
-		while (!this.commands.includes(command)) {
+	/** Resolves when that command has come, so many times. */
+	async got(command: string, times = 1): Promise<void> {
+		while (this.commands.filter((each) => each === command).length < times) {
 			await new Promise<void>((resolve) => {
 				this.#wake = resolve;
 			});
