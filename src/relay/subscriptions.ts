@@ -21,7 +21,7 @@ export type SubscriptionParts = {
 	readonly onRefused: (name: ChannelName, why: string) => void;
 };
 
-// How many subscribers may wait until their channels are subscribed to.
+// How many subscribers may wait until their channels are subscribed to, and how many channels, whose clients may have gone.
 const joiningMax = 65_536;
 // How many channels are given up in one tick: some milliseconds' work.
 const channelsPerTick = 5_000;
@@ -36,6 +36,8 @@ export class Subscriptions {
 	readonly #entries = new NameMap<Entry>();
 	readonly #linger: Linger;
 	#joining = 0;
+	/** How many subscriptions the servers have not answered yet. */
+	#asked = 0;
 
 	constructor(parts: SubscriptionParts) {
 		this.#parts = parts;
@@ -71,7 +73,8 @@ export class Subscriptions {
 		// Two paths of a connection may have one channel.
 		const missing = [...new Set(names)].filter((name) => !this.brings(name));
 		const links = missing.map((name) => this.#parts.linkFor(name));
-		const failure = this.#joining >= joiningMax ? 'busy' : links.includes(undefined) ? 'away' : undefined;
+		const isBusy = this.#joining >= joiningMax || this.#asked >= joiningMax;
+		const failure = isBusy ? 'busy' : links.includes(undefined) ? 'away' : undefined;
 		// Meanwhile a channel that was there may have been lost, or have been without subscribers for too long.
 		const tell = (failure: OrderFailure | undefined) =>
 			done(failure ?? (names.every((name) => this.brings(name)) ? undefined : 'away'));
@@ -137,11 +140,13 @@ export class Subscriptions {
 		if (entry !== undefined && isJoining(entry)) return entry;
 		const joining: Joining = { link, waiting: new Set() };
 		this.#entries.set(name, joining);
+		this.#asked++;
 		link.subscribe(this.#parts.wireOf(name), (answer) => this.#subscribed(name, joining, answer));
 		return joining;
 	}
 
 	#subscribed(name: ChannelName, joining: Joining, answer: Answer): void {
+		this.#asked--;
 		if (this.#entries.get(name) !== joining) return;
 		if (typeof answer !== 'number') {
 			this.#forget(name, joining);
