@@ -72,7 +72,7 @@ export class Link {
 		const redis = new Redis({
 			...(options as object),
 			lazyConnect: true,
-			connectTimeout: parts.timeoutMs,
+			connectTimeout: options.connectTimeout ?? parts.timeoutMs,
 			// Its timer would hold up the end of the process.
 			disconnectTimeout: 0,
 			retryStrategy: () => null,
@@ -88,16 +88,19 @@ export class Link {
 		redis.on('error', (error: Error) => {
 			cause ??= error;
 		});
-		const giveUp = (why: string) => {
-			cause ??= new Error(why);
-			abandon(redis);
-		};
+		let giveUp: (why: string) => void = ignore;
+		const givenUp = new Promise<never>((_, reject) => {
+			giveUp = (why) => {
+				cause ??= new Error(why);
+				reject(cause);
+			};
+		});
 		const patience = setTimeout(giveUp, parts.timeoutMs, `no answer within ${parts.timeoutMs / 1_000} s (--relay-timeout)`);
 		const onStopping = () => giveUp('the server stops');
 		parts.stopping.addEventListener('abort', onStopping);
 		try {
-			await redis.connect();
-			const state = await checkServer(redis, parts.probe);
+			// A connection that is given up while a Sentinel owes its answer would never tell.
+			const state = await Promise.race([redis.connect().then(() => checkServer(redis, parts.probe)), givenUp]);
 			redis.removeAllListeners('error');
 			return new Link(address, state, redis, parts);
 		} catch (error) {

@@ -252,7 +252,11 @@ export class Shards {
 				? { host: host.host, port: host.port }
 				: path !== undefined
 					? { path }
-					: { sentinels: target.hosts.map((sentinel) => ({ ...sentinel })), name: masterName as string, ...sentinelOptions };
+					: {
+							sentinels: target.hosts.map((sentinel) => ({ ...sentinel })),
+							name: masterName as string,
+							...sentinelOptions(target, timeoutMs),
+						};
 		const link = await Link.open(
 			address,
 			{
@@ -298,11 +302,17 @@ export class Shards {
 	}
 }
 
-const sentinelOptions: RedisOptions = {
-	role: 'master',
-	// Leaves a master when the Sentinels have chosen another.
-	failoverDetector: true,
-	sentinelRetryStrategy: () => null,
-};
+function sentinelOptions({ hosts }: RelayTarget, timeoutMs: number): RedisOptions {
+	// The Sentinels are asked one after another, and then the master: those that do not answer must leave time for the others.
+	const shareMs = timeoutMs / (hosts.length + 1);
+	return {
+		role: 'master',
+		// Leaves a master when the Sentinels have chosen another.
+		failoverDetector: true,
+		sentinelRetryStrategy: () => null,
+		connectTimeout: shareMs,
+		sentinelCommandTimeout: shareMs,
+	};
+}
 
 const ignore = () => {};
