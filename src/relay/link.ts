@@ -29,6 +29,8 @@ export type Answer = number | Error | 'lost';
 
 // How often within the time-out an idle connection is tried.
 const triesPerTimeout = 4;
+// Longer than what Redis says.
+const errorLengthMax = 300;
 
 export class Link {
 	/** As the log shows it. */
@@ -105,7 +107,7 @@ export class Link {
 			return new Link(address, state, redis, parts);
 		} catch (error) {
 			abandon(redis);
-			throw refusalOf(cause ?? (error as Error));
+			throw refusalOf(shown(cause ?? (error as Error), options));
 		} finally {
 			clearTimeout(patience);
 			parts.stopping.removeEventListener('abort', onStopping);
@@ -238,6 +240,14 @@ export class Link {
 	#isSilent(): boolean {
 		return this.#pending > 0 && performance.now() - this.#heardMs > this.#parts.timeoutMs;
 	}
+}
+
+/** What a server says may be of any length, and repeat what it was sent. */
+function shown(error: Error, { password }: RedisOptions): Error {
+	const { message } = error;
+	const open = password === undefined || password === null ? message : message.replaceAll(password, '***');
+	error.message = open.length > errorLengthMax ? `${open.slice(0, errorLengthMax)}…` : open;
+	return error;
 }
 
 /** At once: a server that has stopped would never answer a FIN. */
