@@ -23,9 +23,10 @@ export async function checkServer(redis: Redis, probe: string): Promise<ServerSt
 
 /** The answer to HELLO is a list of names and values. */
 function readState(answer: unknown): ServerState {
-	const list = (answer as readonly unknown[]).map(String);
+	const list = Array.isArray(answer) ? answer.map(String) : [];
 	const fieldOf = (name: string) => list[list.indexOf(name) + 1] ?? '';
-	const version = fieldOf('version');
+	const version = list.includes('version') ? fieldOf('version') : '';
+	if (!/^\d/.test(version)) throw new Error('it answers HELLO as no Redis and no Valkey does');
 	if (Number.parseInt(version, 10) < 7) throw new RelayRefused(tooOld(`it is version ${version}`));
 	const mode = fieldOf('mode') as ServerState['mode'];
 	if (mode === 'sentinel')

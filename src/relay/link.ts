@@ -20,6 +20,8 @@ export type LinkParts = {
 	readonly probe: string;
 	/** How long an answer may take. */
 	readonly timeoutMs: number;
+	/** Aborted when the server stops: a connection that is being made is given up then. */
+	readonly stopping: AbortSignal;
 };
 
 /** What becomes of a command: the server's number, its error, or no answer, so that it may have been done or not. */
@@ -29,6 +31,8 @@ export type Answer = number | Error | 'lost';
 const triesPerTimeout = 4;
 // A hundred times a second are enough for a histogram.
 const timingMsMin = 10;
+// Longer than what Redis says.
+const errorLengthMax = 300;
 
 export class Link {
 	/** As the log shows it. */
@@ -72,7 +76,9 @@ export class Link {
 		const redis = new Redis({
 			...(options as object),
 			lazyConnect: true,
-			connectTimeout: parts.timeoutMs,
+			connectTimeout: options.connectTimeout ?? parts.timeoutMs,
+			// Its timer would hold up the end of the process.
+			disconnectTimeout: 0,
 			retryStrategy: () => null,
 			reconnectOnError: null,
 			autoResubscribe: false,
@@ -86,20 +92,27 @@ export class Link {
 		redis.on('error', (error: Error) => {
 			cause ??= error;
 		});
-		const patience = setTimeout(() => {
-			cause ??= new Error(`no answer within ${parts.timeoutMs / 1_000} s (--relay-timeout)`);
-			abandon(redis);
-		}, parts.timeoutMs);
+		let giveUp: (why: string) => void = ignore;
+		const givenUp = new Promise<never>((_, reject) => {
+			giveUp = (why) => {
+				cause ??= new Error(why);
+				reject(cause);
+			};
+		});
+		const patience = setTimeout(giveUp, parts.timeoutMs, `no answer within ${parts.timeoutMs / 1_000} s (--relay-timeout)`);
+		const onStopping = () => giveUp('the server stops');
+		parts.stopping.addEventListener('abort', onStopping);
 		try {
-			await redis.connect();
-			const state = await checkServer(redis, parts.probe);
+			// A connection that is given up while a Sentinel owes its answer would never tell.
+			const state = await Promise.race([redis.connect().then(() => checkServer(redis, parts.probe)), givenUp]);
 			redis.removeAllListeners('error');
 			return new Link(address, state, redis, parts);
 		} catch (error) {
 			abandon(redis);
-			throw refusalOf(cause ?? (error as Error));
+			throw refusalOf(shown(cause ?? (error as Error), options));
 		} finally {
 			clearTimeout(patience);
+			parts.stopping.removeEventListener('abort', onStopping);
 		}
 	}
 
@@ -229,6 +242,14 @@ export class Link {
 	#isSilent(): boolean {
 		return this.#pending > 0 && performance.now() - this.#heardMs > this.#parts.timeoutMs;
 	}
+}
+
+/** What a server says may be of any length, and repeat what it was sent. */
+function shown(error: Error, { password }: RedisOptions): Error {
+	const { message } = error;
+	const open = password === undefined || password === null ? message : message.replaceAll(password, '***');
+	error.message = open.length > errorLengthMax ? `${open.slice(0, errorLengthMax)}…` : open;
+	return error;
 }
 
 /** At once: a server that has stopped would never answer a FIN. */

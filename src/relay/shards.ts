@@ -22,6 +22,8 @@ export type ShardParts = Pick<LinkParts, 'onMessage' | 'onRoundTrip' | 'onFault'
 // The first new attempt comes soon, because a failover may be over; the later ones are spread, because many servers wait for the same one.
 const retryMsMin = 100;
 const retryMsMax = 2_000;
+// Trouble that comes again within this time is the same trouble: a server may take every connection and close it. Longer than a pause.
+const troubleMs = 10_000;
 // Slots that move one after another leave pauses that are longer than an answer takes.
 const askingTurnsMax = 20;
 
@@ -38,6 +40,10 @@ export class Shards {
 	#mustLookAgain = false;
 	#retry: NodeJS.Timeout | undefined;
 	#failures = 0;
+	/** When the last attempt was put off, by performance.now(). */
+	#failedMs = Number.NEGATIVE_INFINITY;
+	/** Gives up the connections that are being made. */
+	readonly #stopping = new AbortController();
 	#isClosed = false;
 	#isStarting = false;
 	/** Why a server is missed, in words; undefined if each slot is served. */
@@ -73,6 +79,7 @@ export class Shards {
 
 	close(): void {
 		this.#isClosed = true;
+		this.#stopping.abort();
 		clearTimeout(this.#retry);
 		for (const link of this.#links.values()) link.close();
 		this.#links.clear();
@@ -93,7 +100,10 @@ export class Shards {
 	#lookLater(ms: number): void {
 		if (this.#isClosed) return;
 		clearTimeout(this.#retry);
-		this.#retry = setTimeout(() => void this.#look().catch(ignore), ms).unref();
+		this.#retry = setTimeout(() => {
+			this.#retry = undefined;
+			void this.#look().catch(ignore);
+		}, ms).unref();
 	}
 
 	/** Throws what the last attempt threw, if the servers are missing for that. */
@@ -109,6 +119,9 @@ export class Shards {
 	}
 
 	#retryMs(): number {
+		const nowMs = performance.now();
+		if (nowMs - this.#failedMs > troubleMs) this.#failures = 0;
+		this.#failedMs = nowMs;
 		const ms = Math.min(retryMsMin * 2 ** this.#failures++, retryMsMax);
 		return ms * (0.5 + Math.random());
 	}
@@ -118,12 +131,11 @@ export class Shards {
 			const asked = await this.#anyLink();
 			if (asked.state.mode === 'cluster') await this.#lookAtCluster(asked);
 			else this.#setOwners(false, [asked]);
-			if (this.#missing === undefined) this.#failures = 0;
 		} catch (error) {
 			const { message } = error as Error;
 			// What the start is refused for is no line of the log: the server does not go on.
 			const isRefused = this.#isStarting && error instanceof RelayRefused;
-			if (message !== this.#missing && !isRefused) this.#parts.onChanged('away', this.#servers, message);
+			if (message !== this.#missing && !isRefused && !this.#isClosed) this.#parts.onChanged('away', this.#servers, message);
 			this.#missing = message;
 			throw error;
 		}
@@ -210,6 +222,10 @@ export class Shards {
 		const before = this.#owners;
 		this.#isCluster = isCluster;
 		this.#owners = owners.map((link) => (link?.isLost ? undefined : link));
+		const isServed = this.#owners.length > 0 && this.#owners.every((link) => link !== undefined);
+		// Before the gaps: a connection that is given up for one tells why.
+		if (isServed) this.#missing = undefined;
+		else if (isCluster) this.#missing = 'some slots of the cluster have no master, or two';
 		for (const link of [...this.#links.values()]) {
 			const lost = new Set<number>();
 			for (const [slot, owner] of before.entries()) if (owner === link && this.#owners[slot] !== link) lost.add(slot);
@@ -218,8 +234,6 @@ export class Shards {
 			if (lost.size + ended > 0) this.#parts.onGap(link, (slot) => lost.has(slot), ended);
 			if (isCluster && !this.#owners.includes(link)) this.#drop(link);
 		}
-		const isServed = this.#owners.length > 0 && this.#owners.every((link) => link !== undefined);
-		this.#missing = isServed ? undefined : 'some slots of the cluster have no master, or two';
 	}
 
 	/** Closes a connection that is of no use any more. */
@@ -237,7 +251,11 @@ export class Shards {
 				? { host: host.host, port: host.port }
 				: path !== undefined
 					? { path }
-					: { sentinels: target.hosts.map((sentinel) => ({ ...sentinel })), name: masterName as string, ...sentinelOptions };
+					: {
+							sentinels: target.hosts.map((sentinel) => ({ ...sentinel })),
+							name: masterName as string,
+							...sentinelOptions(target, timeoutMs),
+						};
 		const link = await Link.open(
 			address,
 			{
@@ -254,6 +272,7 @@ export class Shards {
 				onFault,
 				probe,
 				timeoutMs,
+				stopping: this.#stopping.signal,
 				onEnded: () => this.lookAgain(),
 				onLost: (link, reason) => this.#lost(link, reason),
 			},
@@ -277,15 +296,22 @@ export class Shards {
 		this.#missing = `${link.address}: ${reason}`;
 		this.#parts.onChanged('away', link.address, reason);
 		this.#parts.onGap(link, () => true, 0);
-		this.lookAgain();
+		// An attempt that is under way, or due, finds that it is missing.
+		if (this.#looking === undefined && this.#retry === undefined) this.#lookLater(this.#retryMs());
 	}
 }
 
-const sentinelOptions: RedisOptions = {
-	role: 'master',
-	// Leaves a master when the Sentinels have chosen another.
-	failoverDetector: true,
-	sentinelRetryStrategy: () => null,
-};
+function sentinelOptions({ hosts }: RelayTarget, timeoutMs: number): RedisOptions {
+	// The Sentinels are asked one after another, and then the master: those that do not answer must leave time for the others.
+	const shareMs = timeoutMs / (hosts.length + 1);
+	return {
+		role: 'master',
+		// Leaves a master when the Sentinels have chosen another.
+		failoverDetector: true,
+		sentinelRetryStrategy: () => null,
+		connectTimeout: shareMs,
+		sentinelCommandTimeout: shareMs,
+	};
+}
 
 const ignore = () => {};

@@ -4,12 +4,15 @@ import type { ChannelName } from '../pubsub/channel-name.js';
 // What waits over all channels. When so much waits, only the first message of another channel is taken, up to twice as much: a few channels
 // must not keep the others out.
 const waitingBytesMax = 67_108_864;
+// A short message takes some 1.7 KB while it waits: so many take 110 MB.
+const waitingMessagesMax = 65_536;
 
 export class Waiting {
 	/** Of one channel. */
 	readonly #bytesMax: number;
 	readonly #bytesOf = new Map<ChannelName, number>();
 	#bytes = 0;
+	#messages = 0;
 
 	constructor(bytesMax: number) {
 		this.#bytesMax = bytesMax;
@@ -26,13 +29,14 @@ export class Waiting {
 		const share = own === 0 ? 2 : 1;
 		// A message that is as long as may be passes alone.
 		const hasRoom = own === 0 || own + bytes <= this.#bytesMax;
-		if (!hasRoom || this.#bytes >= share * waitingBytesMax) return false;
+		if (!hasRoom || this.#bytes >= share * waitingBytesMax || this.#messages >= share * waitingMessagesMax) return false;
 		this.add(name, bytes);
 		return true;
 	}
 
 	/** Counts what is sent, however much waits. */
 	add(name: ChannelName, bytes: number): void {
+		this.#messages++;
 		this.#bytesOf.set(name, (this.#bytesOf.get(name) ?? 0) + bytes);
 		this.#bytes += bytes;
 	}
@@ -42,6 +46,7 @@ export class Waiting {
 		const own = (this.#bytesOf.get(name) ?? 0) - bytes;
 		if (own === 0) this.#bytesOf.delete(name);
 		else this.#bytesOf.set(name, own);
+		this.#messages--;
 		this.#bytes -= bytes;
 	}
 }

@@ -133,20 +133,30 @@ test('clients that come and go at the moment of the unsubscription miss nothing'
 	}
 });
 
-test('a channel whose subscription ends while its client waits for another is not joined without one', needsRedis, async (t) => {
+test('a client whose channel has been unsubscribed while its session was subscribed to is not let in', needsRedis, async (t) => {
 	const redis = await startRedis(t);
-	const auth = await startNamingService(t);
-	const [server] = await startSharing(t, redis, 1, '--auth', auth.url, '--relay-timeout', '60s', '--relay-linger', '1s');
-	await (await subscribe(t, server.ws('/room?alice'))).close();
-	const goOn = await freeze(redis);
-	const waiting = knock(server.port, 'websocket', '/room?bob');
-	// The time of the channel is over, and bob waits for the session.
-	await metricBecomes(server, 'pathcast_relay_channels', 1);
-	goOn();
-	assert.equal((await waiting.answer()).status, 503);
-	const again = await subscribe(t, server.ws('/room?bob'));
-	await post(server.port, '/room', 'x');
-	assert.equal(await again.nextText(), 'x');
+	const service = await startNamingService(t);
+	const flags = ['--auth', service.url, '--relay-timeout', '60s', '--relay-linger', '1s'];
+	const [server] = await startSharing(t, redis, 1, ...flags);
+	for (const door of doors) {
+		const name = door.slice(0, 5);
+		const last = await subscribe(t, server.ws('/room'));
+		const goOn = await freeze(redis);
+		const connection = knock(server.port, door, `/room?${name}`);
+		await metricBecomes(server, 'pathcast_relay_channels', 2);
+		await last.close();
+		// The channel of the path is given up, and the session waits for Redis.
+		await metricBecomes(server, 'pathcast_relay_channels', 1);
+		goOn();
+		assert.equal((await connection.answer()).status, 503, door);
+		connection.end();
+		const again = knock(server.port, door, `/room?${name}`);
+		assert.equal((await again.answer()).status, openStatus[door]);
+		await redis.run('SPUBLISH', 'pathcast:/room', `for the ${door}`);
+		await again.arrived(`for the ${door}`);
+		again.end();
+		await metricBecomes(server, 'pathcast_relay_channels', 0);
+	}
 });
 
 test('2,000 channels that are opened and closed leave no subscription', needsRedis, async (t) => {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { post } from '../support/http.js';
 import { needsRedis } from '../support/redis.js';
@@ -53,6 +55,23 @@ test('a master that was stopped while the Sentinels chose another never decides 
 	assert.deepEqual(await master.run('PUBSUB', 'SHARDCHANNELS'), []);
 	load.untouched(paths, continuedMs);
 	await load.judge();
+});
+
+test('a Sentinel that does not answer keeps nobody from asking the next', needsRedis, async (t) => {
+	const set = await startSentinels(t);
+	const sockets: Socket[] = [];
+	const silent = createServer((socket) => sockets.push(socket.on('error', () => {})));
+	t.after(() => {
+		silent.close();
+		for (const socket of sockets) socket.destroy();
+	});
+	await once(silent.listen(0, '127.0.0.1'), 'listening');
+	const { port } = silent.address() as AddressInfo;
+	const url = set.url.replace('redis+sentinel://', `redis+sentinel://127.0.0.1:${port},`);
+	// A wait for the silent one alone would take the whole time each time.
+	const nodes = await startNodes(t, url, '--relay-timeout', '6s');
+	await areReady(nodes);
+	assert.ok(sockets.length > 0);
 });
 
 async function startLoad(t: TestContext) {

@@ -162,6 +162,19 @@ test('an old Redis, a replica and a server of another kind cannot serve as the r
 	assert.ok(server.log.some(({ event, reason }) => event === 'relay' && `relay: ${reason}` === why));
 });
 
+test('a server that repeats what it was sent, at any length, puts neither the password nor a long line into the log', async (t) => {
+	const port = await startAnswering(
+		t,
+		'',
+		(data) => `-ERR cannot do ${data.replaceAll('\r\n', ' ')}${'x'.repeat(2_000_000)}\r\n`,
+	);
+	const server = await startTestServer(t, '--relay', `redis://alice:${secret}@127.0.0.1:${port}`);
+	const [, why] = await readiness(server);
+	assert.match(why, /^relay: ERR cannot do .*AUTH.*alice.*\*\*\* x+…$/);
+	const log = JSON.stringify(server.log);
+	assert.ok(!log.includes(secret) && log.length < 10_000);
+});
+
 test('the relay can be on a UNIX socket, with and without a password', needsRedis, async (t) => {
 	const path = `${temporaryFolder(t)}/redis.sock`;
 	const redis = await startRedis(t, '--unixsocket', path, '--requirepass', secret);

@@ -64,9 +64,9 @@ export class FakeRedis {
 		for (const socket of this.#sockets) socket.write(held.join(''));
 	}
 
-	/** Resolves when that command has come. */
-	async got(command: string): Promise<void> {
-		while (!this.commands.includes(command)) await this.more();
+	/** Resolves when that command has come, so many times. */
+	async got(command: string, times = 1): Promise<void> {
+		while (this.commands.filter((each) => each === command).length < times) await this.more();
 	}
 
 	/** Resolves when more commands have come. */

@@ -17,8 +17,8 @@ export const redis5 = '-ERR unknown command `HELLO`, with args beginning with: `
 /** Speaks another protocol. */
 export const notRedis = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n';
 
-/** Gives each command that answer, and gives the port. */
-export async function startAnswering(t: TestContext, answer: string): Promise<number> {
+/** Gives each command that answer, or what is made of the bytes that came with it, and gives the port. */
+export async function startAnswering(t: TestContext, answer: string, made?: (data: string) => string): Promise<number> {
 	const sockets = new Set<Socket>();
 	const server = createServer((socket) => {
 		sockets.add(socket);
@@ -26,7 +26,7 @@ export async function startAnswering(t: TestContext, answer: string): Promise<nu
 		// Each command is a list, and comes in a chunk of its own or with others.
 		socket.on('data', (data) => {
 			const commands = data.toString('latin1').match(/^\*\d+\r$/gm) ?? [];
-			for (const _ of commands) socket.write(answer);
+			for (const _ of commands) socket.write(made?.(data.toString('latin1')) ?? answer);
 		});
 	});
 	await once(server.listen(0, '127.0.0.1'), 'listening');
