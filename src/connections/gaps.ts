@@ -21,13 +21,13 @@ export class Gaps {
 	}
 
 	/**
-	 * Gives up channels: they lose their names at once, so that their subscribers, who may have missed something, get nothing later. Gives
+	 * Gives up channels: they lose their names at once, so that their subscribers, which may have missed a message, get no later one. Gives
 	 * how many subscribers are closed.
 	 */
 	giveUp(channels: readonly Channel[]): number {
 		let subscribers = 0;
 		let left = channels.length;
-		/** Those that have sent everything that was published before. */
+		/** The channels that have sent all earlier messages. */
 		const sent: Channel[] = [];
 		for (const channel of channels) {
 			subscribers += channel.subscribers;
@@ -47,7 +47,7 @@ export class Gaps {
 		return subscribers;
 	}
 
-	/** Closes a subscriber of a channel that has been given up, before its turn: what it sends now would go nowhere. */
+	/** Closes a subscriber of a channel that has been given up, before its turn: a message that it sends now would be lost. */
 	closeNow(subscription: Subscription): void {
 		if (this.#givenUp.has(subscription.channel)) this.#closing.endSubscription(subscription, closes.missed);
 	}

@@ -55,7 +55,7 @@ export function publisher({ publish, binary, maxMessage }: PublisherParts): Publ
 	};
 }
 
-/** The header lines that tell whom a message went to. */
+/** The header lines with the number of subscribers, and of servers, that a message went to. */
 export function countHeaders({ subscribers, nodes }: Published): HeaderLines {
 	const lines: [string, string][] = [];
 	if (subscribers !== undefined) lines.push(['X-Subscribers', String(subscribers)]);

@@ -70,7 +70,7 @@ export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 				if (index > 0) await tick();
 				const counts = await Promise.all(names.slice(index, index + namesPerTick).map((name) => act(name, message)));
 				for (const count of counts) {
-					// The relay has not taken it: it may have taken it for others.
+					// The relay has refused it for one name. It may have taken it for others.
 					if (isRefused(count)) return refuse(count);
 					heard += count;
 				}
@@ -127,7 +127,7 @@ export function sessionEndpoints(parts: SessionParts): Endpoint[] {
 		return published instanceof Promise ? published.then(tell) : tell(published);
 	}
 
-	/** Sends the last message. Without a relay the name is free at once: what is sent to it from now on is for others. */
+	/** Sends the last message. Without a relay the name is free at once: later messages go to later connections. */
 	async function close(name: ChannelName, message: Message): Promise<Heard> {
 		const sending = send(name, message);
 		const closing = closeByName(name);

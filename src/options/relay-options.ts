@@ -23,7 +23,7 @@ export const relayOptions = {
 		group: 'Relay',
 		value: 'file',
 		default: '',
-		help: "The certificates in PEM that sign the relay's, for rediss://; those of Node, if not given.",
+		help: 'The CA certificates in PEM for the certificate of the relay, with rediss://; without this, those of Node.',
 		parse: optional(String),
 	},
 	relayCert: {
@@ -44,7 +44,7 @@ export const relayOptions = {
 		group: 'Relay',
 		value: 'text',
 		default: 'pathcast:',
-		help: 'What stands before a path in the name of its channel at the relay: another text for each deployment that shares a relay.',
+		help: 'The text before a path in the name of its channel at the relay. Deployments that share a relay need different prefixes.',
 		parse: parsePrefix,
 	},
 	relayTimeout: {

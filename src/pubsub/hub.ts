@@ -19,11 +19,10 @@ export class Hub {
 	/** How long a channel rests between two shares. */
 	readonly restMs: number;
 	readonly #kept = new Set<KeptMessages>();
+	readonly #onFreed: (name: ChannelName) => void;
 	#topics = 0;
 	#sessions = 0;
 	#subscribers = 0;
-
-	readonly #onFreed: (name: ChannelName) => void;
 
 	/** `onFreed` hears that a name has no channel any more. */
 	constructor(fanOut: FanOut, judge: Judge, limits: PacingLimits, onFreed: (name: ChannelName) => void = () => {}) {

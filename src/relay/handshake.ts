@@ -1,14 +1,14 @@
-// What is asked of a server of Redis or Valkey before it serves: what it is, and whether it lets this server do everything that a relay needs.
+// Checks a server of Redis or Valkey before it serves: its version, its role, and the rights that it gives to this server.
 import type { Redis } from 'ioredis';
 import { publishScript } from './publish-command.js';
 
-/** What a server says of itself. */
+/** The mode and the role that a server reports. */
 export type ServerState = {
 	readonly mode: 'standalone' | 'cluster' | 'sentinel';
 	readonly isMaster: boolean;
 };
 
-/** Why a server cannot serve as the relay, as one line with the remedy. Trying again helps only when somebody has changed something. */
+/** Why a server cannot serve as the relay, as one line with the remedy. Another attempt fails too, until the operator has changed something. */
 export class RelayRefused extends Error {}
 
 /** Throws a RelayRefused, or the error of the server, if it cannot serve. */
@@ -34,7 +34,7 @@ function readState(answer: unknown): ServerState {
 	return { mode, isMaster: fieldOf('role') === 'master' };
 }
 
-/** Throws what the server says if its user may not do everything that a relay needs. */
+/** Throws the error of the server if its user lacks a right that a relay needs. */
 async function checkRights(redis: Redis, probe: string): Promise<void> {
 	const commands = [
 		() => redis.eval(publishScript, 0, probe, ''),
@@ -59,7 +59,7 @@ function tooOld(what: string): string {
 	return `${what}: sharded pub/sub needs Redis 7 or newer, or Valkey.`;
 }
 
-/** Errors of the server that somebody has to mend, with the remedy. */
+/** The refusal, with the remedy, if the operator has to change something; else the error itself. */
 export function refusalOf(error: Error): Error {
 	const { message } = error;
 	if (/^(WRONGPASS|NOAUTH)|invalid password/.test(message))

@@ -1,6 +1,6 @@
-// One connection to one server of Redis or Valkey, for publishing and for what comes back. It is never mended: a connection that is lost has
-// lost messages, so its owner has to hear of it and open another. This file and publish-command.ts alone import
-// ioredis, which is loaded with the relay alone.
+// One connection to one server of Redis or Valkey, for publishing and for the messages of its subscriptions. It never reconnects: a
+// connection that is lost has lost messages, so its owner has to hear of it and open another. Only this file and publish-command.ts
+// import ioredis, and only a server with a relay loads it.
 import { Redis, type RedisOptions, ReplyError } from 'ioredis';
 import { checkServer, refusalOf, type ServerState } from './handshake.js';
 import { PublishCommand, publishScript } from './publish-command.js';
@@ -14,9 +14,9 @@ export type LinkParts = {
 	readonly onLost: (link: Link, reason: string) => void;
 	/** Hears how long the server took to answer, for some of the commands. */
 	readonly onRoundTrip: (seconds: number) => void;
-	/** Hears what one of these functions, or of those that wait for an answer, has thrown. The connection is given up then. */
+	/** Hears the error that one of these functions, or a function that waits for an answer, has thrown. The connection is given up then. */
 	readonly onFault: (error: unknown) => void;
-	/** A channel that nobody else uses, to find out what the user may do. */
+	/** A channel of its own, on which the rights of the user are tried. */
 	readonly probe: string;
 	/** How long an answer may take. */
 	readonly timeoutMs: number;
@@ -24,7 +24,7 @@ export type LinkParts = {
 	readonly stopping: AbortSignal;
 };
 
-/** What becomes of a command: the server's number, its error, or no answer, so that it may have been done or not. */
+/** The outcome of a command: the server's number, its error, or `lost`: without an answer, it may have been done or not. */
 export type Answer = number | Error | 'lost';
 
 // How often within the time-out an idle connection is tried.
@@ -48,7 +48,7 @@ export class Link {
 	/** When the time of a command is taken again, by performance.now(). */
 	#nextTimingMs = 0;
 	readonly #beat: NodeJS.Timeout;
-	/** How many subscriptions the server has ended by itself, and nobody has asked about yet. */
+	/** How many subscriptions the server has ended by itself, since the owner last set this to 0. */
 	ended = 0;
 
 	private constructor(address: string, state: ServerState, redis: Redis, parts: LinkParts) {
@@ -125,12 +125,12 @@ export class Link {
 		this.#send(() => this.#redis.sendCommand(new PublishCommand(channel, payload)) as Promise<unknown>, done);
 	}
 
-	/** Subscribes to one channel. What is published after the answer comes here. */
+	/** Subscribes to one channel. Messages that are published after the answer come here. */
 	subscribe(channel: Buffer, done: (answer: Answer) => void): void {
 		this.#send(
 			() => this.#redis.ssubscribe(channel),
 			(answer) => {
-				// ioredis tells of this error as if the server had ended a subscription.
+				// ioredis reports this error as if the server had ended a subscription.
 				if (answer instanceof Error && answer.message.startsWith('MOVED ')) this.ended--;
 				done(answer);
 			},
@@ -174,7 +174,7 @@ export class Link {
 		this.#parts.onLost(this, reason);
 	}
 
-	/** The same, without telling anybody. */
+	/** Gives the connection up, and calls `onLost` no more. */
 	close(): void {
 		this.#isLost = true;
 		clearInterval(this.#beat);
@@ -223,10 +223,10 @@ export class Link {
 		this.#redis.stream.uncork();
 	};
 
-	/** Tries whether the server answers, and may still write. */
+	/** Tests that the server answers, and may still write. */
 	#try(): void {
 		if (this.#isSilent()) {
-			// This loop may have been busy: what has come by now is read first.
+			// This loop may have been busy: an answer that has arrived is read first.
 			setImmediate(() => {
 				if (this.#isSilent()) this.lose(`no answer for ${this.#parts.timeoutMs / 1_000} s (--relay-timeout)`);
 			});

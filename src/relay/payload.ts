@@ -1,5 +1,5 @@
-// What stands in a message of Redis. Text is its bytes as they are, so that any client of Redis can publish and read it. Everything else
-// begins with 0xFF, which UTF-8 never has, so that no text can be taken for it.
+// The payload of a message of Redis. Text is its bytes as they are, so that any client of Redis can publish and read it. Every other
+// payload begins with 0xFF, which UTF-8 never contains, so that no text is mistaken for it.
 import { type Message, textMessage, trustedMessage } from '../pubsub/message.js';
 
 const mark = 0xff;

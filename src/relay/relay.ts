@@ -1,6 +1,6 @@
-// Shares the channels with other servers over Redis or Valkey: what is published goes there, and is delivered when it comes back, so that
-// all servers deliver the messages of a channel in the order of one process. What may have been missed is never passed over: its channels
-// are given up, and their subscribers are closed.
+// Shares the channels with other servers over Redis or Valkey. A message goes there, and is delivered when it comes back, so that all
+// servers deliver the messages of a channel in the order of one process. A channel that may have missed a message is given up: its
+// subscribers are closed.
 import type { Channel } from '../pubsub/channel.js';
 import type { ChannelName } from '../pubsub/channel-name.js';
 import { type Message, messageOverheadBytes } from '../pubsub/message.js';
@@ -23,9 +23,9 @@ export type RelayParts = Pick<ShardParts, 'target' | 'options' | 'onChanged' | '
 		readonly deliver: (channel: Channel, message: Message) => void;
 		/** Closes a channel here, after everything that was delivered. */
 		readonly onClose: (channel: Channel) => void;
-		/** Hears of what is no message: `why` is for the log. */
+		/** Hears of a payload that is no message: `why` is for the log. */
 		readonly onDropped: (name: ChannelName, why: string) => void;
-		/** Counts what waits for the relay, so that stopping can wait for it. */
+		/** Counts the commands that wait for the relay, so that stopping can wait for them. */
 		readonly inFlight: { begin(): void; end(): void };
 	};
 
@@ -60,7 +60,7 @@ export class Relay implements SharedOrder {
 		});
 	}
 
-	/** Why a server of the relay is missed, in words; undefined if all are there. */
+	/** Why a server of the relay is missing, in words; undefined if all are connected. */
 	get missing(): string | undefined {
 		return this.#shards.missing;
 	}
@@ -70,12 +70,12 @@ export class Relay implements SharedOrder {
 		return this.#subscriptions.count;
 	}
 
-	/** How much has been sent to the relay, and not been answered yet. Each message counts 64 bytes beside its own. */
+	/** How many bytes have been sent to the relay and not been answered yet. Each message counts 64 bytes beside its own. */
 	get waitingBytes(): number {
 		return this.#waiting.bytes;
 	}
 
-	/** Connects. Throws a RelayRefused if somebody has to mend something first; goes on trying if the relay cannot be reached. */
+	/** Connects. Throws a RelayRefused if the operator has to change something first; goes on trying if the relay cannot be reached. */
 	async start(): Promise<void> {
 		try {
 			await this.#shards.start();
@@ -150,7 +150,7 @@ export class Relay implements SharedOrder {
 		return undefined;
 	}
 
-	/** Its slot may have another server by now. */
+	/** Reports a refusal. The slot of the channel may have another server by now. */
 	#refused(name: ChannelName, why: string): void {
 		this.#parts.onRefused(name, why);
 		this.#shards.lookAgain();
@@ -171,7 +171,7 @@ export class Relay implements SharedOrder {
 
 	#receive(link: Link, wire: Buffer, payload: Buffer): void {
 		const name = this.#nameOf(wire);
-		// What comes before the answer to the subscription, or after a channel was given up, is for nobody here.
+		// A message that comes before the answer to the subscription, or after the channel was given up, has no subscriber here.
 		if (!this.#subscriptions.isAt(name, link)) return;
 		const message = readPayload(payload, this.#parts.maxMessage);
 		if (message === 'malformed' || message === 'too long') {

@@ -1,5 +1,5 @@
-// The servers that decide the order of the channels, each for its slots: finds them, keeps a connection to each, and tells what is lost.
-// Knows no channels.
+// The servers that decide the order of the channels, each for its slots: finds them, keeps a connection to each, and reports which
+// connections and slots are lost. Knows no channels.
 import type { RedisOptions } from 'ioredis';
 import { readSlots, type SlotRange, slotCount } from './cluster.js';
 import { RelayRefused } from './handshake.js';
@@ -11,7 +11,7 @@ export type ShardParts = Pick<LinkParts, 'onMessage' | 'onRoundTrip' | 'onFault'
 	/** Beside the target: TLS. */
 	readonly options: RedisOptions;
 	/**
-	 * Hears that a connection is lost, or has lost slots: what is published there is missed from now on. `ended` is how many subscriptions
+	 * Hears that a connection is lost, or has lost slots: messages there are missed from now on. `ended` is how many subscriptions
 	 * the server has ended by itself: if other slots have lost some of them, the connection has to be given up.
 	 */
 	readonly onGap: (link: Link, hasLost: (slot: number) => boolean, ended: number) => void;
@@ -31,7 +31,7 @@ export class Shards {
 	readonly #parts: ShardParts;
 	/** By address. */
 	readonly #links = new Map<string, Link>();
-	/** Who serves each slot. A server that is no cluster serves all of them, and stands for them at 0. */
+	/** The connection to the server of each slot. A server that is no cluster serves all slots, and stands at 0. */
 	#owners: (Link | undefined)[] = [];
 	#isCluster = false;
 	/** Servers that are known to belong to the cluster. */
@@ -46,7 +46,7 @@ export class Shards {
 	readonly #stopping = new AbortController();
 	#isClosed = false;
 	#isStarting = false;
-	/** Why a server is missed, in words; undefined if each slot is served. */
+	/** Why a server is missing, in words; undefined if each slot is served. */
 	#missing: string | undefined = 'the relay has not been reached yet';
 
 	constructor(parts: ShardParts) {
@@ -67,7 +67,7 @@ export class Shards {
 		return this.#owners[this.#isCluster ? slot : 0];
 	}
 
-	/** Looks for the servers. Throws a RelayRefused if one of them has to be mended first. */
+	/** Looks for the servers. Throws a RelayRefused if the operator has to change something first. */
 	async start(): Promise<void> {
 		this.#isStarting = true;
 		try {
@@ -86,7 +86,7 @@ export class Shards {
 		this.#owners = [];
 	}
 
-	/** Looks soon who serves which slots now: a server has refused something. */
+	/** Looks soon which server has which slots: a server has refused a command. */
 	lookAgain(): void {
 		if (this.#looking !== undefined) this.#mustLookAgain = true;
 		else this.#lookLater(0);
@@ -106,7 +106,7 @@ export class Shards {
 		}, ms).unref();
 	}
 
-	/** Throws what the last attempt threw, if the servers are missing for that. */
+	/** Looks for the servers once, and again later if one is missing. Throws the error of this attempt. */
 	#look(): Promise<void> {
 		this.#looking ??= this.#lookOnce().finally(() => {
 			this.#looking = undefined;
@@ -133,7 +133,7 @@ export class Shards {
 			else this.#setOwners(false, [asked]);
 		} catch (error) {
 			const { message } = error as Error;
-			// What the start is refused for is no line of the log: the server does not go on.
+			// A start that is refused ends with a line on standard error, and needs none in the log.
 			const isRefused = this.#isStarting && error instanceof RelayRefused;
 			if (message !== this.#missing && !isRefused && !this.#isClosed) this.#parts.onChanged('away', this.#servers, message);
 			this.#missing = message;

@@ -43,7 +43,7 @@ export type Sharing = {
 	readonly connectionsMax: number;
 	/** The closing of a channel that the relay has brought. */
 	readonly closingOf: (channel: Channel) => Promise<void> | undefined;
-	/** Connects. Throws a StartError if the relay cannot serve until somebody mends something. */
+	/** Connects. Throws a StartError if the relay cannot serve until the operator changes something. */
 	readonly start: () => Promise<void>;
 };
 

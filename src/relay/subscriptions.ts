@@ -26,7 +26,7 @@ const joiningMax = 65_536;
 // How many channels are given up in one tick: some milliseconds' work.
 const channelsPerTick = 5_000;
 
-/** A channel that is being subscribed to, and who waits for it. */
+/** A channel that is being subscribed to, and the subscribers that wait for it. */
 type Joining = { readonly link: Link; readonly waiting: Set<(failure: OrderFailure | undefined) => void> };
 /** The server at which a channel is subscribed to, or being subscribed to. */
 type Entry = Link | Joining;
@@ -83,7 +83,7 @@ export class Subscriptions {
 			const telling = setImmediate(tell, failure);
 			return () => clearImmediate(telling);
 		}
-		// Those that are there already are kept for their subscriber.
+		// The channels that are subscribed to already linger, so that they are not released meanwhile.
 		for (const name of names) this.left(name);
 		this.#joining++;
 		let left = missing.length;
@@ -164,7 +164,7 @@ export class Subscriptions {
 		if (this.#parts.find(name) === undefined) this.#linger.add(name);
 	}
 
-	/** Ends the subscription to a channel that nobody has joined for some time. */
+	/** Ends the subscription to a channel that has had no subscriber for some time. */
 	#release(name: ChannelName): void {
 		const entry = this.#entries.get(name);
 		if (entry === undefined || isJoining(entry) || this.#parts.find(name) !== undefined) return;

@@ -7,7 +7,7 @@ export type RelayTarget = {
 	readonly hosts: readonly Host[];
 	/** Of a UNIX socket, in place of hosts. */
 	readonly path: string | undefined;
-	/** What the Sentinels call the master; undefined if the hosts are no Sentinels. */
+	/** The name of the master at the Sentinels; undefined if the hosts are no Sentinels. */
 	readonly masterName: string | undefined;
 	readonly isTls: boolean;
 	/** Of the servers, and not of the Sentinels. */

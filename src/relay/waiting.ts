@@ -1,7 +1,7 @@
-// How much has been sent to the relay and not been answered, and whether more may be sent.
+// Counts the bytes that have been sent to the relay and not been answered, and decides whether more may be sent.
 import type { ChannelName } from '../pubsub/channel-name.js';
 
-// What waits over all channels. When so much waits, only the first message of another channel is taken, up to twice as much: a few channels
+// Over all channels. Above this, a channel without a waiting message may still send one, up to twice as much in all: a few busy channels
 // must not keep the others out.
 const waitingBytesMax = 67_108_864;
 // A short message takes some 1.7 KB while it waits: so many take 110 MB.
@@ -23,18 +23,18 @@ export class Waiting {
 		return this.#bytes;
 	}
 
-	/** Counts what is sent. False, and nothing is counted, if too much waits. */
+	/** Counts a message that is sent. False, and nothing is counted, if too much waits. */
 	begin(name: ChannelName, bytes: number): boolean {
 		const own = this.#bytesOf.get(name) ?? 0;
 		const share = own === 0 ? 2 : 1;
-		// A message that is as long as may be passes alone.
+		// The longest message passes when no other message of its channel waits.
 		const hasRoom = own === 0 || own + bytes <= this.#bytesMax;
 		if (!hasRoom || this.#bytes >= share * waitingBytesMax || this.#messages >= share * waitingMessagesMax) return false;
 		this.add(name, bytes);
 		return true;
 	}
 
-	/** Counts what is sent, however much waits. */
+	/** Counts a message that is sent, however much waits. */
 	add(name: ChannelName, bytes: number): void {
 		this.#messages++;
 		this.#bytesOf.set(name, (this.#bytesOf.get(name) ?? 0) + bytes);
