@@ -12,6 +12,9 @@ export class Gaps {
 	readonly #overMs: number;
 	/** The channels that have been given up, and still have subscribers. */
 	readonly #givenUp = new Set<Channel>();
+	/** When a gap was the first in the time of one, by performance.now(), and how many subscribers have been given up since. */
+	#sinceMs = Number.NEGATIVE_INFINITY;
+	#subscribersSince = 0;
 
 	/** `overMs` is the time over which the subscribers are closed, so that they do not all return together. */
 	constructor(hub: Hub, closing: Closing, overMs: number) {
@@ -42,8 +45,14 @@ export class Gaps {
 			);
 		}
 		const round = this.#closing.ofChannels(sent, () => left === 0, closes.missed);
-		// So few do not hurt when they return all at once.
-		void spread(round, subscribers, subscribers < closesPerTick ? 0 : this.#overMs);
+		// So few do not hurt when they return all at once. A large gap comes in parts.
+		const nowMs = performance.now();
+		if (nowMs - this.#sinceMs > this.#overMs) {
+			this.#sinceMs = nowMs;
+			this.#subscribersSince = 0;
+		}
+		this.#subscribersSince += subscribers;
+		void spread(round, subscribers, this.#subscribersSince < closesPerTick ? 0 : this.#overMs);
 		return subscribers;
 	}
 

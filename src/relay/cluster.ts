@@ -19,6 +19,28 @@ export function readSlots(answer: unknown, asked: Host): SlotRange[] {
 	});
 }
 
+/** The slots that a server serves by its own account. */
+export type OwnSlots<Link> = { readonly link: Link; readonly ranges: readonly SlotRange[] };
+
+/**
+ * Who serves each slot. A slot that moves has two servers for a moment: the one that had it `before` decides until it knows of the other.
+ * Without one that had it before, nobody serves the slot: other nodes may still publish at either.
+ */
+export function ownersOf<Link>(own: readonly OwnSlots<Link>[], before: readonly (Link | undefined)[]): (Link | undefined)[] {
+	const owners: (Link | undefined)[] = new Array(slotCount).fill(undefined);
+	const claimed = new Set<number>();
+	for (const { link, ranges } of own) {
+		for (const { from, to } of ranges) {
+			for (let slot = from; slot <= to; slot++) {
+				if (!claimed.has(slot) || before[slot] === link) owners[slot] = link;
+				else if (owners[slot] !== before[slot]) owners[slot] = undefined;
+				claimed.add(slot);
+			}
+		}
+	}
+	return owners;
+}
+
 /**
  * The slot of a channel, by the cluster specification of Redis: the CRC-16 of what stands between its first `{` and the first `}` after it,
  * or of the whole name if nothing stands there. cluster-key-slot 1.1.1 goes on looking after `{}`, and clients choose the names.

@@ -1,7 +1,7 @@
 // The servers that decide the order of the channels, each for its slots: finds them, keeps a connection to each, and reports which
 // connections and slots are lost. Knows no channels.
 import type { RedisOptions } from 'ioredis';
-import { readSlots, type SlotRange, slotCount } from './cluster.js';
+import { type OwnSlots, ownersOf, readSlots, type SlotRange } from './cluster.js';
 import { RelayRefused } from './handshake.js';
 import { Link, type LinkParts } from './link.js';
 import { formatHost, type Host, type RelayTarget } from './target.js';
@@ -26,6 +26,8 @@ const retryMsMax = 2_000;
 const troubleMs = 10_000;
 // Slots that move one after another leave pauses that are longer than an answer takes.
 const askingTurnsMax = 20;
+// How long a look that a refusal asks for waits after the one before. Each asks all masters.
+const lookMsMin = 100;
 
 export class Shards {
 	readonly #parts: ShardParts;
@@ -44,6 +46,8 @@ export class Shards {
 	#failedMs = Number.NEGATIVE_INFINITY;
 	/** Gives up the connections that are being made. */
 	readonly #stopping = new AbortController();
+	/** When the last look ended, by performance.now(). */
+	#lookedMs = Number.NEGATIVE_INFINITY;
 	#isClosed = false;
 	#isStarting = false;
 	/** Why a server is missing, in words; undefined if each slot is served. */
@@ -86,10 +90,15 @@ export class Shards {
 		this.#owners = [];
 	}
 
-	/** Looks soon which server has which slots: a server has refused a command. */
+	/** Looks soon who serves which slots now: a server has refused something, which clients may make it do again and again. */
 	lookAgain(): void {
+		this.#lookAfter(lookMsMin);
+	}
+
+	/** Looks again, but not before the last look is so long ago. */
+	#lookAfter(ms: number): void {
 		if (this.#looking !== undefined) this.#mustLookAgain = true;
-		else this.#lookLater(0);
+		else this.#lookLater(Math.max(0, this.#lookedMs + ms - performance.now()));
 	}
 
 	get #servers(): string {
@@ -110,8 +119,9 @@ export class Shards {
 	#look(): Promise<void> {
 		this.#looking ??= this.#lookOnce().finally(() => {
 			this.#looking = undefined;
+			this.#lookedMs = performance.now();
 			if (this.#isClosed) this.close();
-			else if (this.#mustLookAgain) this.#lookLater(0);
+			else if (this.#mustLookAgain) this.#lookLater(lookMsMin);
 			else if (this.#missing !== undefined) this.#lookLater(this.#retryMs());
 			this.#mustLookAgain = false;
 		});
@@ -168,22 +178,9 @@ export class Shards {
 		const opened = await Promise.allSettled(
 			[...masters].map(async ([address, master]) => this.#links.get(address) ?? (await this.#open(master))),
 		);
+		// Only now: of a slot that two servers claim, one alone would look like its owner.
+		this.#setOwners(true, ownersOf(await this.#allOwnSlots(), this.#owners));
 		const failed = opened.find((result) => result.status === 'rejected');
-		const own = await this.#allOwnSlots();
-		const owners: (Link | undefined)[] = new Array(slotCount).fill(undefined);
-		const claimed = new Set<number>();
-		for (const { link, ranges } of own) {
-			for (const { from, to } of ranges) {
-				for (let slot = from; slot <= to; slot++) {
-					// A slot that moves has two servers for a moment. The old one decides until it knows of the new one. A node that knows
-					// neither waits: others may still publish and subscribe at the old one.
-					if (!claimed.has(slot) || this.#owners[slot] === link) owners[slot] = link;
-					else if (owners[slot] !== this.#owners[slot]) owners[slot] = undefined;
-					claimed.add(slot);
-				}
-			}
-		}
-		this.#setOwners(true, owners);
 		// A server that is cut off may name masters that are no more.
 		if (failed !== undefined && this.#missing !== undefined) throw failed.reason;
 	}
@@ -198,7 +195,7 @@ export class Shards {
 	 * meanwhile, its answer may be from before that, and all are asked again: without the slot that it has lost since, these subscriptions
 	 * would be missed, and the connection be given up.
 	 */
-	async #allOwnSlots(): Promise<{ link: Link; ranges: SlotRange[] }[]> {
+	async #allOwnSlots(): Promise<OwnSlots<Link>[]> {
 		for (let turn = 1; ; turn++) {
 			const before = [...this.#links.values()].map((link) => ({ link, ended: link.ended }));
 			const own = await Promise.all(before.map(({ link }) => this.#ownSlots(link)));
@@ -207,7 +204,7 @@ export class Shards {
 	}
 
 	/** The slots that a server serves by its own account; none if it is lost. */
-	async #ownSlots(link: Link): Promise<{ link: Link; ranges: SlotRange[] }> {
+	async #ownSlots(link: Link): Promise<OwnSlots<Link>> {
 		const none = { link, ranges: [] };
 		if (!link.state.isMaster) return none;
 		try {
@@ -273,7 +270,7 @@ export class Shards {
 				probe,
 				timeoutMs,
 				stopping: this.#stopping.signal,
-				onEnded: () => this.lookAgain(),
+				onEnded: () => this.#lookAfter(0),
 				onLost: (link, reason) => this.#lost(link, reason),
 			},
 		);

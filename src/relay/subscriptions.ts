@@ -152,7 +152,13 @@ export class Subscriptions {
 	}
 
 	#subscribed(name: ChannelName, joining: Joining, answer: Answer): void {
-		if (this.#entries.get(name) !== joining) return;
+		const entry = this.#entries.get(name);
+		if (entry !== joining) {
+			// The channel was given up meanwhile. A subscription that nobody needs would count as a subscriber.
+			const isNeeded = entry !== undefined && linkOf(entry) === joining.link;
+			if (typeof answer === 'number' && !isNeeded) joining.link.unsubscribe(this.#parts.wireOf(name));
+			return;
+		}
 		if (typeof answer !== 'number') {
 			this.#forget(name, joining);
 			if (answer !== 'lost') this.#parts.onRefused(name, answer.message);
