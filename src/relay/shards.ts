@@ -139,7 +139,7 @@ export class Shards {
 	async #lookOnce(): Promise<void> {
 		try {
 			const asked = await this.#anyLink();
-			if (asked.state.mode === 'cluster') await this.#lookAtCluster(asked);
+			if (asked.state.mode === 'cluster') await this.#lookAtCluster();
 			else this.#setOwners(false, [asked]);
 		} catch (error) {
 			const { message } = error as Error;
@@ -167,9 +167,9 @@ export class Shards {
 		throw firstError;
 	}
 
-	async #lookAtCluster(asked: Link): Promise<void> {
+	async #lookAtCluster(): Promise<void> {
 		// One server alone may know less than the others, because the network cut it off.
-		const views = await Promise.allSettled([asked, ...this.#links.values()].map((link) => this.#slotsOf(link)));
+		const views = await Promise.allSettled([...this.#links.values()].map((link) => this.#slotsOf(link)));
 		const ranges = views.flatMap((view) => (view.status === 'fulfilled' ? view.value : []));
 		const masters = new Map(ranges.map(({ master }) => [formatHost(master), master]));
 		this.#known = [
