@@ -16,13 +16,38 @@ test('clients that give up leave no more unconfirmed subscriptions than clients 
 	assert.equal(await brought, undefined);
 });
 
+test('a channel that is given up before its subscription is confirmed is unsubscribed when it is', async (t) => {
+	const { subscriptions, link, confirm, unsubscribed } = start(t);
+	const first = failureOf(subscriptions, '/room');
+	subscriptions.giveUp(link, () => true, 0);
+	assert.equal(await first, 'away');
+	assert.deepEqual(unsubscribed, []);
+	confirm(1);
+	assert.deepEqual(unsubscribed, ['/room']);
+});
+
+test('a channel that is given up and subscribed to again is not unsubscribed by the first confirmation', async (t) => {
+	const { subscriptions, link, confirm, unsubscribed } = start(t);
+	const first = failureOf(subscriptions, '/room');
+	subscriptions.giveUp(link, () => true, 0);
+	assert.equal(await first, 'away');
+	const second = failureOf(subscriptions, '/room');
+	confirm(2);
+	assert.equal(await second, undefined);
+	assert.deepEqual(unsubscribed, []);
+});
+
 function failureOf(subscriptions: Subscriptions, name: string): Promise<OrderFailure | undefined> {
 	return new Promise((resolve) => subscriptions.bring([name as ChannelName], resolve));
 }
 
 function start(t: { after(done: () => void): void }) {
 	const unanswered: ((answer: Answer) => void)[] = [];
-	const link = { subscribe: (_: Buffer, done: (answer: Answer) => void) => void unanswered.push(done) } as unknown as Link;
+	const unsubscribed: string[] = [];
+	const link = {
+		subscribe: (_: Buffer, done: (answer: Answer) => void) => void unanswered.push(done),
+		unsubscribe: (channel: Buffer) => void unsubscribed.push(channel.toString()),
+	} as unknown as Link;
 	const subscriptions = new Subscriptions({
 		lingerMs: 1_000,
 		find: () => undefined,
@@ -34,6 +59,8 @@ function start(t: { after(done: () => void): void }) {
 	t.after(() => subscriptions.stop());
 	return {
 		subscriptions,
+		link,
+		unsubscribed,
 		confirm(count: number) {
 			for (const answer of unanswered.splice(0, count)) answer(1);
 		},
