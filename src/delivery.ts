@@ -1,4 +1,4 @@
-// Builds the parts that carry messages to subscribers, and those that look after slow subscribers and the memory that they take.
+// Builds the parts that carry messages to subscribers, the relay among them, and those that look after slow subscribers and the memory that they take.
 import { type CloseChannel, operatorCloser } from './connections/channel-closing.js';
 import { Closing } from './connections/closing.js';
 import { Gaps } from './connections/gaps.js';
@@ -9,12 +9,14 @@ import { Envelopes } from './groups/envelopes.js';
 import type { Log } from './observe/log.js';
 import { Hub } from './pubsub/hub.js';
 import { type Publish, publishing, type SharedOrder } from './pubsub/order.js';
+import type { RelayOptions, Sharing, SharingParts } from './relay/sharing.js';
 import { CatchUp } from './slow/catch-up.js';
 import { MemoryBudget, memoryLookMs, readResidentBytes } from './slow/memory.js';
 import { lookMs, SlowWatch } from './slow/watch.js';
 import { pacingLimits } from './websocket/pacing-limits.js';
 
-export type DeliveryOptions = {
+export type DeliveryOptions = Omit<RelayOptions, 'relay'> & {
+	readonly relay: RelayOptions['relay'] | undefined;
 	readonly maxBacklog: number;
 	/** In seconds. */
 	readonly writeTimeout: number;
@@ -37,7 +39,8 @@ export type Delivery = {
 	/** For subscribers that may have missed a message of the relay. */
 	readonly gaps: Gaps;
 	readonly publish: Publish;
-	/** Undefined without a relay. */
+	/** Undefined without a relay, as `order`. */
+	readonly sharing: Sharing | undefined;
 	readonly order: SharedOrder | undefined;
 	/** Closes a channel or a session on this server. */
 	readonly closeChannel: CloseChannel;
@@ -45,13 +48,18 @@ export type Delivery = {
 	startLooking(): () => void;
 };
 
-export function buildDelivery(
-	app: App,
-	isTls: boolean,
-	{ maxBacklog, writeTimeout, memoryBudget, drain }: DeliveryOptions,
-	order: SharedOrder | undefined,
-	log: Log,
-): Delivery {
+export type DeliveryParts = Pick<SharingParts, 'events' | 'onRoundTrip' | 'inFlight'> & { readonly log: Log };
+
+/** Throws a StartError if a file of the relay's options cannot be used. */
+export async function buildDelivery(app: App, isTls: boolean, options: DeliveryOptions, parts: DeliveryParts): Promise<Delivery> {
+	const { maxBacklog, writeTimeout, memoryBudget, drain } = options;
+	const sharing = await sharingFor(options, {
+		...parts,
+		hub: () => hub,
+		closeChannel: (channel) => closeChannel(channel),
+		giveUp: (channels) => gaps.giveUp(channels),
+	});
+	const order = sharing?.relay;
 	const fanOut = new StreamFanOut();
 	const envelopes = new Envelopes((topic, bytes, isBinary) => app.publish(topic, bytes, isBinary));
 	const hub = new Hub(
@@ -74,9 +82,11 @@ export function buildDelivery(
 		free: (bytes) => {
 			for (const peer of watch.largest(bytes)) peer.drop('memory');
 		},
-		log,
+		log: parts.log,
 	});
 	const closing = new Closing(hub, connections, catchUp, order);
+	const closeChannel = operatorCloser(hub, closing);
+	const gaps = new Gaps(hub, closing, drain * 1_000);
 
 	function startLooking(): () => void {
 		const looking = setInterval(() => watch.look(performance.now()), lookMs).unref();
@@ -96,10 +106,18 @@ export function buildDelivery(
 		watch,
 		memory,
 		closing,
-		gaps: new Gaps(hub, closing, drain * 1_000),
+		gaps,
 		publish: publishing(hub, order),
+		sharing,
 		order,
-		closeChannel: operatorCloser(hub, closing),
+		closeChannel,
 		startLooking,
 	};
+}
+
+/** Without --relay, nothing is loaded and nothing is paid. */
+async function sharingFor({ relay, ...options }: DeliveryOptions, parts: SharingParts): Promise<Sharing | undefined> {
+	if (relay === undefined) return undefined;
+	const { shareChannels } = await import('./relay/sharing.js');
+	return shareChannels({ ...options, relay }, parts);
 }

@@ -34,7 +34,6 @@ import { boundPort, startOperatorListener } from './operator/listener.js';
 import { operatorHosts } from './operator/visitors.js';
 import type { Options } from './options/table.js';
 import { closeCauses } from './pubsub/close.js';
-import type { Sharing, SharingParts } from './relay/sharing.js';
 import { addRoutes } from './routes.js';
 import { stopInPhases } from './stop.js';
 import { warnOfOptions } from './warnings.js';
@@ -75,17 +74,14 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	});
 	const events = eventsTo(metrics, eventLog(log, limitCauses, originSetting), ...callbacks.listeners);
 	const inFlight = new InFlight();
-	const sharing = await sharingFor(options, {
-		events: () => events,
-		hub: () => hub,
-		closeChannel: (channel) => delivery.closeChannel(channel),
-		giveUp: (channels) => delivery.gaps.giveUp(channels),
+	const delivery = await buildDelivery(app, tls !== undefined, options, {
+		events,
 		onRoundTrip: (seconds) => metrics.relaySeconds.observe(seconds),
 		inFlight,
+		log,
 	});
+	const { hub, connections, catchUp, watch, memory, closing, sharing } = delivery;
 	const relay = sharing?.relay;
-	const delivery = buildDelivery(app, tls !== undefined, options, relay, log);
-	const { hub, connections, catchUp, memory, closing, watch } = delivery;
 	let endpoint: readonly string[] = [];
 	const hooks = await connectHooks(options, events, { endpoint: () => endpoint, inFlight });
 	const { authorisation, publishHook } = hooks;
@@ -123,7 +119,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			checkOrigin,
 			reachedLimits: reachedLimits(hub, connections, { ...options, maxConnections, isMemoryFull: () => memory.isFull }),
 			ask,
-			order: relay,
+			order: delivery.order,
 			keepsParties: namesClients || options.trustProxy.length > 0 || callbacks.listeners.length > 0,
 			connections,
 			isStopping,
@@ -165,8 +161,7 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 	function endpoints() {
 		return operatorEndpoints({
 			...options,
-			hub,
-			connections,
+			...delivery,
 			metrics,
 			events,
 			log,
@@ -180,10 +175,6 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 			},
 			unreadBytesOf: (connection) => catchUp.unreadBytesOf(connection),
 			closingCount: () => catchUp.endingCount,
-			closeChannel: delivery.closeChannel,
-			order: relay,
-			closingOf: (channel) => sharing?.closingOf(channel),
-			relay,
 			isStopping,
 			stop,
 			shed,
@@ -246,14 +237,6 @@ export async function startServer(options: Options, log: Log): Promise<Server> {
 		void spread(closing.all('moved'), present, overSeconds * 1_000);
 		return present;
 	}
-}
-
-/** Without --relay, nothing is loaded and nothing is paid. */
-async function sharingFor(options: Options, parts: SharingParts): Promise<Sharing | undefined> {
-	const { relay } = options;
-	if (relay === undefined) return undefined;
-	const { shareChannels } = await import('./relay/sharing.js');
-	return shareChannels({ ...options, relay }, parts);
 }
 
 function readPage(): PageDocument {

@@ -37,9 +37,10 @@ export type OperatorParts = {
 	readonly closeChannel: CloseChannel;
 	/** Undefined without a relay. */
 	readonly order: SharedOrder | undefined;
-	/** The closing of a channel that the relay has brought. */
-	readonly closingOf: (channel: Channel) => Promise<void> | undefined;
-	readonly relay: RelayFigures | undefined;
+	/** Undefined without a relay, as `order`. `closingOf` gives the closing of a channel that the relay has brought. */
+	readonly sharing:
+		| { readonly relay: RelayFigures; readonly closingOf: (channel: Channel) => Promise<void> | undefined }
+		| undefined;
 	readonly isStopping: () => boolean;
 	readonly stop: () => void;
 	/** Closes the connections that are open now, evenly over that time, and gives how many. */
@@ -51,12 +52,12 @@ export type OperatorParts = {
 };
 
 export function operatorEndpoints(parts: OperatorParts): Endpoint[] {
-	const { hub, connections, metrics, whyNotReady, closeChannel, order, closingOf, maxConnections, maxPath, memoryBudget } = parts;
+	const { hub, connections, metrics, whyNotReady, closeChannel, order, sharing, maxConnections, maxPath, memoryBudget } = parts;
 	const isShared = order !== undefined;
 	const common = {
 		...parts,
 		isShared,
-		closeByName: closerByName(hub, closeChannel, order, closingOf),
+		closeByName: closerByName(hub, closeChannel, order, (channel) => sharing?.closingOf(channel)),
 		readName: (path: string) => parseChannelName(path, maxPath),
 		readNameOfField: (value: string) => parseChannelField(value, maxPath),
 		onPublishRefused: (cause: string) => metrics.refused({ cause, aim: 'publish' }),
@@ -68,7 +69,7 @@ export function operatorEndpoints(parts: OperatorParts): Endpoint[] {
 		slow: parts.slow,
 		waitingForHooks: parts.waitingForHooks,
 		memoryBudget,
-		relay: parts.relay,
+		relay: sharing?.relay,
 	});
 	return [
 		...healthEndpoints({ exposition, whyNotReady }),

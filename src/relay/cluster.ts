@@ -23,8 +23,8 @@ export function readSlots(answer: unknown, asked: Host): SlotRange[] {
 export type OwnSlots<Link> = { readonly link: Link; readonly ranges: readonly SlotRange[] };
 
 /**
- * Who serves each slot. A slot that moves has two servers for a moment: the one that had it `before` decides until it knows of the other.
- * Without one that had it before, nobody serves the slot: other nodes may still publish at either.
+ * The server of each slot. While a slot moves, two servers may claim it. Then the server that had the slot `before` keeps it, until that
+ * server gives it up. If neither had the slot before, it has no server for now, because other nodes may still publish at either.
  */
 export function ownersOf<Link>(own: readonly OwnSlots<Link>[], before: readonly (Link | undefined)[]): (Link | undefined)[] {
 	const owners: (Link | undefined)[] = new Array(slotCount).fill(undefined);
@@ -42,8 +42,9 @@ export function ownersOf<Link>(own: readonly OwnSlots<Link>[], before: readonly 
 }
 
 /**
- * The slot of a channel, by the cluster specification of Redis: the CRC-16 of what stands between its first `{` and the first `}` after it,
- * or of the whole name if nothing stands there. cluster-key-slot 1.1.1 goes on looking after `{}`, and clients choose the names.
+ * The slot of a channel, by the cluster specification of Redis: the CRC-16 of the text between its first `{` and the first `}` after it,
+ * or of the whole name if that text is empty or missing. The package cluster-key-slot 1.1.1 takes a later `}` after `{}`, which gives
+ * another slot than Redis, and clients choose the names.
  */
 export function slotOf(channel: Buffer): number {
 	const from = channel.indexOf(0x7b) + 1;

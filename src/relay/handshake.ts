@@ -59,6 +59,17 @@ function tooOld(what: string): string {
 	return `${what}: sharded pub/sub needs Redis 7 or newer, or Valkey.`;
 }
 
+// Longer than any error of Redis.
+const errorLengthMax = 300;
+
+/** The error of a server, as the log may show it: its text may be of any length, and repeat the password. */
+export function shownError(error: Error, password: string | undefined): Error {
+	const { message } = error;
+	const open = password === undefined ? message : message.replaceAll(password, '***');
+	error.message = open.length > errorLengthMax ? `${open.slice(0, errorLengthMax)}…` : open;
+	return error;
+}
+
 /** The refusal, with the remedy, if the operator has to change something; else the error itself. */
 export function refusalOf(error: Error): Error {
 	const { message } = error;

@@ -1,8 +1,8 @@
 // One connection to one server of Redis or Valkey, for publishing and for the messages of its subscriptions. It never reconnects: a
-// connection that is lost has lost messages, so its owner has to hear of it and open another. Only this file and publish-command.ts
-// import ioredis, and only a server with a relay loads it.
-import { Redis, type RedisOptions, ReplyError } from 'ioredis';
-import { checkServer, refusalOf, type ServerState } from './handshake.js';
+// connection that is lost has lost messages, so its owner has to hear of it and open another. Only this file, opening.ts and
+// publish-command.ts load ioredis, and only a server with a relay does.
+import { type Redis, ReplyError } from 'ioredis';
+import type { ServerState } from './handshake.js';
 import { PublishCommand, publishScript } from './publish-command.js';
 
 export type LinkParts = {
@@ -16,12 +16,8 @@ export type LinkParts = {
 	readonly onRoundTrip: (seconds: number) => void;
 	/** Hears the error that one of these functions, or a function that waits for an answer, has thrown. The connection is given up then. */
 	readonly onFault: (error: unknown) => void;
-	/** A channel of its own, on which the rights of the user are tried. */
-	readonly probe: string;
 	/** How long an answer may take. */
 	readonly timeoutMs: number;
-	/** Aborted when the server stops: a connection that is being made is given up then. */
-	readonly stopping: AbortSignal;
 };
 
 /** The outcome of a command: the server's number, its error, or `lost`: without an answer, it may have been done or not. */
@@ -31,8 +27,6 @@ export type Answer = number | Error | 'lost';
 const triesPerTimeout = 4;
 // A hundred times a second are enough for a histogram.
 const timingMsMin = 10;
-// Longer than what Redis says.
-const errorLengthMax = 300;
 
 export class Link {
 	/** As the log shows it. */
@@ -51,7 +45,8 @@ export class Link {
 	/** How many subscriptions the server has ended by itself, since the owner last set this to 0. */
 	ended = 0;
 
-	private constructor(address: string, state: ServerState, redis: Redis, parts: LinkParts) {
+	/** To be called by openLink, with a connection whose server has been checked. */
+	constructor(address: string, state: ServerState, redis: Redis, parts: LinkParts) {
 		this.address = address;
 		this.state = state;
 		this.#redis = redis;
@@ -69,51 +64,6 @@ export class Link {
 		redis.on('error', (error: Error) => this.lose(error.message));
 		redis.on('close', () => this.lose('the server closed the connection'));
 		this.#beat = setInterval(() => this.#try(), parts.timeoutMs / triesPerTimeout).unref();
-	}
-
-	/** Throws a RelayRefused if the server answers and cannot serve, another Error if it cannot be reached. */
-	static async open(address: string, options: RedisOptions, parts: LinkParts): Promise<Link> {
-		const redis = new Redis({
-			...(options as object),
-			lazyConnect: true,
-			connectTimeout: options.connectTimeout ?? parts.timeoutMs,
-			// Its timer would hold up the end of the process.
-			disconnectTimeout: 0,
-			retryStrategy: () => null,
-			reconnectOnError: null,
-			autoResubscribe: false,
-			autoResendUnfulfilledCommands: false,
-			enableOfflineQueue: false,
-			enableReadyCheck: false,
-			disableClientInfo: true,
-			maxRetriesPerRequest: null,
-		});
-		let cause: Error | undefined;
-		redis.on('error', (error: Error) => {
-			cause ??= error;
-		});
-		let giveUp: (why: string) => void = ignore;
-		const givenUp = new Promise<never>((_, reject) => {
-			giveUp = (why) => {
-				cause ??= new Error(why);
-				reject(cause);
-			};
-		});
-		const patience = setTimeout(giveUp, parts.timeoutMs, `no answer within ${parts.timeoutMs / 1_000} s (--relay-timeout)`);
-		const onStopping = () => giveUp('the server stops');
-		parts.stopping.addEventListener('abort', onStopping);
-		try {
-			// A connection that is given up while a Sentinel owes its answer would never tell.
-			const state = await Promise.race([redis.connect().then(() => checkServer(redis, parts.probe)), givenUp]);
-			redis.removeAllListeners('error');
-			return new Link(address, state, redis, parts);
-		} catch (error) {
-			abandon(redis);
-			throw refusalOf(shown(cause ?? (error as Error), options));
-		} finally {
-			clearTimeout(patience);
-			parts.stopping.removeEventListener('abort', onStopping);
-		}
 	}
 
 	get isLost(): boolean {
@@ -244,16 +194,8 @@ export class Link {
 	}
 }
 
-/** What a server says may be of any length, and repeat what it was sent. */
-function shown(error: Error, { password }: RedisOptions): Error {
-	const { message } = error;
-	const open = password === undefined || password === null ? message : message.replaceAll(password, '***');
-	error.message = open.length > errorLengthMax ? `${open.slice(0, errorLengthMax)}…` : open;
-	return error;
-}
-
-/** At once: a server that has stopped would never answer a FIN. */
-function abandon(redis: Redis): void {
+/** Ends a connection at once: a server that has stopped would never answer a FIN. */
+export function abandon(redis: Redis): void {
 	redis.disconnect();
 	redis.stream?.destroy();
 }

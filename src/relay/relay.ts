@@ -13,7 +13,7 @@ import { type ShardParts, Shards } from './shards.js';
 import { type SubscriptionParts, Subscriptions } from './subscriptions.js';
 import { Waiting } from './waiting.js';
 
-export type RelayParts = Pick<ShardParts, 'target' | 'options' | 'onChanged' | 'onRoundTrip' | 'onFault' | 'timeoutMs'> &
+export type RelayParts = Pick<ShardParts, 'target' | 'tls' | 'onChanged' | 'onRoundTrip' | 'onFault' | 'timeoutMs'> &
 	Pick<SubscriptionParts, 'lingerMs' | 'find' | 'onGap' | 'onRefused'> & {
 		/** Before the name of each channel, in Redis. */
 		readonly prefix: string;

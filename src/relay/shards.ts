@@ -1,15 +1,14 @@
 // The servers that decide the order of the channels, each for its slots: finds them, keeps a connection to each, and reports which
 // connections and slots are lost. Knows no channels.
-import type { RedisOptions } from 'ioredis';
-import { type OwnSlots, ownersOf, readSlots, type SlotRange } from './cluster.js';
+import { ownersOf } from './cluster.js';
 import { RelayRefused } from './handshake.js';
-import { Link, type LinkParts } from './link.js';
-import { formatHost, type Host, type RelayTarget } from './target.js';
+import type { Link } from './link.js';
+import { type OpeningParts, openLink } from './opening.js';
+import { Pauses } from './pauses.js';
+import { mastersNamedBy, ownSlotsOf } from './survey.js';
+import { formatHost, type Host } from './target.js';
 
-export type ShardParts = Pick<LinkParts, 'onMessage' | 'onRoundTrip' | 'onFault' | 'probe' | 'timeoutMs'> & {
-	readonly target: RelayTarget;
-	/** Beside the target: TLS. */
-	readonly options: RedisOptions;
+export type ShardParts = Omit<OpeningParts, 'onEnded' | 'onLost' | 'stopping'> & {
 	/**
 	 * Hears that a connection is lost, or has lost slots: messages there are missed from now on. `ended` is how many subscriptions
 	 * the server has ended by itself: if other slots have lost some of them, the connection has to be given up.
@@ -19,13 +18,6 @@ export type ShardParts = Pick<LinkParts, 'onMessage' | 'onRoundTrip' | 'onFault'
 	readonly onChanged: (state: 'up' | 'away', server: string, why: string | undefined) => void;
 };
 
-// The first new attempt comes soon, because a failover may be over; the later ones are spread, because many servers wait for the same one.
-const retryMsMin = 100;
-const retryMsMax = 2_000;
-// Trouble that comes again within this time is the same trouble: a server may take every connection and close it. Longer than a pause.
-const troubleMs = 10_000;
-// Slots that move one after another leave pauses that are longer than an answer takes.
-const askingTurnsMax = 20;
 // How long a look that a refusal asks for waits after the one before. Each asks all masters.
 const lookMsMin = 100;
 
@@ -41,9 +33,7 @@ export class Shards {
 	#looking: Promise<void> | undefined;
 	#mustLookAgain = false;
 	#retry: NodeJS.Timeout | undefined;
-	#failures = 0;
-	/** When the last attempt was put off, by performance.now(). */
-	#failedMs = Number.NEGATIVE_INFINITY;
+	readonly #pauses = new Pauses();
 	/** Gives up the connections that are being made. */
 	readonly #stopping = new AbortController();
 	/** When the last look ended, by performance.now(). */
@@ -122,18 +112,10 @@ export class Shards {
 			this.#lookedMs = performance.now();
 			if (this.#isClosed) this.close();
 			else if (this.#mustLookAgain) this.#lookLater(lookMsMin);
-			else if (this.#missing !== undefined) this.#lookLater(this.#retryMs());
+			else if (this.#missing !== undefined) this.#lookLater(this.#pauses.next());
 			this.#mustLookAgain = false;
 		});
 		return this.#looking;
-	}
-
-	#retryMs(): number {
-		const nowMs = performance.now();
-		if (nowMs - this.#failedMs > troubleMs) this.#failures = 0;
-		this.#failedMs = nowMs;
-		const ms = Math.min(retryMsMin * 2 ** this.#failures++, retryMsMax);
-		return ms * (0.5 + Math.random());
 	}
 
 	async #lookOnce(): Promise<void> {
@@ -168,10 +150,7 @@ export class Shards {
 	}
 
 	async #lookAtCluster(): Promise<void> {
-		// One server alone may know less than the others, because the network cut it off.
-		const views = await Promise.allSettled([...this.#links.values()].map((link) => this.#slotsOf(link)));
-		const ranges = views.flatMap((view) => (view.status === 'fulfilled' ? view.value : []));
-		const masters = new Map(ranges.map(({ master }) => [formatHost(master), master]));
+		const masters = await mastersNamedBy([...this.#links.values()]);
 		this.#known = [
 			...new Map([...masters.values(), ...this.#parts.target.hosts].map((host) => [formatHost(host), host])).values(),
 		];
@@ -179,40 +158,10 @@ export class Shards {
 			[...masters].map(async ([address, master]) => this.#links.get(address) ?? (await this.#open(master))),
 		);
 		// Only now: of a slot that two servers claim, one alone would look like its owner.
-		this.#setOwners(true, ownersOf(await this.#allOwnSlots(), this.#owners));
+		this.#setOwners(true, ownersOf(await ownSlotsOf(() => [...this.#links.values()]), this.#owners));
 		const failed = opened.find((result) => result.status === 'rejected');
 		// A server that is cut off may name masters that are no more.
 		if (failed !== undefined && this.#missing !== undefined) throw failed.reason;
-	}
-
-	async #slotsOf(link: Link): Promise<SlotRange[]> {
-		const [host = '', port = '0'] = link.address.split(/:(?=\d+$)/);
-		return readSlots(await link.slots(), { host, port: Number(port) });
-	}
-
-	/**
-	 * The slots of each server by its own account: it serves no others, whatever another server says. If one has ended subscriptions
-	 * meanwhile, its answer may be from before that, and all are asked again: without the slot that it has lost since, these subscriptions
-	 * would be missed, and the connection be given up.
-	 */
-	async #allOwnSlots(): Promise<OwnSlots<Link>[]> {
-		for (let turn = 1; ; turn++) {
-			const before = [...this.#links.values()].map((link) => ({ link, ended: link.ended }));
-			const own = await Promise.all(before.map(({ link }) => this.#ownSlots(link)));
-			if (turn === askingTurnsMax || before.every(({ link, ended }) => link.ended === ended)) return own;
-		}
-	}
-
-	/** The slots that a server serves by its own account; none if it is lost. */
-	async #ownSlots(link: Link): Promise<OwnSlots<Link>> {
-		const none = { link, ranges: [] };
-		if (!link.state.isMaster) return none;
-		try {
-			const ranges = await this.#slotsOf(link);
-			return { link, ranges: ranges.filter(({ master }) => formatHost(master) === link.address) };
-		} catch {
-			return none;
-		}
 	}
 
 	#setOwners(isCluster: boolean, owners: (Link | undefined)[]): void {
@@ -240,50 +189,23 @@ export class Shards {
 	}
 
 	async #open(host: Host | undefined): Promise<Link> {
-		const { target, options, onMessage, onRoundTrip, onFault, probe, timeoutMs } = this.#parts;
-		const { path, masterName, username, password, isTls } = target;
-		const address = host === undefined ? (path ?? `master ${masterName}`) : formatHost(host);
-		const where: RedisOptions =
-			host !== undefined
-				? { host: host.host, port: host.port }
-				: path !== undefined
-					? { path }
-					: {
-							sentinels: target.hosts.map((sentinel) => ({ ...sentinel })),
-							name: masterName as string,
-							...sentinelOptions(target, timeoutMs),
-						};
-		const link = await Link.open(
-			address,
-			{
-				...options,
-				...where,
-				...(username !== undefined && { username }),
-				...(password !== undefined && { password }),
-				...(isTls &&
-					masterName !== undefined && { enableTLSForSentinelMode: true, ...(options.tls && { sentinelTLS: options.tls }) }),
-			},
-			{
-				onMessage,
-				onRoundTrip,
-				onFault,
-				probe,
-				timeoutMs,
-				stopping: this.#stopping.signal,
-				onEnded: () => this.#lookAfter(0),
-				onLost: (link, reason) => this.#lost(link, reason),
-			},
-		);
+		const { masterName, hosts } = this.#parts.target;
+		const link = await openLink(host, {
+			...this.#parts,
+			stopping: this.#stopping.signal,
+			onEnded: () => this.#lookAfter(0),
+			onLost: (link, reason) => this.#lost(link, reason),
+		});
 		if (this.#isClosed) {
 			link.close();
 			throw new Error('the server stops');
 		}
-		if (link.state.mode === 'standalone' && this.#parts.target.hosts.length > 1 && masterName === undefined) {
+		if (link.state.mode === 'standalone' && hosts.length > 1 && masterName === undefined) {
 			link.close();
 			throw new RelayRefused('it is no cluster: name this one server, or its Sentinels as redis+sentinel://…/name.');
 		}
-		this.#links.set(address, link);
-		this.#parts.onChanged('up', address, undefined);
+		this.#links.set(link.address, link);
+		this.#parts.onChanged('up', link.address, undefined);
 		return link;
 	}
 
@@ -294,21 +216,8 @@ export class Shards {
 		this.#parts.onChanged('away', link.address, reason);
 		this.#parts.onGap(link, () => true, 0);
 		// An attempt that is under way, or due, finds that it is missing.
-		if (this.#looking === undefined && this.#retry === undefined) this.#lookLater(this.#retryMs());
+		if (this.#looking === undefined && this.#retry === undefined) this.#lookLater(this.#pauses.next());
 	}
-}
-
-function sentinelOptions({ hosts }: RelayTarget, timeoutMs: number): RedisOptions {
-	// The Sentinels are asked one after another, and then the master: those that do not answer must leave time for the others.
-	const shareMs = timeoutMs / (hosts.length + 1);
-	return {
-		role: 'master',
-		// Leaves a master when the Sentinels have chosen another.
-		failoverDetector: true,
-		sentinelRetryStrategy: () => null,
-		connectTimeout: shareMs,
-		sentinelCommandTimeout: shareMs,
-	};
 }
 
 const ignore = () => {};

@@ -1,6 +1,5 @@
 // Builds the relay that the options ask for, and connects it to the channels of this server.
-import { createSecureContext } from 'node:tls';
-import type { RedisOptions } from 'ioredis';
+import { type ConnectionOptions, createSecureContext } from 'node:tls';
 import { readGivenFile } from '../given-file.js';
 import type { Events } from '../observe/events.js';
 import type { Channel } from '../pubsub/channel.js';
@@ -27,7 +26,7 @@ export type RelayOptions = {
 };
 
 export type SharingParts = {
-	readonly events: () => Pick<Events, 'relayChanged' | 'relayGap' | 'relayDropped' | 'fault'>;
+	readonly events: Pick<Events, 'relayChanged' | 'relayGap' | 'relayDropped' | 'fault'>;
 	readonly hub: () => Hub;
 	/** Closes a channel here, as an operator asks for. */
 	readonly closeChannel: (channel: Channel) => Promise<void>;
@@ -56,7 +55,7 @@ export function shareChannels(options: RelayOptions, parts: SharingParts): Shari
 	const password = relayPasswordFile === undefined ? target.password : readLine('--relay-password-file', relayPasswordFile);
 	const relay = new Relay({
 		target: { ...target, password },
-		options: target.isTls ? { tls: readTls(options) } : {},
+		tls: target.isTls ? readTls(options) : undefined,
 		prefix: options.relayPrefix,
 		lingerMs: options.relayLinger * 1_000,
 		timeoutMs: options.relayTimeout * 1_000,
@@ -67,14 +66,14 @@ export function shareChannels(options: RelayOptions, parts: SharingParts): Shari
 		find: (name) => hub().find(name),
 		deliver: (channel, message) => hub().deliver(channel, message),
 		onClose: (channel) => void closings.set(channel, closeChannel(channel)),
-		onChanged: (state, server, why) => events().relayChanged(state, server, why),
+		onChanged: (state, server, why) => events.relayChanged(state, server, why),
 		onGap(server, channels) {
-			events().relayGap(server, channels.length, giveUp(channels));
+			events.relayGap(server, channels.length, giveUp(channels));
 		},
-		onDropped: (name, why) => events().relayDropped(shown(name), 'brought', why),
-		onRefused: (name, why) => events().relayDropped(shown(name), 'refused', why),
+		onDropped: (name, why) => events.relayDropped(shown(name), 'brought', why),
+		onRefused: (name, why) => events.relayDropped(shown(name), 'refused', why),
 		onFault: (error) =>
-			events().fault(error, {}, 'A handler of the relay threw; its connection is given up, and the server goes on.'),
+			events.fault(error, {}, 'A handler of the relay threw; its connection is given up, and the server goes on.'),
 	});
 	return {
 		relay,
@@ -99,7 +98,7 @@ function shown(name: ChannelName): string {
 	return isSession(name) ? name : pathOf(name);
 }
 
-function readTls({ relayCa, relayCert, relayKey }: RelayOptions): NonNullable<RedisOptions['tls']> {
+function readTls({ relayCa, relayCert, relayKey }: RelayOptions): ConnectionOptions {
 	const tls = {
 		...(relayCa !== undefined && { ca: readGivenFile('--relay-ca', relayCa) }),
 		...(relayCert !== undefined && { cert: readGivenFile('--relay-cert', relayCert) }),

@@ -108,7 +108,7 @@ async function restartAll(t: TestContext, start: Start, drainDelay: string) {
 	for (const subscriber of everybody) {
 		await subscriber.hears(1_000_000);
 		subscriber.check();
-		// One that is closed connects to another node, and is let in at the first attempt.
+		// A subscriber whose node stops connects to another node, and the first attempt succeeds.
 		assert.deepEqual(subscriber.refusals, []);
 	}
 	assert.ok(everybody.every(({ connections }) => connections.length <= 4));
