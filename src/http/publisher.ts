@@ -17,8 +17,8 @@ export type Publisher = {
 	/** The message that a body makes, or why it makes none. The body is undefined if it is longer than a message may be. */
 	read(body: Body | undefined, head: Pick<RequestHead, 'contentEncoding' | 'contentType'>, sender: Sender): Message | Refused;
 	/**
-	 * Publishes a message, and gives whom it goes to, or refuses it; or gives undefined, and calls `done` with that in a later turn. An empty
-	 * message goes nowhere.
+	 * Publishes a message. Gives the number of its subscribers, or the refusal; or gives undefined, and calls `done` with one of these in a
+	 * later turn. An empty message goes nowhere.
 	 */
 	publish(
 		name: ChannelName,

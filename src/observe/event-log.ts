@@ -24,7 +24,10 @@ export function eventLog(log: Log, limitCauses: readonly string[], originSetting
 	};
 	const logGap = limited('warn', 'messages of the relay are missed, and the subscribers of their channels are closed (1012)');
 	const logRelay = {
-		brought: limited('warn', 'the relay brought what is no message (docs/scaling.md has the format); it was dropped'),
+		brought: limited(
+			'warn',
+			'the relay brought a payload that is not a message (docs/scaling.md has the format); it was dropped',
+		),
 		refused: limited('warn', 'the relay refused a command, and nothing was done'),
 	};
 	const isDebug = log.isLevelEnabled('debug');

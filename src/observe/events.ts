@@ -72,7 +72,7 @@ export type Events = {
 	relayChanged(state: 'up' | 'away', server: string, why: string | undefined): void;
 	/** Channels have missed what the relay published, and their subscribers are closed: how many of both. */
 	relayGap(server: string, channels: number, subscribers: number): void;
-	/** The relay brought something for a channel that is no message, or refused a message for it, and why. */
+	/** The relay brought a payload that is not a message, or refused a message, for a channel, and why. */
 	relayDropped(path: string, what: 'brought' | 'refused', why: string): void;
 	/** A handler threw. */
 	fault(error: unknown, fields: object, text: string): void;

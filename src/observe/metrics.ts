@@ -239,7 +239,7 @@ export function metricsExposition(
 		() => Object.entries({ out: relay?.totals.out ?? 0, in: relay?.totals.in ?? 0 }),
 		'direction',
 	);
-	counter('pathcast_relay_dropped_total', 'What the relay brought and is no message.', () => relay?.totals.dropped ?? 0);
+	counter('pathcast_relay_dropped_total', 'Payloads from the relay that are not messages.', () => relay?.totals.dropped ?? 0);
 	counter(
 		'pathcast_relay_gaps_total',
 		'How often messages of the relay may have been missed; the subscribers are in pathcast_disconnects_total.',

@@ -108,7 +108,7 @@ function decoded(text: string): string {
 	}
 }
 
-/** No `{`: what stands in braces would decide alone which server of a cluster has a channel. */
+/** Without braces: a text between braces would put all channels on one server of a cluster. */
 function parsePrefix(text: string): string {
 	if (!/^[!-z|~]{1,64}$/.test(text))
 		throw new InvalidValue('is not a prefix: write up to 64 visible ASCII characters, without braces');

@@ -23,7 +23,7 @@ export type RelayParts = Pick<ShardParts, 'target' | 'tls' | 'onChanged' | 'onRo
 		readonly deliver: (channel: Channel, message: Message) => void;
 		/** Closes a channel here, after everything that was delivered. */
 		readonly onClose: (channel: Channel) => void;
-		/** Hears of a payload that is no message: `why` is for the log. */
+		/** Hears of a payload that is not a message: `why` is for the log. */
 		readonly onDropped: (name: ChannelName, why: string) => void;
 		/** Counts the commands that wait for the relay, so that stopping can wait for them. */
 		readonly inFlight: { begin(): void; end(): void };
