@@ -1,0 +1,43 @@
+// A test of something that is thrown at the server. It makes one row of docs/torture.md.
+import { type TestContext, test } from 'node:test';
+
+export type Row = {
+	/** The section of an RFC, where the row is about one. */
+	readonly section: string;
+	/** What is thrown at the server. It is the title of the test, and stands in one row only. */
+	readonly thrown: string;
+	readonly promised: string;
+	/** What was seen, with its figures; undefined if the test failed. */
+	readonly happened: string | undefined;
+};
+
+/** What the message of a diagnostic begins with whose rest is a row. */
+export const rowMark = 'row of docs/torture.md: ';
+
+/** Fails the row unless `check` resolves. It gives what happened, as one or two short sentences or figures. */
+export function torture(
+	{ thrown, promised, section = '' }: { readonly thrown: string; readonly promised: string; readonly section?: string },
+	check: (t: TestContext) => Promise<string>,
+	options: { skip?: string | false; timeout?: number } = {},
+): void {
+	test(thrown, options, async (t) => {
+		let happened: string | undefined;
+		try {
+			happened = await check(t);
+		} finally {
+			const row: Row = { section, thrown, promised, happened };
+			t.diagnostic(`${rowMark}${JSON.stringify(row)}`);
+		}
+	});
+}
+
+/** Whether this run is the short form, as in CI. */
+export const isQuick = process.env.TORTURE_QUICK === '1';
+
+/** A number that differs between the short form and the whole. */
+export function inForm(quick: number, whole: number): number {
+	return isQuick ? quick : whole;
+}
+
+/** How long the soak takes. */
+export const soakMinutes = Number(process.env.TORTURE_MINUTES ?? inForm(0.5, 30));
