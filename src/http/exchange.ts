@@ -139,6 +139,8 @@ export class Exchange {
 		} else {
 			reply = result;
 		}
+		// After a Connection of any five letters, the engine (20.30 and 20.57) closes by itself, and does not say so (RFC 9112, section 9.6).
+		if (this.head.connection?.length === 5) reply = { ...reply, headers: [...reply.headers, ['Connection', 'close']] };
 		if (this.hasArrived || !isLast) this.#writeInTurn(reply, isLast);
 		else readBody(this, { announcedBytes: undefined, bytesMax: 0, isLast }, () => this.#writeInTurn(reply, isLast));
 	}
