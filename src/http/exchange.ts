@@ -150,7 +150,10 @@ export class Exchange {
 		this.#tellRefused('framing', 400, this.res.getRemoteAddress());
 		// Not in this turn, in which the engine would run what it has read after this request as another one. While the answer is owed,
 		// it closes the connection instead.
-		this.#writeLater(() => writeReply(this.res, textReply(400, reason, []), false, true, true));
+		const reply = textReply(400, reason, []);
+		// The engine (20.30) closes with an answer that has a body, and a HEAD must get none.
+		const written = this.head.method === 'head' ? { ...reply, body: '' } : reply;
+		this.#writeLater(() => writeReply(this.res, written, false, true, true));
 	}
 
 	/**

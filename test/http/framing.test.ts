@@ -16,19 +16,21 @@ import { subscribe } from '../support/subscriber.js';
 const smuggled = 'POST /canary HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\nsmuggled';
 
 protocol(
-	'Ambiguous framing (two Content-Length headers, an empty or malformed one, a Transfer-Encoding other than `chunked`, two Host headers) closes the connection, with 400 where the engine can still answer; nothing after it on that connection runs as a request.',
+	'Ambiguous framing (two Content-Length headers, an empty or malformed one, a Transfer-Encoding other than `chunked`, two Host headers, a malformed one) closes the connection, with 400 where the engine can still answer; nothing after it on that connection runs as a request.',
 	async (t) => {
 		const server = await startTestServer(t);
 		const canary = await subscribe(t, server.ws('/canary'));
 		const victim = await subscribe(t, server.ws('/room'));
 		for (const method of ['POST', 'PUT', 'GET', 'HEAD', 'OPTIONS', 'DELETE']) {
-			for (const { input, headers, body, [thisEngine]: expected } of ambiguousFraming) {
+			for (const { input, host, headers, body, [thisEngine]: expected } of ambiguousFraming) {
 				const what = `${method}, ${input}`;
-				const head = `${method} /room HTTP/1.1\r\nHost: x\r\n${headers}\r\n`;
+				const head = `${method} /room HTTP/1.1\r\nHost: ${host}\r\n${headers}\r\n`;
 
 				const alone = new RawConnection(server.port);
 				await alone.write(head + body);
-				assert.equal(outcome(await alone.closed), expected, what);
+				const answer = await alone.closed;
+				if (method === 'HEAD' && expected === '400') assert.match(answer, /^HTTP\/1\.1 400 [\s\S]*\r\n\r\n$/, what);
+				else assert.equal(outcome(answer), expected, what);
 
 				// Followed by a request in the same read; in a later one; and with the body in a later one.
 				for (const pieces of [
