@@ -76,8 +76,10 @@ function inWords(outcomes: readonly Outcome[]): string {
 	for (const outcome of outcomes) {
 		const [before = '', published] = outcome.split(', ');
 		const [, statuses = '', end = ''] = /^((?:(?:\d{3}|bare) ?)*)(.*)$/.exec(before) ?? [];
-		const rest = `${ends.get(end) ?? ''}${published === undefined ? '' : '; the message is published'}`;
-		if (statuses === '') texts.push(`${unanswered(end)}${rest.replace(ends.get(end) ?? '', '')}`);
+		const isPublished = published === undefined ? '' : '; the message is published';
+		const rest = `${ends.get(end) ?? ''}${isPublished}`;
+		if (end === 'left') texts.push(published === undefined ? 'nothing is published' : 'the message is published');
+		else if (statuses === '') texts.push(`${unanswered(end)}${isPublished}`);
 		else answers.set(rest, [...(answers.get(rest) ?? []), statusesInWords(statuses.trim().split(' '))]);
 	}
 	for (const [rest, each] of answers) texts.push(`${each.join(' or ')}${rest}`);
@@ -85,7 +87,6 @@ function inWords(outcomes: readonly Outcome[]): string {
 }
 
 function unanswered(end: string): string {
-	if (end === 'left') return 'nothing is published';
 	return end === 'closed' ? 'closed without an answer' : `closed without an answer after some ${timeoutSeconds[thisEngine]} s`;
 }
 
