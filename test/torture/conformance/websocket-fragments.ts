@@ -1,0 +1,237 @@
+// RFC 6455, section 5.4: messages in fragments.
+import type { Case, Row } from './conversation.js';
+import { lenient, noCloseFrame } from './deviations.js';
+import { binary, close, closeFrame, end, fragments, frame, pong, text } from './frames.js';
+import type { Piece } from './wire.js';
+
+const failed = [close(1002), end];
+const words = 'A message of forty characters, and more.';
+const first = frame('text', 'first, ', { fin: false });
+const last = frame('continuation', 'last');
+
+const wholeOrNot = [true, false].flatMap((fin) => ['', 'x'].map((payload) => [fin, payload] as const));
+
+function cutInto(payload: string, count: number): string[] {
+	const size = Math.ceil(payload.length / count);
+	return Array.from({ length: count }, (_, i) => payload.slice(i * size, (i + 1) * size));
+}
+
+/** The same bytes in one read, and each frame in a read of its own. */
+function inOneReadAndMany(frames: readonly Buffer[], ...comes: readonly string[]): Case[] {
+	return [
+		{ sends: [Buffer.concat(frames)], comes },
+		{ sends: frames, comes },
+	];
+}
+
+/** A wrong frame, with right frames around it in the same read. */
+function fails(...frames: Buffer[]): Case {
+	return { sends: [Buffer.concat([...frames, frame('text', 'after')])], comes: failed };
+}
+
+function leavesAfter(...sends: Piece[]): Case {
+	return { sends, comes: [] };
+}
+
+export const fragmentRows: Row[] = [
+	{
+		section: '5.4',
+		thrown: 'a text of 40 bytes in 1 to 40 fragments, in one read and each in a read of its own',
+		promised: 'It is published as one message.',
+		cases: Array.from({ length: 40 }, (_, i) => i + 1).flatMap((count) =>
+			inOneReadAndMany(fragments('text', cutInto(words, count)), text(words)),
+		),
+	},
+	{
+		section: '5.4',
+		thrown: 'a text of 40 bytes in two fragments, cut at each byte and at both ends, one of them empty there',
+		promised: 'It is published as one message.',
+		cases: Array.from({ length: 41 }, (_, i) => i).flatMap((at) =>
+			inOneReadAndMany(fragments('text', [words.slice(0, at), words.slice(at)]), text(words)),
+		),
+	},
+	{
+		section: '5.4',
+		thrown: 'texts with 1, 10 and 1,000 empty fragments before, between and after those with bytes',
+		promised: 'Each is published as one message.',
+		cases: [1, 10, 1_000].flatMap((count) => {
+			const empty = Array.from({ length: count }, () => '');
+			const payloads = [...empty, 'full', ...empty, ' and full', ...empty];
+			return { sends: [Buffer.concat(fragments('text', payloads))], comes: [text('full and full')] };
+		}),
+	},
+	{
+		section: '5.4',
+		thrown: 'messages of 1 to 10 fragments that are all empty',
+		promised: 'Nothing is published: they are empty messages.',
+		cases: Array.from({ length: 10 }, (_, i) => ({ sends: fragments('text', Array(i + 1).fill('')), comes: [] })),
+	},
+	{
+		section: '5.4',
+		thrown: 'a text of 10,000 fragments of one byte, in one read',
+		promised: 'It is published as one message.',
+		cases: [
+			{ sends: [Buffer.concat(fragments('text', [...'0123456789'.repeat(1_000)]))], comes: [text('0123456789'.repeat(1_000))] },
+		],
+	},
+	{
+		section: '5.4',
+		thrown: 'a text of 65,536 bytes in fragments of 1,000, of 4,096, of 32,768 and of 65,535 bytes',
+		promised: 'It is published as one message.',
+		cases: [1_000, 4_096, 32_768, 65_535].map((size) => {
+			const payload = words.repeat(2_000).slice(0, 65_536);
+			const parts = Array.from({ length: Math.ceil(65_536 / size) }, (_, i) => payload.slice(i * size, (i + 1) * size));
+			return { sends: [Buffer.concat(fragments('text', parts))], comes: [text(payload)] };
+		}),
+	},
+	{
+		section: '5.4',
+		thrown: 'a text of 65,537 bytes in fragments of 1,000, of 4,096, of 32,768 and of 65,536 bytes',
+		promised: 'The connection is closed with 1009 and a reason.',
+		cases: [1_000, 4_096, 32_768, 65_536].map((size) => {
+			const parts = Array.from({ length: Math.ceil(65_537 / size) }, (_, i) => 'x'.repeat(Math.min(size, 65_537 - i * size)));
+			return {
+				sends: [Buffer.concat(fragments('text', parts))],
+				comes: [close(1009, 'a message may take 65536 bytes at most (--max-message)'), end],
+			};
+		}),
+	},
+	{
+		section: '5.4',
+		thrown: 'a message without end in fragments of 32,768 bytes, until 163,840 bytes have come',
+		promised: 'The connection ends at 131,072 bytes, without a close frame.',
+		cases: [
+			{
+				sends: [
+					frame('text', 'x'.repeat(32_768), { fin: false }),
+					Buffer.concat(Array(4).fill(frame('continuation', 'x'.repeat(32_768), { fin: false }))),
+				],
+				comes: [end],
+			},
+		],
+	},
+	{
+		section: '5.4',
+		thrown: 'a ping, an empty ping and a pong between the fragments of a text, in one read and each in a read of its own',
+		promised: 'Both pings are answered, and then the text is published as one message.',
+		cases: inOneReadAndMany(
+			[first, frame('ping', 'between'), frame('ping'), frame('pong', 'unasked'), last],
+			pong('between'),
+			pong(),
+			text('first, last'),
+		),
+	},
+	{
+		section: '5.4',
+		thrown: 'a ping after the first fragment, before the client sends the last',
+		promised: 'The ping is answered while the message is not complete; the message is published when it is.',
+		cases: [
+			{ sends: [first, frame('ping', 'now')], comes: [pong('now')] },
+			{ sends: [last], comes: [text('first, last')] },
+		],
+	},
+	{
+		section: '5.4',
+		thrown: 'a ping of 125 bytes between each two of 100 fragments',
+		promised: 'All 99 pings are answered, and then the text is published as one message.',
+		cases: [
+			{
+				sends: fragments('text', [...'0123456789'.repeat(10)]).flatMap((each, i) =>
+					i === 0 ? [each] : [frame('ping', `${i}`.padEnd(125, '.')), each],
+				),
+				comes: [...Array.from({ length: 99 }, (_, i) => pong(`${i + 1}`.padEnd(125, '.'))), text('0123456789'.repeat(10))],
+			},
+		],
+	},
+	{
+		section: '5.4',
+		thrown: 'a new text frame, whole or a first fragment, empty or not, within a message of fragments',
+		promised: 'The connection is failed: it is closed with 1002.',
+		cases: wholeOrNot.map(([fin, payload]) => fails(first, frame('text', payload, { fin }), last)),
+		deviations: [noCloseFrame],
+	},
+	{
+		section: '5.4',
+		thrown: 'a new binary frame, whole or a first fragment, empty or not, within a message of fragments',
+		promised: 'The connection is failed: it is closed with 1002.',
+		cases: wholeOrNot.map(([fin, payload]) => ({
+			...fails(first, frame('binary', payload, { fin }), last),
+			lenient: [close(1003, 'only text messages are accepted here (--binary is off)'), end],
+		})),
+		deviations: [lenient('The connection is closed, but with 1003, as after a binary message. Nothing is published.')],
+	},
+	{
+		section: '5.4',
+		thrown: 'the same with --binary, in a text and in a binary message',
+		promised: 'The connection is failed: it is closed with 1002.',
+		flags: ['--binary'],
+		apart: true,
+		cases: (['text', 'binary'] as const).flatMap((kind) =>
+			wholeOrNot.map(([fin, payload]) => ({
+				sends: [frame(kind, 'first, ', { fin: false }), frame('binary', payload, { fin }), last],
+				comes: failed,
+				lenient: fin
+					? [binary(`first, ${payload}`), (kind === 'text' ? text : binary)('last')]
+					: [binary(`first, ${payload}last`)],
+			})),
+		),
+		deviations: [
+			lenient(
+				'The engine takes the binary frame for a fragment of the message, and the message for binary. Only messages of the client that broke the RFC are cut or joined in this way; a message published as text is UTF-8 all the same.',
+			),
+		],
+	},
+	{
+		section: '5.4',
+		thrown: 'with --binary, a binary frame within a text of fragments, whose last fragment is not UTF-8',
+		promised: 'The connection is failed: it is closed with 1002. No text that is not UTF-8 is published.',
+		flags: ['--binary'],
+		cases: [
+			{
+				sends: [Buffer.concat([first, frame('binary', 'x'), frame('continuation', '\xff'), frame('text', 'after')])],
+				comes: failed,
+				published: [],
+			},
+		],
+		deviations: [
+			{
+				instead: () => ({ comes: [end], published: [binary('first, x')] }),
+				says: 'The engine publishes the first fragment and the binary frame as one binary message; then the connection ends without a close frame. No text that is not UTF-8 is published.',
+			},
+		],
+	},
+	{
+		section: '5.4',
+		thrown: 'a continuation of nothing, as the first frame: last or not, empty or not',
+		promised: 'The connection is failed: it is closed with 1002.',
+		cases: [true, false].flatMap((fin) => ['', 'x'].map((payload) => fails(frame('continuation', payload, { fin })))),
+		deviations: [noCloseFrame],
+	},
+	{
+		section: '5.4',
+		thrown: 'a continuation of a message that is complete: one whole frame, or two fragments',
+		promised: 'The message is published, and then the connection is failed: it is closed with 1002.',
+		cases: [[frame('text', 'whole')], fragments('text', ['wh', 'ole'])].flatMap((whole) => [
+			{ sends: whole, comes: [text('whole')] },
+			fails(frame('continuation', 'x')),
+		]),
+		deviations: [noCloseFrame],
+	},
+	{
+		section: '5.4',
+		thrown: 'a client that leaves in the middle of a message: within a frame, or after the first fragments',
+		promised: 'Nothing of the message is published.',
+		apart: true,
+		cases: [
+			leavesAfter(first),
+			leavesAfter(first, frame('continuation', 'more', { fin: false })),
+			leavesAfter(first, frame('continuation', '', { fin: false })),
+		],
+	},
+	{
+		section: '5.4',
+		thrown: 'a close frame in the middle of a message of fragments, and the last fragment after it',
+		promised: 'The close frame is answered, the connection ends, and nothing is published.',
+		cases: inOneReadAndMany([first, closeFrame(1000), last], close(1000), end),
+	},
+];
