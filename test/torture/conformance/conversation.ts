@@ -1,17 +1,18 @@
 // Runs the rows of a table of websocket conversations: bytes in, and what must come back, by each way.
 import assert from 'node:assert/strict';
 import { handshakeHeaders } from '../../support/http.js';
-import { thisEngine } from '../../support/malformed.js';
 import { type Received, type Subscriber, subscribe } from '../../support/subscriber.js';
 import { torture } from '../support/torture.js';
 import { binary, end, frame, type Item, parseFrame, pong, text } from './frames.js';
-import { startWays, thisFile, type Way, type WayName, type Ways } from './ways.js';
+import { startWays, thisFile, type Way, type Ways } from './ways.js';
 import type { Piece, Wire } from './wire.js';
 
 /** What a client sends when it has subscribed, and what comes back to it. If that does not end the connection, the next case goes on with it. */
 export type Case = {
 	/** On the direct way, the server reads each piece by itself. */
 	readonly sends: readonly Piece[];
+	/** Whether the client then ends its side of TCP. */
+	readonly finishes?: boolean;
 	readonly comes: readonly Item[];
 	/** What another subscriber of the channel gets: the messages that come back, if it is not given. */
 	readonly published?: readonly Item[];
@@ -19,13 +20,9 @@ export type Case = {
 	readonly lenient?: readonly Item[];
 };
 
-/** What an engine, or a proxy, does otherwise. */
+/** What both engines do otherwise, by each way. */
 export type Deviation = {
-	/** Both, if it is not given. */
-	readonly engine?: 'newer' | 'older';
-	/** All, if it is not given. */
-	readonly way?: WayName;
-	/** Has to stand in the place of what should come. */
+	/** What must come in the place of what should. */
 	readonly instead: (promised: Case) => Pick<Case, 'comes' | 'published'>;
 	/** A sentence or two for docs/torture.md: what happens, and what protects the user. */
 	readonly says: string;
@@ -41,7 +38,7 @@ export type Row = {
 	readonly apart?: boolean;
 	/** Of the server. */
 	readonly flags?: readonly string[];
-	readonly deviations?: readonly Deviation[];
+	readonly deviation?: Deviation;
 };
 
 // It ends a wait for what never comes.
@@ -86,18 +83,15 @@ export function happened(
 	return `${byWay.join(' ')}${untried}`;
 }
 
-/** Gives what the deviation says that holds for this way, if there is one. */
+/** Gives what the deviation says, if there is one. */
 async function runByWay(row: Row, way: Way, port: number): Promise<string | undefined> {
-	const deviation = row.deviations?.find(
-		(each) => (each.engine ?? thisEngine) === thisEngine && (each.way ?? way.name) === way.name,
-	);
 	const path = `/${row.section}/${channels++}`;
 	const witness = await subscribe(thisFile, `ws://127.0.0.1:${port}${path}`);
 	let wire: Wire | undefined;
 	for (const [i, promised] of row.cases.entries()) {
-		const expected = { ...promised, ...deviation?.instead(promised) };
+		const expected = { ...promised, ...row.deviation?.instead(promised) };
 		wire ??= await openWebSocket(way, path);
-		const came = await answersOf(wire, promised.sends, expected.comes.length);
+		const came = await answersOf(wire, promised, expected.comes.length);
 		const what = `${way.name}, case ${i + 1} of ${row.cases.length}`;
 		assert.deepEqual(came, expected.comes, what);
 		const published = expected.published ?? expected.comes.filter((item) => /^(text|binary) /.test(item));
@@ -112,7 +106,7 @@ async function runByWay(row: Row, way: Way, port: number): Promise<string | unde
 	witness.send('the witness');
 	assert.equal(await witness.nextText(), 'the witness', way.name);
 	await witness.close();
-	return deviation?.says;
+	return row.deviation?.says;
 }
 
 async function heard(witness: Subscriber, count: number): Promise<Item[]> {
@@ -125,11 +119,18 @@ function itemOf({ data, isBinary }: Received): Item {
 	return isBinary ? binary(data) : text(data);
 }
 
+/** A complete handshake. */
+export function handshakeFor(path: string, fields: Readonly<Record<string, string>> = {}): string {
+	const lines = Object.entries({ Host: 'localhost', ...handshakeHeaders, ...fields }).map(
+		([name, value]) => `${name}: ${value}\r\n`,
+	);
+	return `GET ${path} HTTP/1.1\r\n${lines.join('')}\r\n`;
+}
+
 /** A websocket that has subscribed. */
 export async function openWebSocket(way: Way, path: string): Promise<Wire> {
 	const wire = await way.open();
-	const fields = Object.entries({ Host: 'localhost', ...handshakeHeaders }).map(([name, value]) => `${name}: ${value}\r\n`);
-	await wire.send(`GET ${path} HTTP/1.1\r\n${fields.join('')}\r\n`);
+	await wire.send(handshakeFor(path));
 	const head = await wire.take(parseHead);
 	assert.match(head ?? 'nothing', /^HTTP\/1\.1 101 /, way.name);
 	return wire;
@@ -142,13 +143,18 @@ export function parseHead(bytes: Buffer): { found: string; length: number } | un
 }
 
 /** What comes back when these pieces are sent: so many items, and then the end, or whatever comes before the pong of a ping. */
-export async function answersOf(wire: Wire, sends: readonly Piece[], count: number): Promise<Item[]> {
+export async function answersOf(
+	wire: Wire,
+	{ sends, finishes }: Pick<Case, 'sends' | 'finishes'>,
+	count: number,
+): Promise<Item[]> {
 	const came: Item[] = [];
 	const deadline = setTimeout(() => {
 		came.push(`nothing more in ${deadlineMs / 1_000} s`);
 		wire.socket.destroy();
 	}, deadlineMs);
 	await wire.send(...sends);
+	if (finishes) wire.finish();
 	while (came.length < count && !hasEnded(came)) came.push(await nextItem(wire));
 	if (!hasEnded(came)) {
 		const payload = `ping ${pings++} of the table`;

@@ -79,6 +79,9 @@ function item(kind: string, payload: Piece): Item {
 	return `${kind} of ${bytes.length} bytes, ${createHash('sha1').update(bytes).digest('hex')}`;
 }
 
+/** How many frames have come back, and how many of them break a rule for servers. */
+export const tally = { frames: 0, malformed: 0 };
+
 /** The first frame of what a server has sent. Its name tells if it breaks a rule for servers: masked, a reserved bit, a fragment, a length in too many bits. */
 export function parseFrame(bytes: Buffer): { found: Item; length: number } | undefined {
 	if (bytes.length < 2) return undefined;
@@ -92,6 +95,8 @@ export function parseFrame(bytes: Buffer): { found: Item; length: number } | und
 	const kind = Object.entries(opcodes).find(([, opcode]) => opcode === (first & 0xf))?.[0] ?? 'unknown';
 	const isMinimal = sizeBytes === 0 || size > (sizeBytes === 2 ? 125 : 65_535);
 	const isRight = (first & 0xf0) === 0x80 && (second & 0x80) === 0 && isMinimal;
+	tally.frames++;
+	if (!isRight) tally.malformed++;
 	const name = isRight ? kind : `malformed (${bytes.subarray(0, 2).toString('hex')}) ${kind}`;
 	return { found: item(name, bytes.subarray(length - size, length)), length };
 }

@@ -65,7 +65,7 @@ async function shake(way: Way, sends: readonly Piece[], { status, fields = {}, n
 		`${what}\n${head}`,
 	);
 	// Then the connection is a websocket, whose pings are answered.
-	if (status === 101) assert.deepEqual(await answersOf(wire, [], 0), [], what);
+	if (status === 101) assert.deepEqual(await answersOf(wire, { sends: [] }, 0), [], what);
 	if (names !== undefined) {
 		const line = await wire.take((bytes) =>
 			bytes.includes('\n') ? { found: bytes.toString(), length: bytes.length } : undefined,

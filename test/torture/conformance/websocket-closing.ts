@@ -22,7 +22,7 @@ function codeRow(thrown: string, codes: readonly number[]): Row {
 		thrown,
 		promised: 'The connection is failed: it is closed with 1002.',
 		cases: codes.map((code) => ({ sends: [closeFrame(code)], comes: failed })),
-		deviations: [withoutCode],
+		deviation: withoutCode,
 	};
 }
 
@@ -44,7 +44,7 @@ export const closingRows: Row[] = [
 		thrown: `close frames with codes that were registered later, or are for libraries: ${laterCodes.join(', ')}`,
 		promised: 'It is answered by a close frame with the same code, as is usual.',
 		cases: laterCodes.map((code) => ({ sends: [closeFrame(code)], comes: [close(code), end] })),
-		deviations: [withoutCode],
+		deviation: withoutCode,
 	},
 	{
 		section: '7.1.6',
@@ -60,7 +60,7 @@ export const closingRows: Row[] = [
 		thrown: 'close frames with a payload of one byte, each of the 256',
 		promised: 'The connection is failed: it is closed with 1002.',
 		cases: Array.from({ length: 256 }, (_, byte) => ({ sends: [frame('close', Buffer.from([byte]))], comes: failed })),
-		deviations: [withoutCode],
+		deviation: withoutCode,
 	},
 	{
 		section: '7.1.6',
@@ -70,7 +70,7 @@ export const closingRows: Row[] = [
 			sends: [closeFrame(1000, reason)],
 			comes: [close(1007), end],
 		})),
-		deviations: [withoutCode],
+		deviation: withoutCode,
 	},
 	{
 		section: '7.1.1',

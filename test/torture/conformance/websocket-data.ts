@@ -118,12 +118,10 @@ export const dataRows: Row[] = [
 			comes: [text('before'), close(1002), end],
 			published: [text('before')],
 		})),
-		deviations: [
-			{
-				...noCloseFrame,
-				instead: () => ({ comes: [end] }),
-				says: 'The text is published to the other subscribers. Its sender does not get it, as its connection ends at once, without a close frame: it sees 1006.',
-			},
-		],
+		deviation: {
+			...noCloseFrame,
+			instead: () => ({ comes: [end] }),
+			says: 'The text is published to the other subscribers. Its sender does not get it, as its connection ends at once, without a close frame: it sees 1006.',
+		},
 	},
 ];

@@ -1,15 +1,10 @@
 // RFC 6455, section 5.4: messages in fragments.
 import type { Case, Row } from './conversation.js';
-import { lenient, noCloseFrame } from './deviations.js';
-import { binary, close, closeFrame, end, fragments, frame, pong, text } from './frames.js';
-import type { Piece } from './wire.js';
+import { close, end, fragments, frame, pong, text } from './frames.js';
 
-const failed = [close(1002), end];
 const words = 'A message of forty characters, and more.';
 const first = frame('text', 'first, ', { fin: false });
 const last = frame('continuation', 'last');
-
-const wholeOrNot = [true, false].flatMap((fin) => ['', 'x'].map((payload) => [fin, payload] as const));
 
 function cutInto(payload: string, count: number): string[] {
 	const size = Math.ceil(payload.length / count);
@@ -17,20 +12,11 @@ function cutInto(payload: string, count: number): string[] {
 }
 
 /** The same bytes in one read, and each frame in a read of its own. */
-function inOneReadAndMany(frames: readonly Buffer[], ...comes: readonly string[]): Case[] {
+export function inOneReadAndMany(frames: readonly Buffer[], ...comes: readonly string[]): Case[] {
 	return [
 		{ sends: [Buffer.concat(frames)], comes },
 		{ sends: frames, comes },
 	];
-}
-
-/** A wrong frame, with right frames around it in the same read. */
-function fails(...frames: Buffer[]): Case {
-	return { sends: [Buffer.concat([...frames, frame('text', 'after')])], comes: failed };
-}
-
-function leavesAfter(...sends: Piece[]): Case {
-	return { sends, comes: [] };
 }
 
 export const fragmentRows: Row[] = [
@@ -142,96 +128,5 @@ export const fragmentRows: Row[] = [
 				comes: [...Array.from({ length: 99 }, (_, i) => pong(`${i + 1}`.padEnd(125, '.'))), text('0123456789'.repeat(10))],
 			},
 		],
-	},
-	{
-		section: '5.4',
-		thrown: 'a new text frame, whole or a first fragment, empty or not, within a message of fragments',
-		promised: 'The connection is failed: it is closed with 1002.',
-		cases: wholeOrNot.map(([fin, payload]) => fails(first, frame('text', payload, { fin }), last)),
-		deviations: [noCloseFrame],
-	},
-	{
-		section: '5.4',
-		thrown: 'a new binary frame, whole or a first fragment, empty or not, within a message of fragments',
-		promised: 'The connection is failed: it is closed with 1002.',
-		cases: wholeOrNot.map(([fin, payload]) => ({
-			...fails(first, frame('binary', payload, { fin }), last),
-			lenient: [close(1003, 'only text messages are accepted here (--binary is off)'), end],
-		})),
-		deviations: [lenient('The connection is closed, but with 1003, as after a binary message. Nothing is published.')],
-	},
-	{
-		section: '5.4',
-		thrown: 'the same with --binary, in a text and in a binary message',
-		promised: 'The connection is failed: it is closed with 1002.',
-		flags: ['--binary'],
-		apart: true,
-		cases: (['text', 'binary'] as const).flatMap((kind) =>
-			wholeOrNot.map(([fin, payload]) => ({
-				sends: [frame(kind, 'first, ', { fin: false }), frame('binary', payload, { fin }), last],
-				comes: failed,
-				lenient: fin
-					? [binary(`first, ${payload}`), (kind === 'text' ? text : binary)('last')]
-					: [binary(`first, ${payload}last`)],
-			})),
-		),
-		deviations: [
-			lenient(
-				'The engine takes the binary frame for a fragment of the message, and the message for binary. Only messages of the client that broke the RFC are cut or joined in this way; a message published as text is UTF-8 all the same.',
-			),
-		],
-	},
-	{
-		section: '5.4',
-		thrown: 'with --binary, a binary frame within a text of fragments, whose last fragment is not UTF-8',
-		promised: 'The connection is failed: it is closed with 1002. No text that is not UTF-8 is published.',
-		flags: ['--binary'],
-		cases: [
-			{
-				sends: [Buffer.concat([first, frame('binary', 'x'), frame('continuation', '\xff'), frame('text', 'after')])],
-				comes: failed,
-				published: [],
-			},
-		],
-		deviations: [
-			{
-				instead: () => ({ comes: [end], published: [binary('first, x')] }),
-				says: 'The engine publishes the first fragment and the binary frame as one binary message; then the connection ends without a close frame. No text that is not UTF-8 is published.',
-			},
-		],
-	},
-	{
-		section: '5.4',
-		thrown: 'a continuation of nothing, as the first frame: last or not, empty or not',
-		promised: 'The connection is failed: it is closed with 1002.',
-		cases: [true, false].flatMap((fin) => ['', 'x'].map((payload) => fails(frame('continuation', payload, { fin })))),
-		deviations: [noCloseFrame],
-	},
-	{
-		section: '5.4',
-		thrown: 'a continuation of a message that is complete: one whole frame, or two fragments',
-		promised: 'The message is published, and then the connection is failed: it is closed with 1002.',
-		cases: [[frame('text', 'whole')], fragments('text', ['wh', 'ole'])].flatMap((whole) => [
-			{ sends: whole, comes: [text('whole')] },
-			fails(frame('continuation', 'x')),
-		]),
-		deviations: [noCloseFrame],
-	},
-	{
-		section: '5.4',
-		thrown: 'a client that leaves in the middle of a message: within a frame, or after the first fragments',
-		promised: 'Nothing of the message is published.',
-		apart: true,
-		cases: [
-			leavesAfter(first),
-			leavesAfter(first, frame('continuation', 'more', { fin: false })),
-			leavesAfter(first, frame('continuation', '', { fin: false })),
-		],
-	},
-	{
-		section: '5.4',
-		thrown: 'a close frame in the middle of a message of fragments, and the last fragment after it',
-		promised: 'The close frame is answered, the connection ends, and nothing is published.',
-		cases: inOneReadAndMany([first, closeFrame(1000), last], close(1000), end),
 	},
 ];

@@ -15,13 +15,13 @@ function request(fields: Fields, method = 'GET', body = ''): string {
 }
 
 /** A complete handshake, but for these fields. */
-function handshake(fields: Fields = {}, method?: string, body?: string): string {
+export function handshake(fields: Fields = {}, method?: string, body?: string): string {
 	return request({ ...handshakeHeaders, ...fields }, method, body);
 }
 
 // The example of section 1.3.
 const usualAccept = 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=';
-const upgraded: Answer = {
+export const upgraded: Answer = {
 	status: 101,
 	fields: {
 		upgrade: 'websocket',
@@ -40,17 +40,20 @@ function with400(names: string, each: Fields): HandshakeCase {
 	return { sends: [handshake(each)], status: 400, names };
 }
 
-const wrongKeys = [
+const keysOfOtherLengths = [
 	'',
 	'x',
 	'dGhlIHNhbXBsZSBub25jZ',
 	'dGhlIHNhbXBsZSBub25jZQ',
 	'dGhlIHNhbXBsZSBub25jZQ=',
 	'dGhlIHNhbXBsZSBub25jZQ===',
-	'dGhlIHNhbXBsZSBub25jZTEy',
-	'dGhlIHNhbXBsZSBub25jZQ!!',
-	'dGhl IHNhbXBsZSBub25jZQ==',
 	'dGhlIHNhbXBsZSBub25jZQ==, dGhlIHNhbXBsZSBub25jZQ==',
+];
+const otherKeys = [
+	'dGhlIHNhbXBsZSBub25jZTEy',
+	'dGhlIHNhbXBsZSBub25jZTE=',
+	'dGhlIHNhbXBsZSBub25jZQ!!',
+	'dGhl IHNhbXBsZSBub25jZQ=',
 ];
 const versions = ['0', '1', '7', '8', '12', '14', '130', '255', '256', '-13', '013', '13.0', '13, 8', '8, 13', 'x', ''];
 const version426 = { status: 426, fields: { 'sec-websocket-version': '13' } };
@@ -84,10 +87,16 @@ export function handshakeRows(random: Random): HandshakeRow[] {
 		},
 		{
 			section: '4.2.1',
-			thrown: 'handshakes with keys of other lengths than 16 bytes, that are not base64, and two at once',
+			thrown: 'handshakes with keys of more and less than 24 characters, and two keys in one field',
 			promised: 'Refused with 400, and a line that names the field.',
-			cases: wrongKeys.map((key) => with400('Sec-WebSocket-Key', { 'Sec-WebSocket-Key': key })),
+			cases: keysOfOtherLengths.map((key) => with400('Sec-WebSocket-Key', { 'Sec-WebSocket-Key': key })),
 			through: { HAProxy: ownRefusal },
+		},
+		{
+			section: '4.2.1',
+			thrown: 'handshakes with keys of 24 characters that are not the base64 of 16 bytes',
+			promised: 'Refused with 400, and a line that names the field.',
+			cases: otherKeys.map((key) => with400('Sec-WebSocket-Key', { 'Sec-WebSocket-Key': key })),
 		},
 		{
 			section: '4.4',
@@ -189,70 +198,6 @@ export function handshakeRows(random: Random): HandshakeRow[] {
 					...upgraded,
 				},
 			],
-		},
-		{
-			section: '4.2.2',
-			thrown: 'handshakes that offer one subprotocol, three, three in two fields, and three with empty elements',
-			promised: 'Answered with 101 and the first subprotocol.',
-			cases: ['chat', 'chat, v2.chat,v1', ['chat, v2.chat', 'v1'], ', ,chat,,v2,'].map((each) => ({
-				sends: [handshake({ 'Sec-WebSocket-Protocol': each })],
-				status: 101,
-				fields: { 'sec-websocket-protocol': 'chat' },
-			})),
-		},
-		{
-			section: '4.2.2',
-			thrown: 'handshakes that offer subprotocols that are no tokens: a blank within, quotes, a slash, or none in the list',
-			promised: 'Refused with 400.',
-			cases: ['a b', '"chat"', 'a/b', ',', 'chat, a b'].map((each) => ({
-				sends: [handshake({ 'Sec-WebSocket-Protocol': each })],
-				status: 400,
-				names: 'Sec-WebSocket-Protocol',
-			})),
-		},
-		{
-			section: '9.1',
-			thrown: 'handshakes that offer permessage-deflate with and without parameters, other extensions, and a malformed list',
-			promised: 'Answered with 101, and without an extension.',
-			cases: [
-				'permessage-deflate',
-				'permessage-deflate; client_max_window_bits',
-				'permessage-deflate; server_no_context_takeover; client_max_window_bits=9, x-webkit-deflate-frame',
-				'foo, bar; baz=2',
-				';;,=',
-				'',
-			].map((each) => ({ sends: [handshake({ 'Sec-WebSocket-Extensions': each })], ...upgraded })),
-		},
-		{
-			section: '10.2',
-			thrown: 'handshakes of an origin that --origin does not allow, of null, and of one that is malformed',
-			promised: 'Refused with 403.',
-			flags: ['--origin', 'https://live.example.com'],
-			cases: ['https://evil.example.com', 'http://live.example.com', 'https://live.example.com.evil.com', 'null', 'x'].map(
-				(each) => ({ sends: [handshake({ Origin: each })], status: 403 }),
-			),
-		},
-		{
-			section: '10.2',
-			thrown: 'handshakes of an origin that --origin allows, and without an origin',
-			promised: 'Answered with 101.',
-			flags: ['--origin', 'https://live.example.com'],
-			cases: ['https://live.example.com', undefined].map((each) => ({ sends: [handshake({ Origin: each })], ...upgraded })),
-		},
-		{
-			section: '4.2.1',
-			thrown: 'a handshake that is cut into two reads at each of its bytes',
-			promised: 'Answered with 101.',
-			cases: Array.from({ length: complete.length - 1 }, (_, i) => ({
-				sends: [complete.slice(0, i + 1), complete.slice(i + 1)],
-				...upgraded,
-			})),
-		},
-		{
-			section: '4.2.1',
-			thrown: 'a handshake of which each byte comes in a read of its own',
-			promised: 'Answered with 101.',
-			cases: [{ sends: [...complete], ...upgraded }],
 		},
 	];
 }

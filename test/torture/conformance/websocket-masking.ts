@@ -60,11 +60,9 @@ export function maskingRows(random: Random): Row[] {
 				unmasked('pong', 'hello', []),
 				unmasked('close', '\x03\xe8', [close(1000), end]),
 			],
-			deviations: [
-				lenient(
-					'The engine does not look at the mask bit: it reads the four bytes after the length as a mask. Only a client that breaks the RFC sends such frames; it garbles its own messages, and those that are not UTF-8 then close its connection.',
-				),
-			],
+			deviation: lenient(
+				'The engine does not look at the mask bit: it reads the four bytes after the length as a mask. Only a client that breaks the RFC sends such frames; it garbles its own messages, and those that are not UTF-8 then close its connection.',
+			),
 		},
 	];
 }

@@ -29,7 +29,7 @@ function invalidRow(thrown: string, sequences: readonly string[]): Row {
 			invalid(`${each}a`),
 			invalid(`\u00c3\u00a9${each}z`),
 		]),
-		deviations: [noCloseFrame],
+		deviation: noCloseFrame,
 	};
 }
 
@@ -141,14 +141,14 @@ export const utf8Rows: Row[] = [
 		thrown: 'a text of 100 ASCII characters with the byte FF in the place of each',
 		promised: 'The connection is failed: it is closed with 1007.',
 		cases: Array.from({ length: 100 }, (_, i) => invalid(`${'a'.repeat(i)}\xff${'a'.repeat(99 - i)}`)),
-		deviations: [noCloseFrame],
+		deviation: noCloseFrame,
 	},
 	{
 		section: '8.1',
 		thrown: 'a text of 65,536 bytes whose last character lacks its last byte',
 		promised: 'The connection is failed: it is closed with 1007.',
 		cases: [invalid(utf8('\u{1f600}'.repeat(16_385)).slice(0, 65_535))],
-		deviations: [noCloseFrame],
+		deviation: noCloseFrame,
 	},
 	{
 		section: '8.1',
@@ -162,7 +162,7 @@ export const utf8Rows: Row[] = [
 			['\xe2', '\x82', ''],
 			['\xf4', '\x90', '\x80\x80'],
 		].map((parts) => ({ sends: [Buffer.concat(fragments('text', parts))], comes: failed })),
-		deviations: [noCloseFrame],
+		deviation: noCloseFrame,
 	},
 	{
 		section: '8.1',
@@ -172,7 +172,7 @@ export const utf8Rows: Row[] = [
 			{ sends: [frame('text', '\xff', { fin: false }), frame('ping', 'still open')], comes: ['pong still open'] },
 			{ sends: [frame('continuation', 'end')], comes: failed },
 		],
-		deviations: [noCloseFrame],
+		deviation: noCloseFrame,
 	},
 ];
 
