@@ -75,12 +75,12 @@ export function happened(
 	count: number,
 ): string {
 	const all = count === 1 ? '' : ` in all ${count} variants`;
-	if (new Set(said).size === 1) return `${said[0] ?? `As promised${all}.`}${untried}`;
-	const byWay = ways.map(({ name }, i) => {
-		const way = name === 'direct' ? 'Direct' : `Through ${name}`;
-		return `${way}: ${said[i] ?? `as promised${all}.`}`;
+	const texts = said.map((text) => (text === undefined ? `as promised${all}.` : `${text}${all && ` Seen${all}.`}`));
+	const groups = [...new Set(texts)].map((text) => {
+		const names = ways.filter((_, i) => texts[i] === text).map(({ name }) => (name === 'direct' ? name : `through ${name}`));
+		return names.length === ways.length ? text : `${names.join(' and ')}: ${text}`;
 	});
-	return `${byWay.join(' ')}${untried}`;
+	return `${groups.map((text) => text.charAt(0).toUpperCase() + text.slice(1)).join(' ')}${untried}`;
 }
 
 /** Gives what the deviation says, if there is one. */

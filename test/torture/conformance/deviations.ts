@@ -5,7 +5,7 @@ import { close } from './frames.js';
 /** The connection ends where a close frame should come first. */
 export const noCloseFrame: Deviation = {
 	instead: ({ comes }) => ({ comes: comes.filter((item) => !item.startsWith('close ')) }),
-	says: 'The connection ends without a close frame: the client sees 1006. Nothing of the frame was published, and no other connection was touched.',
+	says: 'The connection ends without a close frame: the client sees 1006. Nothing of it was published, and no other connection was touched.',
 };
 
 /** The engine takes what it should refuse. */

@@ -1,18 +1,12 @@
 // RFC 6455, section 5.4: fragments in a wrong order, and messages that are not completed.
-import type { Case, Row } from './conversation.js';
+import { fails, inOneReadAndMany, protocolError } from './cases.js';
+import type { Row } from './conversation.js';
 import { lenient, noCloseFrame } from './deviations.js';
 import { binary, close, closeFrame, end, fragments, frame, text } from './frames.js';
-import { inOneReadAndMany } from './websocket-fragments.js';
 
-const failed = [close(1002), end];
 const first = frame('text', 'first, ', { fin: false });
 const last = frame('continuation', 'last');
 const wholeOrNot = [true, false].flatMap((fin) => ['', 'x'].map((payload) => [fin, payload] as const));
-
-/** A wrong frame, with right frames around it in the same read. */
-function fails(...frames: Buffer[]): Case {
-	return { sends: [Buffer.concat([...frames, frame('text', 'after')])], comes: failed };
-}
 
 export const brokenRows: Row[] = [
 	{
@@ -34,14 +28,14 @@ export const brokenRows: Row[] = [
 	},
 	{
 		section: '5.4',
-		thrown: 'the same with --binary, in a text and in a binary message',
+		thrown: 'with --binary, a new binary frame within a text and within a binary message of fragments',
 		promised: 'The connection is failed: it is closed with 1002.',
 		flags: ['--binary'],
 		apart: true,
 		cases: (['text', 'binary'] as const).flatMap((kind) =>
 			wholeOrNot.map(([fin, payload]) => ({
 				sends: [frame(kind, 'first, ', { fin: false }), frame('binary', payload, { fin }), last],
-				comes: failed,
+				comes: protocolError,
 				lenient: fin
 					? [binary(`first, ${payload}`), (kind === 'text' ? text : binary)('last')]
 					: [binary(`first, ${payload}last`)],
@@ -53,13 +47,13 @@ export const brokenRows: Row[] = [
 	},
 	{
 		section: '5.4',
-		thrown: 'with --binary, a binary frame within a text of fragments, whose last fragment is not UTF-8',
+		thrown: 'with --binary, a new binary frame within a text of fragments, whose last fragment is not UTF-8',
 		promised: 'The connection is failed: it is closed with 1002. No text that is not UTF-8 is published.',
 		flags: ['--binary'],
 		cases: [
 			{
 				sends: [Buffer.concat([first, frame('binary', 'x'), frame('continuation', '\xff'), frame('text', 'after')])],
-				comes: failed,
+				comes: protocolError,
 				published: [],
 			},
 		],

@@ -1,4 +1,5 @@
 // RFC 6455, sections 7.1 and 7.4: how a connection is closed, and with which codes.
+import { protocolError } from './cases.js';
 import type { Row } from './conversation.js';
 import { closeWithoutCode } from './deviations.js';
 import { close, closeFrame, end, frame, text, utf8 } from './frames.js';
@@ -11,9 +12,8 @@ const unusedCodes = [1016, 1017, 1100, 1999, 2000, 2001, 2500, 2998, 2999];
 const outsideCodes = [0, 1, 2, 255, 256, 500, 998, 999, 5000, 5001, 10_000, 32_768, 65_534, 65_535];
 
 const withoutCode = closeWithoutCode(
-	'The connection is closed by a close frame without a code: the client, which is leaving anyway, sees 1005.',
+	'It is answered by a close frame without a code: the client, which is leaving anyway, sees 1005.',
 );
-const failed = [close(1002), end];
 const reasons = ['a', 'a reason', utf8('\u20ac'.repeat(41)), 'x'.repeat(123), '\0', ' '];
 
 function codeRow(thrown: string, codes: readonly number[]): Row {
@@ -21,7 +21,7 @@ function codeRow(thrown: string, codes: readonly number[]): Row {
 		section: '7.4',
 		thrown,
 		promised: 'The connection is failed: it is closed with 1002.',
-		cases: codes.map((code) => ({ sends: [closeFrame(code)], comes: failed })),
+		cases: codes.map((code) => ({ sends: [closeFrame(code)], comes: protocolError })),
 		deviation: withoutCode,
 	};
 }
@@ -59,7 +59,7 @@ export const closingRows: Row[] = [
 		section: '5.5.1',
 		thrown: 'close frames with a payload of one byte, each of the 256',
 		promised: 'The connection is failed: it is closed with 1002.',
-		cases: Array.from({ length: 256 }, (_, byte) => ({ sends: [frame('close', Buffer.from([byte]))], comes: failed })),
+		cases: Array.from({ length: 256 }, (_, byte) => ({ sends: [frame('close', Buffer.from([byte]))], comes: protocolError })),
 		deviation: withoutCode,
 	},
 	{

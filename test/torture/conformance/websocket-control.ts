@@ -1,16 +1,12 @@
 // RFC 6455, section 5.5: pings, pongs, and close frames as frames. Their codes are in websocket-closing.ts.
+
 import type { Random } from '../../support/random.js';
+import { cutEverywhere, fails } from './cases.js';
 import type { Case, Row } from './conversation.js';
 import { noCloseFrame } from './deviations.js';
 import { close, closeFrame, end, frame, pong, text } from './frames.js';
-import { cutEverywhere } from './websocket-masking.js';
 
-const failed = [close(1002), end];
 const x = (count: number) => 'x'.repeat(count);
-
-function fails(...frames: Buffer[]): Case {
-	return { sends: [Buffer.concat([...frames, frame('text', 'after')])], comes: failed };
-}
 
 export function controlRows(random: Random): Row[] {
 	return [

@@ -1,11 +1,12 @@
 // RFC 6455, sections 5.6 and 5.8: what a message may hold; and what is published of a connection that is refused.
+
 import { otherInputs } from '../../support/malformed.js';
+import { textOnly, tooLong } from './cases.js';
 import type { Case, Row } from './conversation.js';
 import { noCloseFrame } from './deviations.js';
 import { binary, bytesOf, close, end, fragments, frame, text, utf8 } from './frames.js';
 import type { Piece } from './wire.js';
 
-const textOnly = [close(1003, 'only text messages are accepted here (--binary is off)'), end];
 const binaryFlags = ['--binary'];
 const everyByte = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
 
@@ -100,12 +101,16 @@ export const dataRows: Row[] = [
 	},
 	{
 		section: '7.1.7',
-		thrown: 'a text, then in the same read a binary message, a message over --max-message, and one of 131,073 bytes',
+		thrown: 'a text, and then in the same read a binary message, or a message over --max-message',
 		promised: 'The text is published, to its sender too, and then the connection is closed with 1003 or 1009.',
 		cases: [
 			{
 				sends: [Buffer.concat([frame('text', 'before'), frame('binary', 'x'), frame('text', 'after')])],
 				comes: [text('before'), ...textOnly],
+			},
+			{
+				sends: [Buffer.concat([frame('text', 'before'), frame('text', 'x'.repeat(65_537)), frame('text', 'after')])],
+				comes: [text('before'), ...tooLong],
 			},
 		],
 	},

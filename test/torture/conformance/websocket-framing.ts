@@ -1,16 +1,10 @@
 // RFC 6455, section 5.2: reserved bits, opcodes, and lengths.
+import { cutEverywhere, fails, protocolError, tooLong } from './cases.js';
 import type { Case, Row } from './conversation.js';
 import { lenient, noCloseFrame } from './deviations.js';
-import { close, closePayload, end, frame, pong, text } from './frames.js';
-import { cutEverywhere } from './websocket-masking.js';
+import { closePayload, end, frame, pong, text } from './frames.js';
 
-const failed = [close(1002), end];
-const tooLong = [close(1009, 'a message may take 65536 bytes at most (--max-message)'), end];
 const rsvBits = [1, 2, 3, 4, 5, 6, 7];
-
-function fails(...sends: Buffer[]): Case {
-	return { sends: [Buffer.concat([...sends, frame('text', 'after')])], comes: failed };
-}
 
 function carries(payload: string, lengthBits: 7 | 16 | 64): Case {
 	return { sends: [frame('text', payload, { lengthBits })], comes: [text(payload)] };
@@ -97,7 +91,7 @@ export const framingRows: Row[] = [
 		promised: 'The connection is failed: it is closed with 1002.',
 		cases: [2n ** 63n, 2n ** 63n + 1n, 2n ** 64n - 1n].map((length) => ({
 			sends: [frame('text', 'x', { length })],
-			comes: failed,
+			comes: protocolError,
 		})),
 		deviation: noCloseFrame,
 	},
@@ -108,7 +102,11 @@ export const framingRows: Row[] = [
 		cases: [
 			...[1, 2, 124, 125].map((size) => [size, 16] as const),
 			...[1, 125, 126, 127, 65_535].map((size) => [size, 64] as const),
-		].map(([size, lengthBits]) => ({ sends: [frame('text', x(size), { lengthBits })], comes: failed, lenient: [text(x(size))] })),
+		].map(([size, lengthBits]) => ({
+			sends: [frame('text', x(size), { lengthBits })],
+			comes: protocolError,
+			lenient: [text(x(size))],
+		})),
 		deviation: lenient('Each text is published as its length says. Every subscriber gets it with the shortest length.'),
 	},
 	{

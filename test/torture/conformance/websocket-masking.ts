@@ -1,5 +1,7 @@
 // RFC 6455, sections 5.1 and 5.3: a client masks each frame, the server none.
+
 import type { Random } from '../../support/random.js';
+import { cutEverywhere } from './cases.js';
 import type { Case, Row } from './conversation.js';
 import { lenient } from './deviations.js';
 import { close, end, frame, type Item, type Kind, pong, text, utf8 } from './frames.js';
@@ -71,12 +73,4 @@ export function maskingRows(random: Random): Row[] {
 function unmasked(kind: Kind, payload: string, comes: readonly Item[]): Case {
 	const length = BigInt(payload.length);
 	return { sends: [frame(kind, `\0\0\0\0${payload}`, { mask: undefined, length })], comes: [close(1002), end], lenient: comes };
-}
-
-/** The bytes in two pieces, cut at each place in turn. */
-export function cutEverywhere(bytes: Buffer, ...comes: readonly string[]): Case[] {
-	return Array.from({ length: bytes.length - 1 }, (_, i) => ({
-		sends: [bytes.subarray(0, i + 1), bytes.subarray(i + 1)],
-		comes,
-	}));
 }

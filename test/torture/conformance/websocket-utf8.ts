@@ -1,10 +1,9 @@
 // RFC 6455, section 8.1: a text message is UTF-8, as RFC 3629 has it.
+import { cutEverywhere, notUtf8 } from './cases.js';
 import type { Case, Row } from './conversation.js';
 import { noCloseFrame } from './deviations.js';
-import { bytesOf, close, end, fragments, frame, text, utf8 } from './frames.js';
-import { cutEverywhere } from './websocket-masking.js';
+import { bytesOf, fragments, frame, text, utf8 } from './frames.js';
 
-const failed = [close(1007), end];
 // Characters of 1 to 4 bytes, ten of each; the first and the last of each length, and those around the surrogates.
 const mixed = utf8('a\u00e9\u20ac\u{1f600}'.repeat(4));
 const edges = [
@@ -14,7 +13,7 @@ const edges = [
 const wholes = ['\u00e9', '\u20ac', '\u{1f600}'].map((each) => utf8(each));
 
 function invalid(payload: string): Case {
-	return { sends: [frame('text', payload)], comes: failed };
+	return { sends: [frame('text', payload)], comes: notUtf8 };
 }
 
 /** A row of texts that hold each of these, in the middle and at both ends. */
@@ -161,7 +160,7 @@ export const utf8Rows: Row[] = [
 			['a', 'b', '\xe2\x82'],
 			['\xe2', '\x82', ''],
 			['\xf4', '\x90', '\x80\x80'],
-		].map((parts) => ({ sends: [Buffer.concat(fragments('text', parts))], comes: failed })),
+		].map((parts) => ({ sends: [Buffer.concat(fragments('text', parts))], comes: notUtf8 })),
 		deviation: noCloseFrame,
 	},
 	{
@@ -170,7 +169,7 @@ export const utf8Rows: Row[] = [
 		promised: 'The connection is failed: it is closed with 1007, at the latest when the message is complete.',
 		cases: [
 			{ sends: [frame('text', '\xff', { fin: false }), frame('ping', 'still open')], comes: ['pong still open'] },
-			{ sends: [frame('continuation', 'end')], comes: failed },
+			{ sends: [frame('continuation', 'end')], comes: notUtf8 },
 		],
 		deviation: noCloseFrame,
 	},
