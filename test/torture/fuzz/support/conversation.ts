@@ -37,7 +37,8 @@ type Place = { readonly channel: string; readonly target: string };
 
 function placeOf(random: Random): Place {
 	const channel = pick(random, channels);
-	return { channel, target: pick(random, spellings[channel] ?? []) + pick(random, queries) };
+	const query = chance(random, 20) ? `?user=${random.below(1_000)}` : pick(random, queries);
+	return { channel, target: pick(random, spellings[channel] ?? []) + query };
 }
 
 /** A text of its own, mostly short. */
@@ -122,8 +123,7 @@ export const chunkedPosts: Maker = (random, n) => {
 
 function pageRequest(random: Random): Request {
 	const fields = someFields(random);
-	// One that reads no answers would have the others' taken for unread: see answers in src/http/turns.ts.
-	if (chance(random, 80)) fields.push(['Accept-Encoding', 'br']);
+	if (chance(random, 70)) fields.push(['Accept-Encoding', 'br']);
 	return request(pick(random, ['GET', 'HEAD', 'OPTIONS', 'GET']), placeOf(random).target, fields);
 }
 

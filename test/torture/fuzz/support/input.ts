@@ -22,19 +22,24 @@ export type Input = {
 	readonly random: Random;
 };
 
-export type Kind = { readonly maker: Maker; readonly levels: readonly Level[] };
+export type Kind = {
+	readonly maker: Maker;
+	readonly levels: readonly Level[];
+	/** Whether a service or a setting of the server decides what is published. */
+	readonly promisesNothing?: boolean;
+};
 
 // So many of a hundred are valid, or changed in more than one place.
 const validPercent = 15;
 const twicePercent = 35;
 
-export function inputOf(seed: number, n: number, { maker, levels }: Kind): Input {
+export function inputOf(seed: number, n: number, { maker, levels, promisesNothing = false }: Kind): Input {
 	const random = choicesOf(seed, n);
 	const conversation = maker(random, n);
 	const mutations = levels.length === 0 || chance(random, validPercent) ? 0 : chance(random, twicePercent) ? 2 : 1;
 	const stages = mutated(random, conversation, mutations, levels, maker, n);
 	const ending = pick<Ending>(random, ['answer', 'answer', 'answer', 'end', 'reset', 'stop reading']);
-	const isKept = mutations === 0 && ending === 'answer';
+	const isKept = !promisesNothing && mutations === 0 && ending === 'answer';
 	return {
 		n,
 		mutations,
@@ -59,7 +64,7 @@ function mutated(
 	for (let i = 0; i < mutations; i++) {
 		const level = pick(random, levels);
 		if (level === 'bytes') byteMutations++;
-		else mutateParts(random, conversation, level, maker, n);
+		else if (level !== 'records') mutateParts(random, conversation, level, maker, n);
 	}
 	const stages: Buffer[] = conversation.stages.map((parts) => Buffer.concat(parts.map(bytesOf)));
 	for (let i = 0; i < byteMutations; i++) {

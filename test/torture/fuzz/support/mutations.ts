@@ -4,7 +4,8 @@ import { chance, pick, randomBytes, times, upTo } from './choices.js';
 import type { Conversation, Maker } from './conversation.js';
 import { type Frame, frameOf, isRequest, opcodes, type Part, type Request } from './wire.js';
 
-export type Level = 'bytes' | 'frames' | 'requests' | 'chunks' | 'texts';
+/** `records` are changed on their way: see tampered.ts. */
+export type Level = 'records' | 'bytes' | 'frames' | 'requests' | 'chunks' | 'texts';
 
 const tokens = [
 	...[
@@ -390,7 +391,7 @@ function mutateText(random: Random, frame: Frame): void {
 export function mutateParts(
 	random: Random,
 	conversation: Conversation,
-	level: Exclude<Level, 'bytes'>,
+	level: Exclude<Level, 'bytes' | 'records'>,
 	maker: Maker,
 	n: number,
 ): void {
