@@ -1,10 +1,10 @@
 // RFC 6455, sections 5.6 and 5.8: what a message may hold; and what is published of a connection that is refused.
 
 import { otherInputs } from '../../support/malformed.js';
-import { textOnly, tooLong } from './cases.js';
+import { protocolError, textOnly, tooLong } from './cases.js';
 import type { Case, Row } from './conversation.js';
 import { noCloseFrame } from './deviations.js';
-import { binary, bytesOf, close, end, fragments, frame, text, utf8 } from './frames.js';
+import { binary, bytesOf, end, fragments, frame, text, utf8 } from './frames.js';
 import type { Piece } from './wire.js';
 
 const binaryFlags = ['--binary'];
@@ -120,7 +120,7 @@ export const dataRows: Row[] = [
 		promised: 'The text is published, and then the connection is failed.',
 		cases: closing.map((wrong) => ({
 			sends: [Buffer.concat([frame('text', 'before'), wrong, frame('text', 'after')])],
-			comes: [text('before'), close(1002), end],
+			comes: [text('before'), ...protocolError],
 			published: [text('before')],
 		})),
 		deviation: {

@@ -1,7 +1,7 @@
 // RFC 6455, sections 5.1 and 5.3: a client masks each frame, the server none.
 
 import type { Random } from '../../support/random.js';
-import { cutEverywhere } from './cases.js';
+import { cutEverywhere, protocolError } from './cases.js';
 import type { Case, Row } from './conversation.js';
 import { lenient } from './deviations.js';
 import { close, end, frame, type Item, type Kind, pong, text, utf8 } from './frames.js';
@@ -72,5 +72,5 @@ export function maskingRows(random: Random): Row[] {
 /** A frame without the mask bit, whose first four bytes are zeroes: read as a mask, they change nothing. */
 function unmasked(kind: Kind, payload: string, comes: readonly Item[]): Case {
 	const length = BigInt(payload.length);
-	return { sends: [frame(kind, `\0\0\0\0${payload}`, { mask: undefined, length })], comes: [close(1002), end], lenient: comes };
+	return { sends: [frame(kind, `\0\0\0\0${payload}`, { mask: undefined, length })], comes: protocolError, lenient: comes };
 }
