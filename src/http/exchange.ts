@@ -139,6 +139,8 @@ export class Exchange {
 		} else {
 			reply = result;
 		}
+		// After a Connection of any five letters, the engine (20.30 and 20.57) closes by itself, and does not say so (RFC 9112, section 9.6).
+		if (this.head.connection?.length === 5) reply = { ...reply, headers: [...reply.headers, ['Connection', 'close']] };
 		if (this.hasArrived || !isLast) this.#writeInTurn(reply, isLast);
 		else readBody(this, { announcedBytes: undefined, bytesMax: 0, isLast }, () => this.#writeInTurn(reply, isLast));
 	}
@@ -148,7 +150,10 @@ export class Exchange {
 		this.#tellRefused('framing', 400, this.res.getRemoteAddress());
 		// Not in this turn, in which the engine would run what it has read after this request as another one. While the answer is owed,
 		// it closes the connection instead.
-		this.#writeLater(() => writeReply(this.res, textReply(400, reason, []), false, true, true));
+		const reply = textReply(400, reason, []);
+		// The engine (20.30) closes with an answer that has a body, and a HEAD must get none.
+		const written = this.head.method === 'head' ? { ...reply, body: '' } : reply;
+		this.#writeLater(() => writeReply(this.res, written, false, true, true));
 	}
 
 	/**

@@ -7,13 +7,16 @@ import { filesOf, isPart, type Part, parts } from './support/parts.js';
 import { keepResults, type PartResult } from './support/results.js';
 import { type Row, rowMark } from './support/torture.js';
 
+/** For one file, beside the minutes of the soak. What takes longer hangs. */
+const patienceMs = 600_000;
+
 const usage = 'npm run torture -- [--quick] [--only PART,…] [--seed N] [--minutes N]';
 
 type Settings = {
 	readonly isQuick: boolean;
 	readonly only: readonly Part[];
 	readonly seed: number;
-	readonly minutes: number | undefined;
+	readonly minutes: number;
 };
 
 /** Exits with one line if an argument is wrong. */
@@ -32,8 +35,8 @@ function readSettings(): Settings {
 		if (unknown !== undefined) throw new Error(`--only: there is no part "${unknown}"; the parts are ${parts.join(', ')}`);
 		const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 32));
 		if (!Number.isInteger(seed) || seed < 0) throw new Error(`--seed: "${values.seed}" is no whole number`);
-		const minutes = values.minutes === undefined ? undefined : Number(values.minutes);
-		if (minutes !== undefined && !(minutes > 0)) throw new Error(`--minutes: "${values.minutes}" is no number above 0`);
+		const minutes = Number(values.minutes ?? (values.quick ? 0.5 : 30));
+		if (!(minutes > 0)) throw new Error(`--minutes: "${values.minutes}" is no number above 0`);
 		return { isQuick: values.quick, only: only.filter(isPart), seed, minutes };
 	} catch (error) {
 		process.stderr.write(`torture: ${(error as Error).message}\n${usage}\n`);
@@ -46,7 +49,7 @@ const engine = loadEngine().version.split('.').slice(0, 2).join('.');
 // The tests are processes of their own.
 process.env.TEST_SEED = String(seed);
 if (isQuick) process.env.TORTURE_QUICK = '1';
-if (minutes !== undefined) process.env.TORTURE_MINUTES = String(minutes);
+process.env.TORTURE_MINUTES = String(minutes);
 process.stdout.write(`seed ${seed}, engine ${engine}, Node ${process.versions.node}\n`);
 
 const results: Partial<Record<Part, PartResult>> = {};
@@ -66,8 +69,15 @@ process.exit(failures > 0 ? 1 : 0);
 async function runPart(part: Part): Promise<PartResult> {
 	const startMs = performance.now();
 	const rows: Row[] = [];
-	for await (const { type, data } of run({ files: filesOf(part), concurrency: 1 })) {
-		if (type === 'test:diagnostic' && data.message.startsWith(rowMark)) rows.push(JSON.parse(data.message.slice(rowMark.length)));
+	// The soaks are light, and take the longest.
+	const concurrency = part === 'soak' ? 2 : 1;
+	const timeout = patienceMs + minutes * 60_000;
+	for await (const { type, data } of run({ files: filesOf(part), concurrency, timeout })) {
+		if (type === 'test:diagnostic' && data.message.startsWith(rowMark)) {
+			const row: Row = JSON.parse(data.message.slice(rowMark.length));
+			rows.push(row);
+			process.stdout.write(`${part}: ${row.thrown}\n\t${row.happened ?? 'FAILED'}\n`);
+		}
 		if (type === 'test:pass' && data.skip) process.stdout.write(`${part}: skipped, ${data.name}: ${data.skip}\n`);
 		if (type === 'test:fail') {
 			failures++;

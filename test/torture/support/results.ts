@@ -1,5 +1,5 @@
 // The results of the torture suite, one file for each engine, and their tables in docs/torture.md.
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { type Part, parts } from './parts.js';
 import type { Row } from './torture.js';
 
@@ -37,6 +37,7 @@ export function readResults(): EngineResult[] {
 
 /** Puts these parts in the place of what the engine did before, in its file and in docs/torture.md. */
 export function keepResults(engine: string, fresh: Partial<Record<Part, PartResult>>): void {
+	mkdirSync(folder, { recursive: true });
 	const file = fileOf(engine);
 	const before: EngineResult = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : { engine };
 	writeFileSync(file, `${JSON.stringify({ ...before, ...fresh }, undefined, '\t')}\n`);

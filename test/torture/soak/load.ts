@@ -1,0 +1,255 @@
+// A mixed load of a server for as long as a soak takes: clients of each kind that come and go, numbered messages of every size by websocket
+// and POST, and from time to time what harms other servers.
+import assert from 'node:assert/strict';
+import { once, setMaxListeners } from 'node:events';
+import { connect } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import WebSocket from 'ws';
+import { type Connect, type Connection, viaEventStream, viaWebSocket } from '../../relay/support/connections.js';
+import { groupsProtocol } from '../../support/groups.js';
+import { post, request } from '../../support/http.js';
+import type { Random } from '../../support/random.js';
+import { metricOf } from '../../support/server.js';
+
+/** The ports of a server: those of its clients, and those of its operator. */
+export type Ports = { readonly port: number; readonly operatorPort: number };
+
+const channels = 40;
+const clients = 200;
+/** A client stays for this time on average, and comes again at once: 50 come and go each second. */
+const stayMs = 4_000;
+/** Between two messages of a channel. */
+const messageMs = 400;
+const misdeedMs = 500;
+const bytesMax = 16_384;
+
+/** A websocket with --groups, which has one channel here. */
+const viaGroups: Connect = (port, channel, { onOpen, onMessage, onClosed }) => {
+	const ws = new WebSocket(`ws://127.0.0.1:${port}${channel}`, groupsProtocol);
+	ws.on('open', onOpen);
+	// Only messages come, because the client makes no changes.
+	ws.on('message', (data: Buffer) => onMessage(Number.parseInt(data.toString('latin1', data.indexOf('\n\n') + 2), 10)));
+	ws.on('error', () => {});
+	ws.on('close', (code, reason) => onClosed(`${code} ${reason}`));
+	return { send: (text) => ws.send(`publish: ${channel}\n\n${text}`), end: () => ws.close() };
+};
+
+const kinds = [viaWebSocket, viaWebSocket, viaEventStream, viaGroups] as const;
+
+export class Load {
+	messages = 0;
+	deliveries = 0;
+	connections = 0;
+	misdeeds = 0;
+	readonly #servers: readonly Ports[];
+	readonly #random: Random;
+	readonly #running: Promise<void>[];
+	/** By channel: the connections that are open and can publish. */
+	readonly #publishers = new Map<string, Set<Connection>>();
+	/** The messages that have not come back to the connection that sent them. */
+	readonly #sending = new Map<
+		Connection,
+		{ readonly message: number; readonly isBack: () => void; readonly back: Promise<void> }
+	>();
+	#failure: Error | undefined;
+	readonly #over = new AbortController();
+
+	constructor(servers: readonly Ports[], random: Random) {
+		this.#servers = servers;
+		this.#random = random;
+		// Each client that rests listens for the end.
+		setMaxListeners(0, this.#over.signal);
+		this.#running = [
+			...Array.from({ length: clients }, () => this.#comeAndGo()),
+			...Array.from({ length: channels }, (_, nth) => this.#publish(`/soak/${nth}`)),
+			this.#misbehave(),
+		];
+		for (const running of this.#running) running.catch((error) => this.#fail(error));
+	}
+
+	/** Resolves after that time; rejects as soon as something is wrong. */
+	async run(ms: number): Promise<void> {
+		await pause(ms, undefined, { signal: this.#over.signal }).catch(() => {});
+		if (this.#failure !== undefined) throw this.#failure;
+	}
+
+	/** Has all clients leave. */
+	async end(): Promise<void> {
+		this.#over.abort();
+		await Promise.allSettled(this.#running);
+		if (this.#failure !== undefined) throw this.#failure;
+	}
+
+	#fail(error: Error): void {
+		this.#failure ??= error;
+		this.#over.abort();
+	}
+
+	get #isOver(): boolean {
+		return this.#over.signal.aborted;
+	}
+
+	/** Resolves after some time, the end of the load at the latest. */
+	async #rest(ms: number): Promise<void> {
+		await pause(ms, undefined, { signal: this.#over.signal }).catch(() => {});
+	}
+
+	#one<Item>(items: readonly Item[]): Item {
+		return items[this.#random.below(items.length)] as Item;
+	}
+
+	/** One client after another. */
+	async #comeAndGo(): Promise<void> {
+		while (!this.#isOver)
+			await this.#stay(this.#one(kinds), this.#one(this.#servers).port, `/soak/${this.#random.below(channels)}`);
+	}
+
+	/** One client, which must get consecutive numbers. Resolves when it has left. */
+	async #stay(connectTo: Connect, port: number, channel: string): Promise<void> {
+		const publishers = this.#publishersOf(channel);
+		let last: number | undefined;
+		let isLeaving = false;
+		let opened: () => void = () => {};
+		const isOpen = new Promise<void>((resolve) => {
+			opened = resolve;
+		});
+		let connection: Connection | undefined;
+		const ended = new Promise<void>((resolve, reject) => {
+			const own = connectTo(port, channel, {
+				onOpen: () => {
+					this.connections++;
+					if (own.send !== undefined) publishers.add(own);
+					opened();
+				},
+				onMessage: (message) => {
+					if (last !== undefined && message !== last + 1) reject(new Error(`${channel}: ${message} came after ${last}`));
+					last = message;
+					this.deliveries++;
+					const sending = this.#sending.get(own);
+					if (sending?.message === message) sending.isBack();
+				},
+				onClosed: (how) => {
+					publishers.delete(own);
+					if (isLeaving) resolve();
+					else reject(new Error(`${channel}: a client was closed with ${how}`));
+				},
+			});
+			connection = own;
+		});
+		await Promise.race([isOpen, ended]);
+		await Promise.race([this.#rest(this.#random.below(2 * stayMs)), ended]);
+		if (connection !== undefined) {
+			publishers.delete(connection);
+			await this.#sending.get(connection)?.back;
+			isLeaving = true;
+			connection.end();
+		}
+		await ended;
+	}
+
+	#publishersOf(channel: string): Set<Connection> {
+		const publishers = this.#publishers.get(channel) ?? new Set();
+		this.#publishers.set(channel, publishers);
+		return publishers;
+	}
+
+	/** Numbered messages, each after the one before is published: by POST, or by a websocket of the channel. */
+	async #publish(channel: string): Promise<void> {
+		for (let message = 0; !this.#isOver; message++) {
+			// Most are short.
+			const bytes = this.#random.below(bytesMax) >> this.#random.below(12);
+			const text = `${message} `.padEnd(bytes, 'x');
+			const [publisher] = this.#publishersOf(channel);
+			this.messages++;
+			if (publisher !== undefined && this.#random.below(2) === 0) await this.#send(publisher, message, text);
+			else {
+				const { status, body } = await post(this.#one(this.#servers).port, channel, text);
+				assert.equal(status, 200, `a POST to ${channel}: ${body}`);
+			}
+			await this.#rest(this.#random.below(2 * messageMs));
+		}
+	}
+
+	/** Resolves when the message has come back: it has its place in the order of the channel. */
+	async #send(publisher: Connection, message: number, text: string): Promise<void> {
+		let isBack: () => void = () => {};
+		const back = new Promise<void>((resolve) => {
+			isBack = resolve;
+		});
+		this.#sending.set(publisher, { message, isBack, back });
+		publisher.send?.(text);
+		await back;
+		this.#sending.delete(publisher);
+	}
+
+	async #misbehave(): Promise<void> {
+		const misdeeds = [
+			() => this.#cutShort('GET /soak/0 HTTP/1.1\r\nHost: x\r\nUpgrade: webso'),
+			() => this.#cutShort('POST /soak/0 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf'),
+			() => this.#cutShort('GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n'),
+			() => this.#cutShort('\x16\x03\x01\x02\x00\x01\x00'),
+			() => this.#sendTooMuch(),
+			() => this.#readNothing(),
+			() => this.#scrape(),
+			() => this.#closeChannel(),
+		];
+		while (!this.#isOver) {
+			this.misdeeds++;
+			await this.#one(misdeeds)();
+			await this.#rest(this.#random.below(2 * misdeedMs));
+		}
+	}
+
+	/** Sends these bytes, and resets the connection. */
+	async #cutShort(bytes: string): Promise<void> {
+		const socket = connect(this.#one(this.#servers).port, '127.0.0.1');
+		socket.on('error', () => {});
+		await once(socket, 'connect');
+		await new Promise((resolve) => socket.write(bytes, 'latin1', resolve));
+		socket.resetAndDestroy();
+	}
+
+	/** A message that is too large, on a channel of its own. */
+	async #sendTooMuch(): Promise<void> {
+		const ws = new WebSocket(`ws://127.0.0.1:${this.#one(this.#servers).port}/misdeed`);
+		ws.on('error', () => {});
+		ws.on('open', () => ws.send('x'.repeat(100_000)));
+		const [code] = await once(ws, 'close');
+		assert.equal(code, 1009);
+	}
+
+	/** A subscriber that does not read is sent messages until it is cut. */
+	async #readNothing(): Promise<void> {
+		const { port, operatorPort } = this.#one(this.#servers);
+		const cut = () => metricOf(operatorPort, 'pathcast_disconnects_total{reason="slow"}');
+		const before = await cut();
+		const ws = new WebSocket(`ws://127.0.0.1:${port}/unread`);
+		ws.on('error', () => {});
+		await once(ws, 'open');
+		ws.pause();
+		const text = 'x'.repeat(65_000);
+		for (let sent = 0; (await cut()) === before; sent++) {
+			assert.ok(sent < 1_000, 'a subscriber that reads nothing is not cut');
+			await post(port, '/unread', text);
+		}
+		ws.terminate();
+	}
+
+	async #scrape(): Promise<void> {
+		for (const path of ['/metrics', '/stats', '/channels', '/readyz']) {
+			const { status } = await request(this.#one(this.#servers).operatorPort, { path });
+			assert.equal(status, 200, path);
+		}
+	}
+
+	/** The operator closes a channel, with a last message. */
+	async #closeChannel(): Promise<void> {
+		const { port, operatorPort } = this.#one(this.#servers);
+		const ws = new WebSocket(`ws://127.0.0.1:${port}/closing`);
+		await once(ws, 'open');
+		const told = Promise.all([once(ws, 'message'), once(ws, 'close')]);
+		await request(operatorPort, { method: 'DELETE', path: '/channels/closing', body: 'last' });
+		const [[last], [code]] = await told;
+		assert.deepEqual([String(last), code], ['last', 1_000]);
+	}
+}

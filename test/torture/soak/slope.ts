@@ -1,0 +1,37 @@
+// The slope of a series of samples, with its error.
+
+/** In the unit of the samples, for each hour. The true slope is within `error` of it with a probability of 99.9 %. */
+export type Slope = { readonly perHour: number; readonly error: number };
+
+export type Sample = { readonly ms: number; readonly value: number };
+
+// Memory goes up and down with each collection of garbage, so that one sample tells much of the next. The means of long blocks are
+// independent of one another, and a line through them has an honest error (the method of batch means).
+const blocks = 12;
+/** Student's t for 99.9 %, two-sided, with 10 degrees of freedom: two fewer than blocks. */
+const studentT = 4.587;
+const msPerHour = 3_600_000;
+
+/** The line of least squares through the means of twelve blocks of samples. Throws if there are fewer samples than two for each block. */
+export function slopeOf(samples: readonly Sample[]): Slope {
+	if (samples.length < 2 * blocks) throw new Error(`${samples.length} samples are too few for a slope`);
+	const means = Array.from({ length: blocks }, (_, nth) => {
+		const [from, to] = [nth, nth + 1].map((n) => Math.floor((n * samples.length) / blocks));
+		const block = samples.slice(from, to);
+		return { ms: meanOf(block.map(({ ms }) => ms)), value: meanOf(block.map(({ value }) => value)) };
+	});
+	const [middleMs, middle] = [meanOf(means.map(({ ms }) => ms)), meanOf(means.map(({ value }) => value))];
+	const spread = sumOf(means.map(({ ms }) => (ms - middleMs) ** 2));
+	const perMs = sumOf(means.map(({ ms, value }) => (ms - middleMs) * (value - middle))) / spread;
+	const residuals = sumOf(means.map(({ ms, value }) => (value - middle - perMs * (ms - middleMs)) ** 2));
+	const errorPerMs = studentT * Math.sqrt(residuals / (blocks - 2) / spread);
+	return { perHour: perMs * msPerHour, error: errorPerMs * msPerHour };
+}
+
+export function meanOf(values: readonly number[]): number {
+	return sumOf(values) / values.length;
+}
+
+function sumOf(values: readonly number[]): number {
+	return values.reduce((sum, value) => sum + value, 0);
+}
