@@ -29,3 +29,15 @@ test('a rate-limited log line tells how many were left out', () => {
 		[0, 'fourth'],
 	]);
 });
+
+test('a clock that is set back by a year silences no rate-limited line', (t) => {
+	let aheadMs = 0;
+	const { now } = Date;
+	t.mock.method(Date, 'now', () => now() + aheadMs);
+	const lines: number[] = [];
+	const write = rateLimited(0, (leftOut: number) => lines.push(leftOut));
+	write();
+	aheadMs = -365 * 86_400_000;
+	write();
+	assert.deepEqual(lines, [0, 0]);
+});

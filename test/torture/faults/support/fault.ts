@@ -1,0 +1,12 @@
+// A row of the faults, which gives up after two minutes: what it waits for may never happen.
+import type { TestContext } from 'node:test';
+import { torture } from '../../support/torture.js';
+
+export function fault(
+	thrown: string,
+	promised: string,
+	check: (t: TestContext) => Promise<string>,
+	skip: string | false = false,
+) {
+	torture({ thrown, promised }, check, { skip, timeout: 120_000 });
+}
