@@ -16,7 +16,7 @@ import { startBystanders } from './support/bystanders.js';
 import { fault } from './support/fault.js';
 import { drained, frame, handshakeOf, netFault, openRawWebsocket, openSocket } from './support/net-fault.js';
 
-const body = 'x'.repeat(inForm(200, 1_000));
+const body = 'x'.repeat(inForm(60, 1_000));
 
 netFault(
 	{
@@ -61,7 +61,7 @@ netFault(
 		const random = seededRandom(t);
 		const fragments = [frame(0x01, body), frame(0x00, body), frame(0x80, body)].join('');
 		const witness = await subscribe(t, server.ws('/room'));
-		const rounds = inForm(300, 3_000);
+		const rounds = inForm(150, 3_000);
 		let between = 0;
 		for (let round = 0; round < rounds; round++) {
 			const socket = await openRawWebsocket(t, { port: server.port }, '/room');
@@ -94,7 +94,7 @@ netFault(
 		promised: 'A client that asks much, reads nothing and goes away does not end the process.',
 	},
 	async (t, server) => {
-		const rounds = inForm(200, 2_000);
+		const rounds = inForm(100, 2_000);
 		let resets = 0;
 		for (const text of Object.values(pipelined)) {
 			for (let round = 0; round < rounds; round++) {
@@ -126,7 +126,7 @@ netFault(
 		promised: 'A client that closes its connection has left the channel at once.',
 	},
 	async (t, server) => {
-		const rounds = inForm(100, 1_000);
+		const rounds = inForm(50, 1_000);
 		const witness = await subscribe(t, server.ws('/room'));
 		const before = await server.metric('pathcast_subscribers');
 		const half = `POST /room HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body.slice(1)}`;
@@ -158,7 +158,7 @@ fault(
 		const before = server.openFiles();
 		const publisher = await subscribe(t, `ws+unix:${socketPath}:/room`);
 		const stream = await openStream(t, { socketPath }, '/room');
-		const [rounds, each] = [inForm(3, 20), 200];
+		const [rounds, each] = [inForm(2, 20), 200];
 		let sent = 0;
 		for (let round = 0; round < rounds; round++) {
 			const readers = fork(fileURLToPath(new URL('support/net-readers.js', import.meta.url)), [

@@ -33,7 +33,7 @@ netFault(
 	async (t, server) => {
 		const publishers = await subscribeMany(t, inForm(4, 16), () => server.ws('/flood'));
 		const reader = await subscribe(t, server.ws('/flood'));
-		const sent = await flood(publishers, inForm(10_000, 50_000));
+		const sent = await flood(publishers, inForm(4_000, 50_000));
 		const orders = await Promise.all([reader, ...publishers].map((subscriber) => subscriber.texts(sent)));
 		const [order = []] = orders;
 		for (const other of orders) assert.deepEqual(other, order);
@@ -54,7 +54,7 @@ netFault(
 		flags: ['--max-backlog', '256KiB'],
 	},
 	async (t, server) => {
-		const rounds = inForm(3, 20);
+		const rounds = inForm(2, 20);
 		let sent = 0;
 		for (let round = 1; round <= rounds; round++) {
 			const publisher = await subscribe(t, server.ws('/flood'));
@@ -88,7 +88,7 @@ netFault(
 		}
 		const channels = await server.metric('pathcast_channels');
 		assert.ok(channels >= 9_990);
-		const rounds = inForm(3, 30);
+		const rounds = inForm(2, 30);
 		let scrapes = 0;
 		for (let round = 0; round < rounds; round++) {
 			const answers = await Promise.all(
@@ -112,7 +112,7 @@ netFault(
 	async (t, server) => {
 		const random = seededRandom(t);
 		const before = await server.metric('pathcast_channels');
-		const storms = inForm(20, 200);
+		const storms = inForm(8, 200);
 		let clients = 0;
 		for (let round = 0; round < storms; round++) {
 			const crowd = await subscribeMany(t, 100, () => server.ws(`/storm/${random.below(1_000)}`));
@@ -143,7 +143,7 @@ fault(
 		service.hangUp();
 		const before = server.openFiles();
 		service.script = hold;
-		const rounds = inForm(5, 50);
+		const rounds = inForm(3, 50);
 		let aborted = 0;
 		for (let round = 0; round < rounds; round++) {
 			const sockets = await Promise.all(Array.from({ length: 200 }, () => openSocket(t, { port: server.port })));
@@ -189,7 +189,7 @@ netFault(
 	async (t, server) => {
 		const before = await server.metric('pathcast_channels');
 		const long = 'x'.repeat(60_000);
-		const rounds = inForm(20, 200);
+		const rounds = inForm(5, 200);
 		const outcomes = new Map<string, number>();
 		for (let round = 0; round < rounds; round++) {
 			for (const text of [
