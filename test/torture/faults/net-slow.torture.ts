@@ -2,64 +2,22 @@
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { describe, type TestContext } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
+import { describe } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { becomes } from '../../relay/support/becomes.js';
-import { runProgram } from '../../support/command.js';
 import { numbered } from '../../support/gapless.js';
-import { post } from '../../support/http.js';
 import { timeoutSeconds } from '../../support/malformed.js';
 import { inOwnNetwork, needsOwnNetwork } from '../../support/own-network.js';
 import { needs } from '../../support/requirement.js';
 import { subscribe } from '../../support/subscriber.js';
+import { startRelay } from '../support/tcp-relay.js';
 import { inForm } from '../support/torture.js';
-import type { BuiltServer } from './support/built-server.js';
 import { fault } from './support/fault.js';
+import { dribble, slowHttpTest } from './support/net-dribble.js';
 import { disconnected, netFault, openSockets } from './support/net-fault.js';
 
 const closesInTime = `A connection whose request is not complete is closed after ${timeoutSeconds.newer} seconds (20.30: ${timeoutSeconds.older}).`;
-const dribbleMs = 1_000;
-
-/** Opens connections that send a head, and then a byte a second, until the server has closed all. Gives in how many seconds. */
-async function dribble(t: TestContext, server: BuiltServer, count: number, start: string, rest: string): Promise<number> {
-	const startMs = performance.now();
-	const sockets = await openSockets(t, count, { port: server.port });
-	let open = sockets.length;
-	for (const socket of sockets) {
-		socket.resume();
-		socket.once('close', () => open--);
-		socket.write(start);
-	}
-	for (let at = 0; open > 0; at++) {
-		for (const socket of sockets) if (socket.writable) socket.write(rest[at % rest.length] ?? 'x');
-		await setTimeout(dribbleMs);
-	}
-	return Math.round((performance.now() - startMs) / 1_000);
-}
-
-/** Runs slowhttptest with 200 connections, beside a client that must be served meanwhile. */
-async function slowHttpTest(t: TestContext, server: BuiltServer, kind: string): Promise<string> {
-	const seconds = inForm(5, 60);
-	const url = `http://127.0.0.1:${server.port}/room`;
-	const args = [kind, '-c', '200', '-r', '100', '-i', '1', '-l', String(seconds), '-p', '5', '-u', url];
-	const command = runProgram(t, '/usr/bin/slowhttptest', args);
-	let isOver = false;
-	const ended = command.ended.finally(() => {
-		isOver = true;
-	});
-	let served = 0;
-	while (!isOver) {
-		assert.equal((await post(server.port, '/room', 'x')).status, 200);
-		served++;
-		await setTimeout(10);
-	}
-	const { stdout } = await ended;
-	const [, status = ''] = /service available:[^A-Z]*([A-Z]+)/.exec(stdout.slice(stdout.lastIndexOf('service available'))) ?? [];
-	assert.equal(status, 'YES', stdout);
-	return `It found the service available at its end; ${served} POSTs of a normal client were answered with 200 meanwhile.`;
-}
-
 describe('slow clients', { concurrency: true }, () => {
 	netFault(
 		{
@@ -87,6 +45,25 @@ describe('slow clients', { concurrency: true }, () => {
 		const seconds = await dribble(t, server, count, head, 'x');
 		return `${count} connections, all closed within ${seconds} s.`;
 	});
+
+	netFault(
+		{
+			thrown: 'TLS handshakes that stall half-way, hundreds at once',
+			promised: 'Connections whose request is not complete are closed in time, and others are served.',
+			isTls: true,
+		},
+		async (t, server) => {
+			const relay = await startRelay(t, { port: server.port, host: '127.0.0.1' });
+			relay.toClient.stall();
+			const before = server.openFiles();
+			const sockets = await openSockets(t, inForm(200, 1_000), { port: relay.port });
+			for (const socket of sockets) connectTls({ socket, rejectUnauthorized: false }).on('error', () => {});
+			await becomes(() => relay.toServer.passedBytes > 0 && server.openFiles() === before + sockets.length);
+			const startMs = performance.now();
+			await becomes(() => server.openFiles() <= before);
+			return `${sockets.length} handshakes; all of them were closed, the last after ${Math.round((performance.now() - startMs) / 1_000)} s.`;
+		},
+	);
 
 	for (const [kind, what] of [
 		['-H', 'slow heads'],

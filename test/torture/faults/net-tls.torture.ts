@@ -1,4 +1,4 @@
-// TLS that goes wrong: handshakes that stall, garbage before and after them, renegotiation, an end without close_notify.
+// TLS that goes wrong: garbage before and after them, renegotiation, an end without close_notify.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
@@ -7,10 +7,9 @@ import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'n
 import { becomes } from '../../relay/support/becomes.js';
 import { streamRequest } from '../../support/event-stream.js';
 import { type Random, seededRandom } from '../../support/random.js';
-import { startRelay } from '../support/tcp-relay.js';
 import { inForm } from '../support/torture.js';
 import type { BuiltServer } from './support/built-server.js';
-import { drained, handshakeOf, netFault, openSocket, openSockets } from './support/net-fault.js';
+import { drained, handshakeOf, netFault, openSocket } from './support/net-fault.js';
 
 type Opened = { readonly tls: TLSSocket; readonly raw: Socket };
 
@@ -28,25 +27,6 @@ function garbageOf(random: Random): Buffer {
 }
 
 describe('TLS', { concurrency: true }, () => {
-	netFault(
-		{
-			thrown: 'TLS handshakes that stall half-way, hundreds at once',
-			promised: 'Connections whose request is not complete are closed in time, and others are served.',
-			isTls: true,
-		},
-		async (t, server) => {
-			const relay = await startRelay(t, { port: server.port, host: '127.0.0.1' });
-			relay.toClient.stall();
-			const before = server.openFiles();
-			const sockets = await openSockets(t, inForm(200, 1_000), { port: relay.port });
-			for (const socket of sockets) connectTls({ socket, rejectUnauthorized: false }).on('error', () => {});
-			await becomes(() => relay.toServer.passedBytes > 0 && server.openFiles() === before + sockets.length);
-			const startMs = performance.now();
-			await becomes(() => server.openFiles() <= before);
-			return `${sockets.length} handshakes; all of them were closed, the last after ${Math.round((performance.now() - startMs) / 1_000)} s.`;
-		},
-	);
-
 	netFault(
 		{
 			thrown: 'Garbage in place of a TLS handshake, in the middle of one, and after one',
