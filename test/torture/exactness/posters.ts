@@ -22,7 +22,10 @@ export class Posters {
 		this.#idle = [...posters];
 		for (const poster of posters)
 			poster.onGone = (why) => {
-				if (!this.#isOver) fail(new Error(why));
+				const place = this.#idle.indexOf(poster);
+				// The server closes connections that rest for long.
+				if (place >= 0) this.#idle.splice(place, 1);
+				else if (!this.#isOver) fail(new Error(why));
 			};
 	}
 
