@@ -6,11 +6,12 @@ import { type FakeRedis, startFakeRedis } from '../../relay/support/fake-redis.j
 import { areReady, readiness } from '../../relay/support/nodes.js';
 import { post } from '../../support/http.js';
 import { seededRandom } from '../../support/random.js';
-import { needsRedis, startRedis } from '../../support/redis.js';
+import { startRedis } from '../../support/redis.js';
 import { metricBecomes, startTestServer } from '../../support/server.js';
 import { subscribe } from '../../support/subscriber.js';
 import { inForm, torture } from '../support/torture.js';
 import { startSharedRoom } from './support/shared-room.js';
+import { withoutRedis, withRedis } from './support/with-redis.js';
 
 const hugeBytes = 67_108_864;
 const message = `>3\r\n$8\r\nsmessage\r\n$14\r\npathcast:/room\r\n$5\r\n`;
@@ -66,6 +67,7 @@ describe('answers of no Redis', { concurrency: 4 }, () => {
 			const seen = [...statuses].map(([status, count]) => `${count} POSTs got ${status}`).join(', ');
 			return `${answers.length} answers: ${seen}; ${closed} subscribers closed with 1012; all nodes served again.`;
 		},
+		withoutRedis,
 	);
 
 	torture(
@@ -86,6 +88,7 @@ describe('answers of no Redis', { concurrency: 4 }, () => {
 			);
 			return `${cuts.length} cuts: no part of a message came, ${cuts.length} subscribers closed with 1012; all nodes connected again.`;
 		},
+		withoutRedis,
 	);
 
 	torture(
@@ -104,7 +107,7 @@ describe('answers of no Redis', { concurrency: 4 }, () => {
 			await room.serves();
 			return `${count} messages dropped and counted by each of 2 nodes; ${room.messages} others reached both, and no subscriber was closed.`;
 		},
-		needsRedis,
+		withRedis,
 	);
 
 	torture(
@@ -129,6 +132,7 @@ describe('answers of no Redis', { concurrency: 4 }, () => {
 			assert.match(await readiness(node), /^503 relay: /);
 			return `Of 100 channels, POSTs to ${statuses.get(200)} got 200, and to ${statuses.get(503)} 503.`;
 		},
+		withoutRedis,
 	);
 });
 

@@ -6,9 +6,9 @@ import { type Fault, survive, timeoutFor } from '../../relay/support/faults.js';
 import { World } from '../../relay/support/world.js';
 import { post, request } from '../../support/http.js';
 import { type Random, seededRandom } from '../../support/random.js';
-import { needsRedis } from '../../support/redis.js';
 import { startRelay, type TcpRelay } from '../support/tcp-relay.js';
 import { inForm, torture } from '../support/torture.js';
+import { withRedis } from './support/with-redis.js';
 
 const shortStalls = 20;
 const resetWithinBytes = 2_000;
@@ -143,6 +143,6 @@ describe('the network between nodes and Redis', { concurrency: 2 }, () => {
 				const strike: Fault['strike'] = (struck, closed) => fault.strike(relays, struck, closed, random);
 				return survive(world, { ...fault, strike }, deliveries);
 			},
-			needsRedis,
+			withRedis,
 		);
 });

@@ -3,8 +3,8 @@
 import { faults, survive, timeoutFor } from '../../relay/support/faults.js';
 import { World } from '../../relay/support/world.js';
 import { seededRandom } from '../../support/random.js';
-import { needsRedis } from '../../support/redis.js';
 import { inForm, torture } from '../support/torture.js';
+import { withRedis } from './support/with-redis.js';
 
 // With as many of the network's faults (relay-network.torture.ts), a million in the whole form.
 const deliveries = inForm(50_000, 500_000) / faults.length;
@@ -19,5 +19,5 @@ for (const fault of faults)
 					: `Every subscriber of ${fault.losing.length === 3 ? 'the nodes' : 'that node'} is closed with 1012 and comes again; all get gapless pieces of one order.`,
 		},
 		async (t) => survive(await World.start(t, seededRandom(t), timeoutFor(fault)), fault, deliveries),
-		needsRedis,
+		withRedis,
 	);
