@@ -26,6 +26,7 @@ const rows: readonly (readonly [thrown: string, aim: Aim])[] = [
 			kind: {
 				maker: oneOf(websockets, groups, posts, chunkedPosts, pages, streams),
 				levels: ['frames', 'requests', 'chunks', 'texts', 'bytes'],
+				promisesNothing: true,
 			},
 		},
 	],
