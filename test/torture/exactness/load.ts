@@ -114,8 +114,15 @@ export class Load {
 			if (traffic.failure !== undefined) throw traffic.failure;
 			const now = performance.now();
 			if (traffic.deliveries !== deliveries) [deliveries, ms] = [traffic.deliveries, now];
-			else if (now - ms > patienceMs) throw new Error(`lost: ${traffic.onTheirWay} bytes have not come for ${patienceMs} ms`);
+			else if (now - ms > patienceMs) this.#lost();
 		};
+	}
+
+	/** Throws what the judgement says, or else how much is missing. */
+	#lost(): never {
+		const { orders, onTheirWay } = this.traffic;
+		for (const order of orders) order.judge();
+		throw new Error(`lost: ${onTheirWay} bytes have not come for ${patienceMs} ms, or visitors cannot leave`);
 	}
 
 	/** Has all clients leave, and judges what they got. */

@@ -62,7 +62,8 @@ export class Posters {
 		openPoster(this.target)
 			.then((poster) => {
 				poster.onGone = (why) => {
-					if (this.#all.has(poster)) this.fail(new Error(why));
+					if (this.#idle.some((other) => other.poster === poster)) this.#close(poster);
+					else if (this.#all.has(poster)) this.fail(new Error(why));
 				};
 				this.#all.add(poster);
 				this.#rests(poster);
