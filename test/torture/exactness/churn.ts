@@ -71,8 +71,8 @@ export class Churn {
 		this.#open.add(guarded);
 	}
 
-	#enter(kind: Kind, orders: readonly Order[], isReference = false): Promise<Client> {
-		return openClient(this.#traffic, this.#traffic.node(this.connects).target, kind, orders, { isReference });
+	#enter(kind: Kind, orders: readonly Order[]): Promise<Client> {
+		return openClient(this.#traffic, this.#traffic.node(this.connects).target, kind, orders);
 	}
 
 	/** A visitor that reads a few messages; one with groups changes its channels meanwhile. */
@@ -157,7 +157,7 @@ export class Churn {
 		const { settings } = this.#traffic;
 		const own = this.ownChannels++;
 		const order = this.#traffic.newOrder(settings.channels + (own % (channelsMax - settings.channels)), `/own/${own}`);
-		const client = await this.#enter(this.#traffic.one(kinds), [order], true);
+		const client = await this.#enter(this.#traffic.one(kinds), [order]);
 		await this.#sendAll(client, order, publishers.visitor);
 		await client.leave(this.#traffic.one(manners));
 		order.judge();

@@ -25,7 +25,7 @@ export async function runMixed(t: TestContext, nodes: readonly RunningNode[], se
 	const { connects, seconds, ownChannels } = load.churn;
 	return [
 		`${deliveries} deliveries of ${published} messages of ${sizes.least} to ${sizes.most} bytes (${Math.round(sizes.sum / published)} on average)`,
-		`over ${settings.channels} channels and ${ownChannels} that visitors opened,`,
+		`over ${settings.channels} ${settings.channels > 1 ? `channels, and ${ownChannels} that visitors opened` : 'channel'};`,
 		`${Math.round(connects / seconds)} connects and disconnects a second (${connects}): none lost, doubled, reordered, crossed or changed. ${left}`,
 	].join(' ');
 }

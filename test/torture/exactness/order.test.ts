@@ -25,8 +25,8 @@ function deliver(change: (deliveries: Delivery[], other: Delivery[]) => void, { 
 	const [sent, other] = [[...publish(order), ...publish(order)], publish(foreign)];
 	const changed = [...sent];
 	change(changed, other);
-	for (const { payload, isBinary } of all ? changed : sent) order.take(reference, payload, isBinary, true);
-	for (const { payload, isBinary } of changed) order.take(subscriber, payload, isBinary, false);
+	for (const { payload, isBinary } of all ? changed : sent) order.take(reference, payload, isBinary);
+	for (const { payload, isBinary } of changed) order.take(subscriber, payload, isBinary);
 	order.judge();
 }
 
@@ -112,11 +112,11 @@ test('a subscriber that begins later than it joined, or has what was there befor
 		const order = newOrder(1);
 		const reference = order.subscribed('the reference', 0, true);
 		const before = sent(order, 0);
-		order.take(reference, before, false, true);
+		order.take(reference, before, false);
 		const late = order.subscribed('a subscriber', order.clock.next(), false);
 		const payloads = [before, ...[1, 2, 3].map((number) => sent(order, number))];
-		for (const payload of payloads.slice(1)) order.take(reference, payload, false, true);
-		for (const payload of payloads.slice(place)) order.take(late, payload, false, false);
+		for (const payload of payloads.slice(1)) order.take(reference, payload, false);
+		for (const payload of payloads.slice(place)) order.take(late, payload, false);
 		if (wrong === undefined) order.judge();
 		else assert.throws(() => order.judge(), wrong);
 	}
@@ -125,5 +125,5 @@ test('a subscriber that begins later than it joined, or has what was there befor
 test('a message that nobody has sent fails', () => {
 	const order = newOrder(1);
 	const piece = order.subscribed('a subscriber', 0, false);
-	assert.throws(() => order.take(piece, order.unsent(), false, false), /was never sent/);
+	assert.throws(() => order.take(piece, order.unsent(), false), /was never sent/);
 });

@@ -66,6 +66,11 @@ export class Order {
 		return tokens.length - places.length;
 	}
 
+	/** How many messages were sent. */
+	get published(): number {
+		return this.#publishers.reduce((sum, { tokens }) => sum + tokens.length, 0);
+	}
+
 	isInFlight(): boolean {
 		return this.#publishers.some(({ tokens, places }) => tokens.length > places.length);
 	}
@@ -76,13 +81,16 @@ export class Order {
 		return piece;
 	}
 
-	/** Takes what a subscriber got next. Throws if no message is like this, or if it is sent by nobody. */
-	take(piece: Piece, payload: Buffer, isBinary: boolean, isReference: boolean): void {
+	/**
+	 * Takes what a subscriber got next. Throws if no message is like this, or if it is sent by nobody. The first subscriber is the
+	 * reference.
+	 */
+	take(piece: Piece, payload: Buffer, isBinary: boolean): void {
 		const token = this.messages.read(this.index, payload, isBinary);
 		if (typeof token === 'string') throw new Error(`${piece.who}: ${token}`);
 		if (!isShort(token)) this.#checkSent(piece, token, payload.length, isBinary);
 		piece.tokens.push(token);
-		if (isReference) this.#extend(piece, token);
+		if (piece === this.pieces[0]) this.#extend(piece, token);
 	}
 
 	#checkSent({ who }: Piece, token: Token, bytes: number, isBinary: boolean): void {
