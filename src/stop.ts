@@ -55,6 +55,7 @@ export async function stopInPhases(parts: StopParts): Promise<void> {
 	for (let waits = 0; connections.count > 0 && waits < pacedWaitsMax; waits++) await setTimeout(pacedWaitMs);
 	// What the last websockets have published may still wait for the relay.
 	await parts.finishPublishing(requestPatienceMs);
+	closing.waitForRelayNoLonger();
 	hub.flush();
 	parts.closeOperator();
 	// The drop does not wait for the callbacks, however long a service takes to accept them.

@@ -41,6 +41,8 @@ export class Closing {
 	#waiting: Connection[] = [];
 	#isTickScheduled = false;
 	#hasUnread = false;
+	/** Connections that wait until the relay has brought everything that was published on their channels before. */
+	readonly #behindRelay = new Map<Connection, Close>();
 
 	/** `order` is undefined without a relay. */
 	constructor(
@@ -113,8 +115,24 @@ export class Closing {
 		if (connection.closeCause !== undefined) return;
 		// From now on the connection joins and leaves no channel, or what waits in the order of a channel could be lost with it.
 		connection.closeCause = close.cause;
-		if (this.#order === undefined) this.#closeInOrder(connection, close);
-		else this.#order.whenBack(namesOf(connection), () => this.#closeInOrder(connection, close));
+		if (this.#order === undefined) {
+			this.#closeInOrder(connection, close);
+			return;
+		}
+		this.#behindRelay.set(connection, close);
+		this.#order.whenBack(namesOf(connection), () => this.#closeBehindRelay(connection));
+	}
+
+	/** Closes the connections that wait for a relay that does not answer: they would be dropped without a close frame. */
+	waitForRelayNoLonger(): void {
+		for (const connection of [...this.#behindRelay.keys()]) this.#closeBehindRelay(connection);
+	}
+
+	#closeBehindRelay(connection: Connection): void {
+		const close = this.#behindRelay.get(connection);
+		if (close === undefined) return;
+		this.#behindRelay.delete(connection);
+		this.#closeInOrder(connection, close);
 	}
 
 	#closeInOrder(connection: Connection, close: Close): void {

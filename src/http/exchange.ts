@@ -87,6 +87,11 @@ export class Exchange {
 		return connection !== undefined && connection !== 'keep-alive' && hasToken(connection, 'close');
 	}
 
+	/** Whether the engine closes the connection after the answer: it takes any value of five letters for `close`. */
+	get #isClosedByEngine(): boolean {
+		return this.head.connection?.length === 5;
+	}
+
 	/**
 	 * Runs `serve` and answers with what it gives. A throw is answered with 500, unless an answer was written: the engine aborts the
 	 * process if a handler throws, or returns without an answer to come.
@@ -139,6 +144,8 @@ export class Exchange {
 		} else {
 			reply = result;
 		}
+		// After a Connection of any five letters, the engine (20.30 and 20.57) closes by itself, and does not say so (RFC 9112, section 9.6).
+		if (this.head.connection?.length === 5) reply = { ...reply, headers: [...reply.headers, ['Connection', 'close']] };
 		if (this.hasArrived || !isLast) this.#writeInTurn(reply, isLast);
 		else readBody(this, { announcedBytes: undefined, bytesMax: 0, isLast }, () => this.#writeInTurn(reply, isLast));
 	}
@@ -148,7 +155,10 @@ export class Exchange {
 		this.#tellRefused('framing', 400, this.res.getRemoteAddress());
 		// Not in this turn, in which the engine would run what it has read after this request as another one. While the answer is owed,
 		// it closes the connection instead.
-		this.#writeLater(() => writeReply(this.res, textReply(400, reason, []), false, true, true));
+		const reply = textReply(400, reason, []);
+		// The engine (20.30) closes with an answer that has a body, and a HEAD must get none.
+		const written = this.head.method === 'head' ? { ...reply, body: '' } : reply;
+		this.#writeLater(() => writeReply(this.res, written, false, true, true));
 	}
 
 	/**
@@ -166,6 +176,10 @@ export class Exchange {
 		};
 		if (turn === 'next tick') {
 			this.#tellIfGone('pipelining');
+			this.#writeLater(write);
+		} else if (!this.#isLater && (isLast || this.#isClosedByEngine)) {
+			// Not while the engine reads. If earlier answers have filled its buffer, it closes the connection with this one, and goes on to
+			// keep the bytes that came after the request, in memory that it has freed (20.30).
 			this.#writeLater(write);
 		} else if (this.#isLater || turns.mustCork(reply, isHead)) {
 			res.cork(write);

@@ -5,7 +5,7 @@ import { parseChannelName } from '../pubsub/channel-name.js';
 import { preferredCoding } from './content-coding.js';
 import type { Door } from './exchange.js';
 import { handshakeRefusal, isHandshake } from './handshake.js';
-import { type HeaderLines, isRefused, type Reply } from './reply.js';
+import { type HeaderLines, isRefused, type Reply, textReply } from './reply.js';
 
 /** The page as the build made it. */
 export type PageDocument = { readonly html: string; readonly contentSecurityPolicy: string };
@@ -42,6 +42,7 @@ export function pageDoor(page: PageDocument, settings: PageSettings, maxPath: nu
 		const name = parseChannelName(head.path, maxPath);
 		if (isRefused(name)) return name;
 		const { etag, whole, notModified } = variants[preferredCoding(head.acceptEncoding)];
+		if (head.ifMatch !== undefined && !matchesStrongly(head.ifMatch, etag)) return otherEntityTag;
 		return matchesEntityTag(head.ifNoneMatch, etag) ? notModified : whole;
 	};
 }
@@ -59,6 +60,13 @@ function variant(bytes: Buffer, common: HeaderLines, coding?: string) {
 	const notModified: Reply = { status: 304, headers: headersWithout };
 	return { etag, whole, notModified };
 }
+
+/** RFC 9110, section 13.1.1. */
+function matchesStrongly(ifMatch: string, etag: string): boolean {
+	return ifMatch.trim() === '*' || ifMatch.split(',').some((item) => item.trim() === etag);
+}
+
+const otherEntityTag = textReply(412, 'The page has another entity tag than If-Match names: ask for it without If-Match.', []);
 
 // Weakly, as If-None-Match wants it: a proxy that compresses makes a strong tag weak (RFC 9110, section 13.1.2).
 function matchesEntityTag(ifNoneMatch: string | undefined, etag: string): boolean {

@@ -97,9 +97,14 @@ export function ambiguity(head: RequestHead): string | undefined {
 	if (head.transferEncoding !== undefined && head.transferEncoding.toLowerCase() !== 'chunked') {
 		return 'Transfer-Encoding must be chunked, given once, or absent.';
 	}
-	if (head.host?.includes(',')) return 'Host must be given once.';
+	if (head.host !== undefined && !isHost.test(head.host)) {
+		return 'Host must be one host name or address, with a port or without, given once.';
+	}
 	return undefined;
 }
+
+// RFC 3986, sections 3.2.2 and 3.2.3; without the comma, which stands between two Host fields.
+const isHost = /^(\[[0-9A-Za-z:.%_~-]+\]|([0-9A-Za-z._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})*)(:[0-9]*)?$/;
 
 /** Whether bytes of it follow the head. */
 export function hasBody({ contentLength, transferEncoding }: RequestHead): boolean {

@@ -1,5 +1,6 @@
 // Single requests through the proxies of a cluster: what comes through, and what is refused.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { connect } from 'node:tls';
@@ -113,6 +114,25 @@ async function showRequests(t: TestContext, nodes: readonly Node[], port: number
 		assert.equal(await subscriber.nextText(), 'from inside');
 	});
 
+	await t.test('a compressed body gets 415, as it does without a proxy', async (t) => {
+		const subscriber = await subscribeOver(t, port, '/compressed');
+		const headers = { 'content-encoding': 'gzip' };
+		const { status, headers: answered } = await client.ask('/compressed', { method: 'POST', headers, body: 'lost' });
+		assert.deepEqual([status, answered['accept-encoding']], [415, 'identity']);
+		assert.equal(await client.publish('/compressed', 'plain'), 1);
+		assert.equal(await subscriber.nextText(), 'plain');
+	});
+
+	await t.test('a client that waits for 100 before it sends its body gets it', async (t) => {
+		const subscriber = await subscribeOver(t, port, '/waits');
+		const socket = connect({ ...tls, host: '127.0.0.1', port });
+		t.after(() => socket.destroy());
+		socket.write('POST /waits HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n');
+		assert.match(String((await once(socket, 'data'))[0]), /^HTTP\/1\.1 100 /);
+		socket.write('body');
+		assert.equal(await subscriber.nextText(), 'body');
+	});
+
 	await t.test('a raw # in a path, which would hash otherwise than %23, gets 400', async (t) => {
 		const subscriber = await subscribeOver(t, port, '/a%23b');
 		assert.equal((await client.ask('/a#b', { method: 'POST', body: 'lost' })).status, 400);
@@ -151,6 +171,10 @@ test('HAProxy in front of nodes passes on what they take, and refuses the rest',
 	await t.test('HTTP/1.0 and raw bytes that are not ASCII get 400', async () => {
 		assert.match(await answerTo(port, http10), /^HTTP\/1.[01] 400 /);
 		assert.equal((await client.ask('/é')).status, 400);
+	});
+
+	await t.test('HTTP/2 that begins without asking gets 400', async () => {
+		assert.match(await answerTo(port, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), /^HTTP\/1.[01] 400 /);
 	});
 
 	await t.test('a chunked body gets 411, as the engine may take for a request what follows it', async () => {

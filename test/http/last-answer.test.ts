@@ -71,7 +71,9 @@ protocol(
 				if (isBodiless && field.toLowerCase() !== 'close') continue;
 				const connection = new RawConnection(server.port);
 				await connection.write(`${request}Host: x\r\nConnection: ${field}\r\n\r\n${request.startsWith('POST') ? i : ''}`);
-				assert.match(await connection.closed, new RegExp(`^HTTP/1\\.1 ${status} [\\s\\S]*\r\n\r\n`), `${request} ${field}`);
+				const answer = await connection.closed;
+				assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} [\\s\\S]*\r\n\r\n`), `${request} ${field}`);
+				assert.match(answer, /^Connection: close\r$/m, `${request} ${field}`);
 			}
 			assert.equal(await subscriber.nextText(), String(i));
 		}

@@ -45,7 +45,7 @@ test('the page is sent compressed where that is accepted, the same document in e
 });
 
 protocol(
-	'The test page is compressed (`br`, `gzip`) where that is accepted, and has an `ETag`: `If-None-Match` is answered with 304.',
+	'The test page is compressed (`br`, `gzip`) where that is accepted, and has an `ETag`: `If-None-Match` is answered with 304, and an `If-Match` that names another with 412.',
 	async (t) => {
 		const { port } = await startTestServer(t);
 		const tags = new Set<string>();
@@ -66,6 +66,16 @@ protocol(
 			}
 			for (const ifNoneMatch of ['"other"', '",*,"', '', etag.slice(1, -1), etag.toUpperCase()])
 				assert.equal((await get(port, { 'Accept-Encoding': coding, 'If-None-Match': ifNoneMatch })).status, 200, ifNoneMatch);
+			for (const [ifMatch, status] of [
+				[etag, 200],
+				[`"other", ${etag}`, 200],
+				['*', 200],
+				['"other"', 412],
+				[`W/${etag}`, 412],
+				['', 412],
+			] as const) {
+				assert.equal((await get(port, { 'Accept-Encoding': coding, 'If-Match': ifMatch })).status, status, ifMatch);
+			}
 		}
 		assert.equal(tags.size, 3);
 		// Another limit, another document.

@@ -6,6 +6,7 @@ import { existsSync, readFileSync, watch } from 'node:fs';
 import { dirname } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import type { Owner } from './owner.js';
 
 export const cliPath = fileURLToPath(import.meta.resolve('#src/cli.js'));
 
@@ -89,7 +90,7 @@ function portOf(address: unknown): number {
 
 /** Runs `pathcast` with these arguments; the test's end kills it if it is still there. */
 export function runCommand(
-	t: TestContext,
+	t: Owner,
 	args: readonly string[],
 	nodeArgs: readonly string[] = [],
 	env: NodeJS.ProcessEnv = process.env,
@@ -110,7 +111,7 @@ export function runOnFullDisk(t: TestContext, args: readonly string[]): Command 
 
 /** Runs another program, in this folder if none is given; the test's end kills it if it is still there. */
 export function runProgram(
-	t: TestContext,
+	t: Owner,
 	program: string,
 	args: readonly string[],
 	env: NodeJS.ProcessEnv = process.env,

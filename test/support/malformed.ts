@@ -1,5 +1,5 @@
 // Malformed input, and input beyond a limit of the engine, with the answer that each engine gives.
-// framing.test.ts holds the engine that serves to its column; docs.test.ts holds the table of docs/limits.md to both.
+// framing.test.ts and test/torture/conformance hold the engine that serves to its column; docs.test.ts holds docs/limits.md to both.
 import { loadEngine } from '#src/engine.js';
 import { handshakeHeaders } from './http.js';
 
@@ -24,8 +24,8 @@ export type Outcome =
 export const timeoutSeconds = { newer: 32, older: 12 };
 
 type Expected = { readonly input: string; readonly newer: Outcome; readonly older: Outcome };
-/** A request whose end, or whose host, its header fields leave open. Both come after the request line and `Host: x`. */
-export type AmbiguousFraming = Expected & { readonly headers: string; readonly body: string };
+/** A request whose end, or whose host, its header fields leave open. `headers` comes after the request line and that Host. */
+export type AmbiguousFraming = Expected & { readonly host: string; readonly headers: string; readonly body: string };
 /** What a client sends on one connection, in so many reads of the server's, and what of it is published where it is served. */
 export type OtherInput = Expected & { readonly pieces: readonly string[]; readonly publishes: string | undefined };
 
@@ -51,6 +51,14 @@ export const ambiguousFraming: readonly AmbiguousFraming[] = [
 		['`Transfer-Encoding: xchunked`', 'Transfer-Encoding: xchunked\r\n', chunks],
 	]),
 	...ambiguous('400 of the engine', '400', [['two Host fields', 'Host: y\r\n', '']]),
+	...ambiguous('400', '400', [
+		['the Host `user@x`', '', '', 'user@x'],
+		['the Host `a/b`', '', '', 'a/b'],
+		['the Host `a b`', '', '', 'a b'],
+		['the Host `x:port`', '', '', 'x:port'],
+		['the Host `[::1`', '', '', '[::1'],
+		['the Host `%zz`', '', '', '%zz'],
+	]),
 	...ambiguous('400 of the engine', 'closed', [
 		['`Content-Length: 3, 3`', 'Content-Length: 3, 3\r\n', 'abc'],
 		['`Content-Length: +3`', 'Content-Length: +3\r\n', 'abc'],
@@ -65,9 +73,9 @@ export const ambiguousFraming: readonly AmbiguousFraming[] = [
 function ambiguous(
 	newer: Outcome,
 	older: Outcome,
-	requests: readonly (readonly [input: string, headers: string, body: string])[],
+	requests: readonly (readonly [input: string, headers: string, body: string, host?: string])[],
 ): AmbiguousFraming[] {
-	return requests.map(([input, headers, body]) => ({ input, newer, older, headers, body }));
+	return requests.map(([input, headers, body, host = 'x']) => ({ input, newer, older, host, headers, body }));
 }
 
 const get = (headers: string) => `GET /malformed HTTP/1.1\r\nHost: x\r\n${headers}\r\n`;
@@ -114,13 +122,23 @@ export const otherInputs: readonly OtherInput[] = [
 		['empty lines before a request', [`\r\n\r\n${get('')}`]],
 		['a body that is cut short', [post('Content-Length: 100\r\n')]],
 		['an extension of a chunk, as in `3;a=b`', [chunked('3;a=b\r\nabc\r\n0\r\n\r\n')]],
+		['a letter after the size of a chunk, as in `3g`', [chunked('3g\r\nabc\r\n0\r\n\r\n')]],
+		['more bytes in a chunk than its size', [chunked('3\r\nabcdef\r\n0\r\n\r\n')]],
 		[
 			'`Expect: 100-Continue`, not all in lower case, from a client that waits',
 			[post('Expect: 100-Continue\r\nContent-Length: 1\r\n', '')],
 		],
 	]),
-	...others('served', 'timed out', [['more than 48 fields, less than 100', [get('A: b\r\n'.repeat(60))]]]),
-	...others('431 of the engine', 'timed out', [['100 fields and more', [get('A: b\r\n'.repeat(120))]]]),
+	// Host is the first.
+	...others('served', 'timed out', [
+		['more than 48 fields, up to 98', [get('A: b\r\n'.repeat(97))]],
+		[
+			'a character in the name of a field that is no letter, digit or hyphen, as in `X_Y`',
+			[post("X!#$%&'*+.^_`|~Y: z\r\nContent-Length: 1\r\n", '_')],
+			'_',
+		],
+	]),
+	...others('431 of the engine', 'timed out', [['99 fields and more', [get('A: b\r\n'.repeat(98))]]]),
 	...others('431 of the engine', 'closed', [
 		[
 			'a head of more than 4 KiB, in two reads',
@@ -145,10 +163,12 @@ export const otherInputs: readonly OtherInput[] = [
 			[post('Expect: 100-Continue\r\nContent-Length: 1\r\n', 'E')],
 			'E',
 		],
+		['fewer bytes in a chunk than its size (those after it count)', [chunked('5\r\nabc\r\n0\r\n\r\n')], 'abc\r\n'],
 		['a field without a name (it hides those after it)', [post(': x\r\nContent-Length: 1\r\n')]],
 	]),
 	...others('served, then closed', 'served, then closed', [
 		['a Connection of any five letters', [post('Connection: abcde\r\nContent-Length: 1\r\n', 'C')], 'C'],
+		['a chunk without a size (it ends the body)', [chunked('\r\nabc\r\n0\r\n\r\n')]],
 	]),
 	...others('closed', 'closed', [
 		['websocket: a text message that is not UTF-8', [handshake, frame(0x81, '\xff')]],

@@ -129,6 +129,11 @@ export class TestService {
 		return this.#url;
 	}
 
+	/** How many connections are open. */
+	get open(): number {
+		return this.#sockets.size;
+	}
+
 	/** The next question, which may still have to come. */
 	next(): Promise<Question> {
 		const arrived = this.#arrived.shift();

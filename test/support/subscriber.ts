@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { TestContext } from 'node:test';
 import WebSocket from 'ws';
+import type { Owner } from './owner.js';
 
 export type Received = { readonly data: Buffer; readonly isBinary: boolean };
 export type Closed = { readonly code: number; readonly reason: string };
@@ -104,7 +105,7 @@ export async function closeEvenly(subscribers: readonly Subscriber[], overMs: nu
  * Resolves when it is subscribed. The path goes out as it is, in UTF-8.
  */
 export async function subscribe(
-	t: TestContext,
+	t: Owner,
 	url: string,
 	options: WebSocket.ClientOptions = {},
 	protocols: string[] = [],

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
-import type { TestContext } from 'node:test';
 import { type Command, runProgram } from '../../support/command.js';
 import { freePort } from '../../support/free-port.js';
+import type { Owner } from '../../support/owner.js';
 import { needs } from '../../support/requirement.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { certPath, keyPath } from '../../support/tls.js';
@@ -22,7 +22,7 @@ const asOneself: Places = process.getuid?.() === 0 ? [] : rootLines.map((line) =
 
 /** Starts it in front of three nodes. `more` takes the place of what else the file says. */
 export async function startHaproxy(
-	t: TestContext,
+	t: Owner,
 	nodes: readonly Ports[],
 	more: Places = [],
 	file: 'pathcast.cfg' | 'relay.cfg' = 'pathcast.cfg',

@@ -1,9 +1,9 @@
 // Starts nginx with a file of deploy/nginx, included as from /etc/nginx/conf.d.
 import assert from 'node:assert/strict';
 import { constants, existsSync, writeFileSync } from 'node:fs';
-import type { TestContext } from 'node:test';
 import { type Command, runProgram } from '../../support/command.js';
 import { freePort } from '../../support/free-port.js';
+import type { Owner } from '../../support/owner.js';
 import { needs } from '../../support/requirement.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { certPath, keyPath } from '../../support/tls.js';
@@ -46,7 +46,7 @@ export function commonPlaces(port: number, nodes: readonly Ports[], times = 1): 
 }
 
 /** Runs nginx with a configuration for its http block, which is at the path that is given back. Resolves when it serves. */
-export async function runNginx(t: TestContext, configuration: string): Promise<{ command: Command; file: string }> {
+export async function runNginx(t: Owner, configuration: string): Promise<{ command: Command; file: string }> {
 	let running: Command | undefined;
 	// Killed, it would leave its workers behind.
 	t.after(async () => {
@@ -64,7 +64,7 @@ export async function runNginx(t: TestContext, configuration: string): Promise<{
 }
 
 /** Starts it in front of nodes. `more` takes the place of what else the file says. */
-export async function startNginx(t: TestContext, file: string, nodes: readonly Ports[], more: Places = []): Promise<Front> {
+export async function startNginx(t: Owner, file: string, nodes: readonly Ports[], more: Places = []): Promise<Front> {
 	const port = await freePort();
 	// Each node of a relay is its own backup.
 	const places = [...commonPlaces(port, nodes, file === 'relay.conf' ? 2 : 1), ...more];

@@ -6,8 +6,7 @@ import type { Ledger, Piece } from './ledger.js';
 const pauseMs = 20;
 // How a gap ends a connection, or an attempt, and how a killed node does.
 const closedForGap = /^1012 the relay was lost, and (messages|this message) may .*; connect again$|^ended$|: 503$/;
-const cut = /^1006$|^cut$|ECONN|hang up/;
-/^1012 the relay was lost, and (messages|this message) may .*; connect again$|^ended$|^1006$|ECONN|hang up|aborted|: 503$/;
+const isCut = /^1006$|^cut$|ECONN|hang up/;
 
 export type ClientParts = {
 	readonly ledger: Ledger;
@@ -34,8 +33,9 @@ export class Client {
 	#pause: NodeJS.Timeout | undefined;
 	/** How its last connection, or attempt, ended. */
 	#how = '';
-	/** How often its connection was closed. */
+	/** How often a connection that was open was closed for a gap, and how often it was cut. */
 	closed = 0;
+	cut = 0;
 
 	constructor(parts: ClientParts) {
 		this.#parts = parts;
@@ -101,9 +101,10 @@ export class Client {
 	#closed(how: string): void {
 		const { ledger, who, mayBeCut } = this.#parts;
 		if (this.#isOver) return;
-		if (!closedForGap.test(how) && !(mayBeCut() && cut.test(how))) ledger.fail(new Error(`${who} was closed: ${how}`));
+		if (!closedForGap.test(how) && !(mayBeCut() && isCut.test(how))) ledger.fail(new Error(`${who} was closed: ${how}`));
 		if (this.#piece !== undefined) {
-			this.closed++;
+			if (isCut.test(how)) this.cut++;
+			else this.closed++;
 			ledger.close(this.#piece);
 		}
 		this.#how = how;

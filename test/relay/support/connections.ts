@@ -1,5 +1,5 @@
 // The ways to subscribe, for clients that count what they get. The messages begin with their numbers.
-import { get } from 'node:http';
+import { get, type IncomingMessage } from 'node:http';
 import { Redis } from 'ioredis';
 import WebSocket from 'ws';
 import { acceptsStream, EventParser } from '../../support/event-stream.js';
@@ -39,7 +39,9 @@ export const viaEventStream: Connect = (port, channel, { onOpen, onMessage, onCl
 	let isOpen = false;
 	let how = 'ended';
 	const parser = new EventParser(({ data }) => onMessage(Number.parseInt(data, 10)));
+	let answer: IncomingMessage | undefined;
 	request.on('response', (response) => {
+		answer = response;
 		if (response.statusCode !== 200) how = `Unexpected server response: ${response.statusCode}`;
 		response.on('data', (bytes) => {
 			if (response.statusCode !== 200) return;
@@ -49,14 +51,11 @@ export const viaEventStream: Connect = (port, channel, { onOpen, onMessage, onCl
 			parser.feed(bytes);
 		});
 		response.on('error', () => {});
-		response.on('close', () => {
-			if (!response.complete) how = 'cut';
-		});
 	});
 	request.on('error', ({ message }) => {
 		how = message;
 	});
-	request.on('close', () => onClosed(how));
+	request.on('close', () => onClosed(answer?.complete === false ? 'cut' : how));
 	return { send: undefined, end: () => request.destroy() };
 };
 

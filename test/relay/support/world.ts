@@ -47,11 +47,17 @@ export class World {
 		this.#posting = nodes.map((node, nth) => this.#postAll(node.port, `the POSTs to node ${nth}`));
 	}
 
-	static async start(t: TestContext, random: Random): Promise<World> {
+	/** `relayOf` gives the `--relay` of a node, if that is not the address of Redis. */
+	static async start(
+		t: TestContext,
+		random: Random,
+		relayTimeout = '1s',
+		relayOf: (redis: RedisProcess) => Promise<string> = async ({ url }) => url,
+	): Promise<World> {
 		const redis = await startRedis(t);
 		const nodes: Node[] = [];
-		for (let nth = 0; nth < 3; nth++) nodes.push(new Node(t, await freePort(), redis.url));
-		for (const node of nodes) await node.start();
+		for (let nth = 0; nth < 3; nth++) nodes.push(new Node(t, await freePort(), await relayOf(redis), relayTimeout));
+		await Promise.all(nodes.map((node) => node.start()));
 		const world = new World(redis, nodes, random);
 		t.after(() => world.#end());
 		await world.allConnected();
@@ -62,9 +68,14 @@ export class World {
 		return [...this.clients.flat(), ...this.#references];
 	}
 
-	/** How often the nodes have closed a connection, or lost it. */
+	/** How often the nodes have closed a connection for a gap. */
 	get closed(): number {
 		return this.clients.flat().reduce((sum, { closed }) => sum + closed, 0);
+	}
+
+	/** How often a connection was cut. */
+	get cut(): number {
+		return this.clients.flat().reduce((sum, { cut }) => sum + cut, 0);
 	}
 
 	allConnected(): Promise<void> {

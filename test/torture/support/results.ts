@@ -1,5 +1,5 @@
 // The results of the torture suite, one file for each engine, and their tables in docs/torture.md.
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { type Part, parts } from './parts.js';
 import type { Row } from './torture.js';
 
@@ -37,6 +37,7 @@ export function readResults(): EngineResult[] {
 
 /** Puts these parts in the place of what the engine did before, in its file and in docs/torture.md. */
 export function keepResults(engine: string, fresh: Partial<Record<Part, PartResult>>): void {
+	mkdirSync(folder, { recursive: true });
 	const file = fileOf(engine);
 	const before: EngineResult = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : { engine };
 	writeFileSync(file, `${JSON.stringify({ ...before, ...fresh }, undefined, '\t')}\n`);
@@ -65,14 +66,18 @@ function tableOf(part: Part, results: readonly EngineResult[]): string {
 	const lines = [...rows.values()].map((row) => {
 		const happened = engines.map(({ rows: own }) => {
 			const same = own.find(({ thrown }) => thrown === row.thrown);
-			return same === undefined ? 'does not apply' : (same.happened ?? '**failed**');
+			return same === undefined ? 'does not apply' : capitalised(same.happened ?? '**failed**');
 		});
-		return [...(hasSections ? [row.section] : []), row.thrown, row.promised, ...happened];
+		return [...(hasSections ? [row.section] : []), capitalised(row.thrown), row.promised, ...happened];
 	});
 	const ran = engines.map(
 		({ engine, machine, date, seed, seconds }) => `${engine}: ${machine}, on ${date}, seed ${seed}, in ${seconds} s.`,
 	);
 	return ['', ran.join('\n'), '', line(columns), line(columns.map(() => '---')), ...lines.map(line), ''].join('\n');
+}
+
+function capitalised(text: string): string {
+	return text.startsWith('nginx') ? text : `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }
 
 function line(cells: readonly string[]): string {

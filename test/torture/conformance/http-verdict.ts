@@ -1,0 +1,97 @@
+// Judges what came of a row's inputs, and says it in words.
+import assert from 'node:assert/strict';
+import { thisEngine, timeoutSeconds } from '../../support/malformed.js';
+import type { Came } from './http-exchange.js';
+import { type HttpRow, type Outcome, outcomeOf } from './http-rows.js';
+import type { WayName } from './ways.js';
+
+/** Fails unless each way did with each input what the row says. */
+export function verdict(row: HttpRow, came: ReadonlyMap<WayName, readonly Came[]>): string {
+	for (const [way, each] of came) checkWay(row, way, each);
+	const ways = [...came].map(([way, each]) => {
+		const outcomes = [...new Set(each.map(({ outcome }) => outcome))];
+		return { way, isKept: outcomes.every((outcome) => row.kept.test(outcome)), what: inWords(outcomes) };
+	});
+	const said = new Map<string, WayName[]>();
+	for (const { way, isKept, what } of ways) {
+		const text = `${isKept ? 'as promised' : 'not as promised'}: ${what}`;
+		said.set(text, [...(said.get(text) ?? []), way]);
+	}
+	const [only] = said.keys();
+	const texts = [...said].map(([text, names]) => `${names.join(' and ')} ${text}`);
+	const text = said.size === 1 && only !== undefined && ways.length > 1 ? only : texts.join('; ');
+	const protects =
+		ways.some(({ way, isKept }) => way === 'direct' && !isKept) && ways.every(({ way, isKept }) => way === 'direct' || isKept);
+	return [
+		`${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`,
+		...(protects ? ['A proxy in front keeps the promise.'] : []),
+		row.note ?? [],
+	]
+		.flat()
+		.join(' ');
+}
+
+function checkWay(row: HttpRow, way: WayName, each: readonly Came[]): void {
+	const outcomes = each.map(({ outcome }) => outcome);
+	// Whichever it is of two that depend on how the bytes arrive.
+	const expected = outcomes.map((outcome, nth) => {
+		const either = outcomeOf(row, way, nth) ?? '';
+		return either.split('|').includes(outcome) ? outcome : either;
+	});
+	const flaw = each.find(({ flaw }, nth) => flaw !== undefined && outcomes[nth] !== expected[nth])?.flaw;
+	assert.deepEqual(outcomes, expected, flaw === undefined ? undefined : `${way}: ${flaw}`);
+	for (const [nth, one] of each.entries()) check(row, one, `input ${nth + 1} of ${each.length}, ${way}`);
+}
+
+function check(row: HttpRow, { outcome, answers, published, seconds }: Came, what: string): void {
+	assert.deepEqual(published, row.publishes?.slice(0, published.length) ?? [], `${what}: what was published`);
+	if (outcome === 'timed out') {
+		assert.ok(Math.abs(seconds - timeoutSeconds[thisEngine]) < 8, `${what}: timed out after ${seconds} s`);
+	}
+	const last = answers.at(-1);
+	if (row.shows === undefined || last === undefined || !row.kept.test(outcome)) return;
+	// A proxy may refuse what the server would serve.
+	if (last.status >= 400 && row.kept.test('200 open')) return;
+	for (const [name, value] of Object.entries(row.shows.fields ?? {})) {
+		matches(last.fields.get(name) ?? '', value, `${what}: ${name}`);
+	}
+	if (row.shows.body !== undefined) matches(last.body, row.shows.body, `${what}: the body`);
+}
+
+function matches(came: string, expected: string | RegExp, what: string): void {
+	if (typeof expected === 'string') assert.equal(came, expected, what);
+	else assert.match(came, expected, what);
+}
+
+const ends = new Map([
+	['open', ''],
+	['closed', ', and closed'],
+	['malformed', ', and then bytes that are no answer'],
+]);
+
+/** Outcomes that end in the same way are told together: 400 or 501, and closed. */
+function inWords(outcomes: readonly Outcome[]): string {
+	const answers = new Map<string, string[]>();
+	const texts: string[] = [];
+	for (const outcome of outcomes) {
+		const [before = '', published] = outcome.split(', ');
+		const [, statuses = '', end = ''] = /^((?:(?:\d{3}|bare) ?)*)(.*)$/.exec(before) ?? [];
+		const isPublished = published === undefined ? '' : '; the message is published';
+		const rest = `${ends.get(end) ?? ''}${isPublished}`;
+		if (end === 'left') texts.push(published === undefined ? 'nothing is published' : 'the message is published');
+		else if (statuses === '') texts.push(`${unanswered(end)}${isPublished}`);
+		else answers.set(rest, [...(answers.get(rest) ?? []), statusesInWords(statuses.trim().split(' '))]);
+	}
+	for (const [rest, each] of answers) texts.push(`${each.join(' or ')}${rest}`);
+	return texts.join('; or ');
+}
+
+function unanswered(end: string): string {
+	return end === 'closed' ? 'closed without an answer' : `closed without an answer after some ${timeoutSeconds[thisEngine]} s`;
+}
+
+function statusesInWords(statuses: readonly string[]): string {
+	const isSame = statuses.length > 2 && new Set(statuses).size === 1;
+	const text = isSame ? `${statuses[0]} to each of ${statuses.length}` : statuses.join(', then ');
+	return text.replace('bare', 'a page without a head');
+}

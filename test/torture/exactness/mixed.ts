@@ -1,0 +1,31 @@
+// Runs a mixed load, and tells what happened.
+import type { TestContext } from 'node:test';
+import { seededRandom } from '../../support/random.js';
+import { Load } from './load.js';
+import { nothingIsLeft, type RunningNode } from './nodes.js';
+import { type Settings, Traffic } from './traffic.js';
+
+export const mixed: Settings = {
+	channels: 200,
+	deliveries: 0,
+	stayers: { websocket: 2, 'event-stream': 2, groups: 2 },
+	connectsPerSecond: 1_000,
+	ownChannels: 25,
+};
+
+export async function runMixed(t: TestContext, nodes: readonly RunningNode[], settings: Settings): Promise<string> {
+	const random = seededRandom(t);
+	const traffic = new Traffic(nodes, random, settings);
+	const load = new Load(traffic);
+	await load.open();
+	await load.run();
+	await load.end();
+	const left = await nothingIsLeft(nodes);
+	const { published, deliveries, sizes } = traffic;
+	const { connects, seconds, ownChannels } = load.churn;
+	return [
+		`${deliveries} deliveries of ${published} messages of ${sizes.least} to ${sizes.most} bytes (${Math.round(sizes.sum / published)} on average)`,
+		`over ${settings.channels} ${settings.channels > 1 ? `channels, and ${ownChannels} that visitors opened` : 'channel'};`,
+		`${Math.round(connects / seconds)} connects and disconnects a second (${connects}): none lost, doubled, reordered, crossed or changed. ${left}`,
+	].join(' ');
+}
