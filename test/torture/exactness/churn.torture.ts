@@ -1,5 +1,5 @@
 import { inForm, torture } from '../support/torture.js';
-import { mixed, runMixed } from './mixed.js';
+import { mixed, patience, runMixed } from './mixed.js';
 import { startNode } from './nodes.js';
 
 torture(
@@ -16,4 +16,5 @@ torture(
 			stayers: { websocket: 3, 'event-stream': 2, groups: 2 },
 			deliveries: inForm(12_000, 300_000),
 		}),
+	patience,
 );

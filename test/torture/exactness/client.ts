@@ -74,6 +74,7 @@ export class Client {
 			} catch (error) {
 				this.#isDeaf = true;
 				world.fail(error as Error);
+				this.#waiting?.resolve();
 			}
 		};
 		this.ended = new Promise((resolve) => {

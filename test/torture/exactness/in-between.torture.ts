@@ -2,7 +2,7 @@
 import { needsNginx, startNginx } from '../../deploy/support/nginx.js';
 import { tlsFlags } from '../../support/tls.js';
 import { inForm, torture } from '../support/torture.js';
-import { mixed, runMixed } from './mixed.js';
+import { mixed, patience, runMixed } from './mixed.js';
 import { startNode, targetOf } from './nodes.js';
 
 const fewer = { ...mixed, channels: 40, connectsPerSecond: 200, deliveries: inForm(8_000, 200_000) };
@@ -14,6 +14,7 @@ torture(
 			'Every subscriber gets every message of its channel once, in the one order of the channel. At the end nothing is left.',
 	},
 	async (t) => runMixed(t, [await startNode(t, ...tlsFlags)], fewer),
+	patience,
 );
 
 torture(
@@ -27,5 +28,5 @@ torture(
 		const { port } = await startNginx(t, 'pathcast.conf', [{ port: node.target.port, operatorPort: node.operator.port }]);
 		return runMixed(t, [{ ...node, target: targetOf(port, true) }], fewer);
 	},
-	needsNginx,
+	{ ...needsNginx, ...patience },
 );

@@ -1,9 +1,13 @@
 // Runs a mixed load, and tells what happened.
 import type { TestContext } from 'node:test';
 import { seededRandom } from '../../support/random.js';
+import { inForm } from '../support/torture.js';
 import { Load } from './load.js';
 import { nothingIsLeft, type RunningNode } from './nodes.js';
 import { type Settings, Traffic } from './traffic.js';
+
+/** For the option of a row: what takes longer never ends. */
+export const patience = { timeout: inForm(300_000, 1_800_000) };
 
 export const mixed: Settings = {
 	channels: 200,

@@ -20,8 +20,10 @@ export type Piece = {
 	readonly asked: number;
 	readonly opened: number;
 	readonly tokens: Token[];
+	/** Whether it was there before the first message. */
+	readonly isFromStart: boolean;
 	/** Whether it must have everything up to the end. */
-	stays: boolean;
+	readonly stays: boolean;
 };
 
 export class Order {
@@ -76,7 +78,8 @@ export class Order {
 	}
 
 	subscribed(who: string, asked: number, stays: boolean): Piece {
-		const piece = { who: `${this.path}, ${who}`, asked, opened: this.clock.next(), tokens: [], stays };
+		const isFromStart = this.published === 0;
+		const piece = { who: `${this.path}, ${who}`, asked, opened: this.clock.next(), tokens: [], isFromStart, stays };
 		this.pieces.push(piece);
 		return piece;
 	}
@@ -89,6 +92,9 @@ export class Order {
 		const token = this.messages.read(this.index, payload, isBinary);
 		if (typeof token === 'string') throw new Error(`${piece.who}: ${token}`);
 		if (!isShort(token)) this.#checkSent(piece, token, payload.length, isBinary);
+		// The judgement would find it too, but only when all have everything.
+		const due = piece.isFromStart ? this.#log[piece.tokens.length] : undefined;
+		if (due !== undefined && due !== token) assert.fail(`${piece.who}: ${told(token)} came in place of ${told(due)}`);
 		piece.tokens.push(token);
 		if (piece === this.pieces[0]) this.#extend(piece, token);
 	}

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { becomes } from '../../relay/support/becomes.js';
 import { needsRedis, startRedis } from '../../support/redis.js';
 import { inForm, torture } from '../support/torture.js';
-import { mixed, runMixed } from './mixed.js';
+import { mixed, patience, runMixed } from './mixed.js';
 import { startNode } from './nodes.js';
 
 torture(
@@ -21,5 +21,5 @@ torture(
 		assert.deepEqual(await channelsOfRedis(), []);
 		return `${happened} Redis has no channel.`;
 	},
-	needsRedis,
+	{ ...needsRedis, ...patience },
 );

@@ -8,6 +8,7 @@ import { needsRedis, startRedis } from '../../support/redis.js';
 import { inForm, torture } from '../support/torture.js';
 import { type Client, type Kind, openClient } from './client.js';
 import { headBytes, Messages } from './messages.js';
+import { patience } from './mixed.js';
 import { nothingIsLeft, type RunningNode, startNode } from './nodes.js';
 import { Clock, Order } from './order.js';
 import { Posters, requestOf } from './posters.js';
@@ -24,10 +25,14 @@ const publishers = { client: 0, operator: 1 };
 const promised =
 	'Every session gets every message to it once, all sessions in one order, and its connection every message of its path.';
 
-torture({ thrown: 'messages to crowds of sessions, beside messages on the paths of their connections', promised }, async (t) => {
-	const service = await startNamingService(t);
-	return run(t, [await startNode(t, '--auth', service.url)]);
-});
+torture(
+	{ thrown: 'messages to crowds of sessions, beside messages on the paths of their connections', promised },
+	async (t) => {
+		const service = await startNamingService(t);
+		return run(t, [await startNode(t, '--auth', service.url)]);
+	},
+	patience,
+);
 
 torture(
 	{ thrown: 'the same sessions, on two nodes with a relay', promised },
@@ -36,7 +41,7 @@ torture(
 		const start = () => startNode(t, '--auth', service.url, '--relay', redis.url, '--relay-linger', '1s');
 		return run(t, await Promise.all([start(), start()]));
 	},
-	needsRedis,
+	{ ...needsRedis, ...patience },
 );
 
 async function run(t: TestContext, nodes: readonly RunningNode[]): Promise<string> {

@@ -3,6 +3,7 @@ import { seededRandom } from '../../support/random.js';
 import { inForm, torture } from '../support/torture.js';
 import { Client, type Kind, openClient } from './client.js';
 import { Messages } from './messages.js';
+import { patience } from './mixed.js';
 import { nothingIsLeft, startNode } from './nodes.js';
 import { Clock, Order } from './order.js';
 import { Posters } from './posters.js';
@@ -61,6 +62,7 @@ torture(
 		const left = await nothingIsLeft([node]);
 		return `${deliveries} deliveries of ${order.published} messages of ${sizes.length} sizes to ${clients.length} subscribers, each as it was sent. ${left}`;
 	},
+	patience,
 );
 
 function range(from: number, to: number): number[] {
