@@ -19,9 +19,9 @@ export type LogOptions = {
 	readonly onUnwritable: (code: string) => void;
 };
 
-// While a disk is full the newest lines wait in memory, up to here; the server goes on.
+// While a disk is full the next lines wait in memory, up to here; the server goes on.
 const waitingBytesMax = 1_048_576;
-// How long to wait before writing again to a full pipe, if no new line does so before. At the end of the process, ten times.
+// How long to wait before writing again to a full pipe or disk, if no new line does so before. At the end of the process, ten times.
 const retryMs = 100;
 const lastTries = 10;
 
@@ -44,8 +44,9 @@ export function createLog({ level, format, file, isTerminal, onUnwritable }: Log
 	let failure = '';
 	destination.on('error', ({ code, message }: NodeJS.ErrnoException) => {
 		failure = code ?? message;
-		if (failure === 'EAGAIN') retry.refresh();
-		else onUnwritable(failure);
+		// The library itself does not try again when a mebibyte waits: it only drops new lines.
+		retry.refresh();
+		if (failure !== 'EAGAIN') onUnwritable(failure);
 	});
 	destination.on('drop', () => onUnwritable(failure));
 	const writeWaiting = () => void destination.write('');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { test } from 'node:test';
-import { anyPort, type Command, cliPath, refuses, runCommand, runOnFullDisk } from '../support/command.js';
+import { anyPort, type Command, cliPath, refuses, runCommand } from '../support/command.js';
 import { freePort } from '../support/free-port.js';
 import { post, request } from '../support/http.js';
 import { needs } from '../support/requirement.js';
@@ -160,48 +160,6 @@ test('a log file that cannot be opened is refused at start', async (t) => {
 	assert.equal(existsSync(`${base}/missing`), false);
 });
 
-test('a full disk does not stop the server, which complains once on standard error', async (t) => {
-	for (const format of ['json', 'text']) {
-		const port = await freePort();
-		const args = [
-			'--addr',
-			`127.0.0.1:${port}`,
-			'--mport',
-			'off',
-			'--log',
-			'/dev/full',
-			'--log-format',
-			format,
-			'--log-level',
-			'debug',
-		];
-		const command = runCommand(t, args);
-		// Its first line, which it writes when it listens, is the first that fails.
-		await command.until(() => command.stderr || undefined);
-		const subscriber = await subscribe(t, `ws://127.0.0.1:${port}/room`);
-		for (let i = 0; i < 100; i++) {
-			await post(port, '/room', String(i));
-			assert.equal(await subscriber.nextText(), String(i));
-		}
-		command.child.kill('SIGTERM');
-		const { code, stderr } = await command.ended;
-		assert.deepEqual([code, stderr], [0, 'pathcast: the log cannot be written (ENOSPC); the server goes on\n']);
-	}
-});
-
-test('a full disk that has standard error on it as well does not stop the server', async (t) => {
-	const port = await freePort();
-	const command = runOnFullDisk(t, ['--addr', `127.0.0.1:${port}`, '--mport', 'off', '--log-level', 'debug']);
-	let posted = 0;
-	while (posted < 10 && command.child.exitCode === null) {
-		// Refused until it listens.
-		const answer = await post(port, '/room', 'x').catch(() => undefined);
-		if (answer?.status === 200) posted++;
-	}
-	command.child.kill('SIGTERM');
-	assert.deepEqual([(await command.ended).code, posted], [0, 10]);
-});
-
 test('a reader of standard output that rests holds up nobody, and misses no line until a mebibyte waits', async (t) => {
 	const messages = 3_000;
 	const command = runCommand(t, [...anyPort, '--log-level', 'debug']);
@@ -223,34 +181,6 @@ test('a reader of standard output that rests holds up nobody, and misses no line
 	assert.deepEqual([code, stderr], [0, '']);
 	const published = entries(stdout).filter(({ event }) => event === 'publish');
 	assert.equal(published.length, 2 * messages + 1);
-});
-
-test('a reader of standard output that rests for long is told of on standard error, and the server goes on', async (t) => {
-	const command = runCommand(t, [...anyPort, '--log-level', 'debug']);
-	const port = await command.port();
-	const subscriber = await subscribe(t, `ws://127.0.0.1:${port}/room`);
-	command.child.stdout?.pause();
-	for (let i = 0; command.stderr === ''; i++) {
-		subscriber.send(String(i));
-		assert.equal(await subscriber.nextText(), String(i));
-	}
-	assert.equal((await post(port, '/room', 'x')).status, 200);
-	command.child.stdout?.resume();
-	command.child.kill('SIGTERM');
-	const { code, stdout, stderr } = await command.ended;
-	assert.deepEqual([code, stderr], [0, 'pathcast: the log cannot be written (EAGAIN); the server goes on\n']);
-	// What is lost is whole lines.
-	assert.ok(entries(stdout).length > 0);
-});
-
-test('a reader of standard output that goes away does not stop the server', async (t) => {
-	const port = await freePort();
-	const command = runCommand(t, ['--addr', `127.0.0.1:${port}`, '--mport', 'off', '--log-level', 'debug']);
-	await command.port();
-	command.child.stdout?.destroy();
-	for (let i = 0; i < 10; i++) assert.equal((await post(port, '/', 'x')).status, 200);
-	command.child.kill('SIGTERM');
-	assert.deepEqual((await command.ended).code, 0);
 });
 
 test('--trust-proxy takes the right entry of X-Forwarded-For, and nobody else can write the log', async (t) => {

@@ -36,7 +36,7 @@ async function assertIdle(command: Command): Promise<string> {
 }
 
 fault(
-	'More websockets than `ulimit -n 256` allows, again and again',
+	'more websockets than `ulimit -n 256` allows, again and again',
 	'Upgrades beyond the limit get 503 with Retry-After, the present subscribers are served, and places come free.',
 	async (t) => {
 		const server = await builtServer(runWithin(t, 256, [...anyPort, '--drain', '0s']));
@@ -68,7 +68,7 @@ fault(
 
 for (const kind of ['a port', 'a UNIX socket'] as const) {
 	fault(
-		`A flood of 400 idle connections to ${kind} with \`ulimit -n 256\``,
+		`a flood of 400 idle connections to ${kind} with \`ulimit -n 256\``,
 		'The server stops accepting until descriptors are free, logs it, and serves the present connections without spinning.',
 		async (t) => {
 			const socketPath = `${temporaryFolder(t)}/pathcast.sock`;

@@ -135,7 +135,7 @@ for (const kind of kinds) {
 	);
 
 	fault(
-		`A second server on the same ${kind}, again and again, under load`,
+		`a second server on the same ${kind}, again and again, under load`,
 		'It is refused with one line that names the address, and exits with 1; the first server is not disturbed.',
 		async (t) => {
 			const address = await addressOf(t, kind);

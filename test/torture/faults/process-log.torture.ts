@@ -1,0 +1,126 @@
+// The log cannot be written, at the level debug, at which each message is a line.
+import assert from 'node:assert/strict';
+import { readFileSync, truncateSync } from 'node:fs';
+import type { TestContext } from 'node:test';
+import { becomes } from '../../relay/support/becomes.js';
+import { type Command, cliPath, runCommand, runOnFullDisk, runProgram } from '../../support/command.js';
+import { freePort } from '../../support/free-port.js';
+import { metricOf } from '../../support/server.js';
+import { subscribe } from '../../support/subscriber.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
+import { inForm } from '../support/torture.js';
+import { startBystanders } from './support/bystanders.js';
+import { fault } from './support/fault.js';
+import { needsOwnMounts, ownMounts } from './support/own-mounts.js';
+
+const goesOn = (code: string) => `pathcast: the log cannot be written (${code}); the server goes on\n`;
+const promised = 'Messages go on. The server reports the failure on standard error, once a minute at the most.';
+
+/** A server at debug, which is started as `run` says. It may have no log to tell its ports. */
+async function startSilent(run: (flags: string[]) => Command) {
+	const [port, operatorPort] = [await freePort(), await freePort()];
+	const command = run(['--addr', `127.0.0.1:${port}`, '--mport', String(operatorPort), '--log-level', 'debug', '--drain', '0s']);
+	await becomes(async () => (await metricOf(operatorPort, 'pathcast_ready')) === 1);
+	return { command, port, operatorPort };
+}
+
+/** Sends so many messages at once, each of which is a line of some 150 bytes, and waits for them. */
+async function burst(t: TestContext, port: number, messages: number): Promise<void> {
+	const subscriber = await subscribe(t, `ws://127.0.0.1:${port}/burst`);
+	for (let sent = 0; sent < messages; sent += 1_000) {
+		const texts = Array.from({ length: 1_000 }, (_, i) => String(sent + i));
+		for (const text of texts) subscriber.send(text);
+		assert.deepEqual(await subscriber.texts(1_000), texts);
+	}
+	await subscriber.close();
+}
+
+async function endsWell({ child, ended }: Command, stderr: string): Promise<void> {
+	child.kill('SIGTERM');
+	const result = await ended;
+	assert.deepEqual([result.code, result.stderr], [0, stderr]);
+}
+
+// More than the mebibyte of lines that waits for the disk or the reader.
+const messages = inForm(10_000, 100_000);
+
+for (const format of ['json', 'text']) {
+	fault(`a full disk under the file of the log, as ${format}`, promised, async (t) => {
+		const { command, port } = await startSilent((flags) =>
+			runCommand(t, [...flags, '--log', '/dev/full', '--log-format', format]),
+		);
+		const bystanders = await startBystanders(t, { port });
+		await burst(t, port, messages);
+		const innocent = await bystanders.stop();
+		await endsWell(command, goesOn('ENOSPC'));
+		return `${messages} messages arrived, ${innocent}; one line on standard error`;
+	});
+}
+
+fault('a full disk under standard output and standard error', 'Messages go on. There is no place for a report.', async (t) => {
+	const { command, port } = await startSilent((flags) => runOnFullDisk(t, flags));
+	const bystanders = await startBystanders(t, { port });
+	await burst(t, port, messages);
+	const innocent = await bystanders.stop();
+	await endsWell(command, '');
+	return `${messages} messages arrived, ${innocent}`;
+});
+
+fault(
+	'a disk under the log that is full, and has room again',
+	`${promised} The log goes on when there is room.`,
+	async (t) => {
+		const folder = temporaryFolder(t);
+		const file = `${folder}/pathcast.log`;
+		const line = `mount -t tmpfs -o size=256k none ${folder} && exec "$0" "$@" --log ${file}`;
+		const { command, port } = await startSilent((flags) =>
+			runProgram(t, 'unshare', [...ownMounts, line, process.execPath, cliPath, ...flags]),
+		);
+		const bystanders = await startBystanders(t, { port });
+		// The disk is seen by the server alone, and by us through it.
+		const seen = `/proc/${command.child.pid}/root${file}`;
+		const fullTimes = inForm(2, 5);
+		for (let i = 0; i < fullTimes; i++) {
+			await burst(t, port, messages);
+			assert.equal(readFileSync(seen).length, 262_144);
+			// The lines that wait fill it several times.
+			await becomes(() => {
+				const text = readFileSync(seen, 'utf8');
+				truncateSync(seen);
+				return !text.includes('"path":"/burst"') && text.includes('"path":"/bystander');
+			});
+		}
+		const innocent = await bystanders.stop();
+		await endsWell(command, goesOn('ENOSPC'));
+		return `${fullTimes} times full; ${fullTimes * messages} messages arrived, ${innocent}; the log went on each time`;
+	},
+	needsOwnMounts(),
+);
+
+fault('a reader of the log that reads nothing', `${promised} Up to 1 MiB of lines wait.`, async (t) => {
+	const { command, port } = await startSilent((flags) => runCommand(t, flags));
+	const bystanders = await startBystanders(t, { port });
+	command.child.stdout?.pause();
+	await burst(t, port, messages);
+	await command.until(() => command.stderr || undefined);
+	command.child.stdout?.resume();
+	await burst(t, port, 1_000);
+	const innocent = await bystanders.stop();
+	await endsWell(command, goesOn('EAGAIN'));
+	// What is left out is whole lines.
+	const lines = command.stdout.split('\n').slice(0, -1);
+	const last = JSON.parse(lines.at(-1) ?? '');
+	for (const line of lines) JSON.parse(line);
+	assert.ok(lines.length < messages + bystanders.messages && last.event === 'close');
+	return `${messages} messages arrived, ${innocent}; ${lines.length} whole lines were read in the end`;
+});
+
+fault('a reader of the log that goes away', promised, async (t) => {
+	const { command, port } = await startSilent((flags) => runCommand(t, flags));
+	const bystanders = await startBystanders(t, { port });
+	command.child.stdout?.destroy();
+	await burst(t, port, messages);
+	const innocent = await bystanders.stop();
+	await endsWell(command, goesOn('EPIPE'));
+	return `${messages} messages arrived, ${innocent}; one line on standard error`;
+});
