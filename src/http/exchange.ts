@@ -87,6 +87,11 @@ export class Exchange {
 		return connection !== undefined && connection !== 'keep-alive' && hasToken(connection, 'close');
 	}
 
+	/** Whether the engine closes the connection after the answer: it takes any value of five letters for `close`. */
+	get #isClosedByEngine(): boolean {
+		return this.head.connection?.length === 5;
+	}
+
 	/**
 	 * Runs `serve` and answers with what it gives. A throw is answered with 500, unless an answer was written: the engine aborts the
 	 * process if a handler throws, or returns without an answer to come.
@@ -171,6 +176,10 @@ export class Exchange {
 		};
 		if (turn === 'next tick') {
 			this.#tellIfGone('pipelining');
+			this.#writeLater(write);
+		} else if (!this.#isLater && (isLast || this.#isClosedByEngine)) {
+			// Not while the engine reads. If earlier answers have filled its buffer, it closes the connection with this one, and goes on to
+			// keep the bytes that came after the request, in memory that it has freed (20.30).
 			this.#writeLater(write);
 		} else if (this.#isLater || turns.mustCork(reply, isHead)) {
 			res.cork(write);

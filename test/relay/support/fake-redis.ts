@@ -11,7 +11,7 @@ export class FakeRedis {
 	slots: Slots = [];
 	/** Written before the answer to the next command of that name, in the same piece. */
 	readonly before = new Map<string, string>();
-	/** Written in place of the answers to the next commands of that name. */
+	/** Written in place of the answers to the next commands of that name, or to the next messages (PUBLISH). */
 	readonly instead = new Map<string, string[]>();
 	/** Written after it. */
 	readonly after = new Map<string, string>();
@@ -33,12 +33,15 @@ export class FakeRedis {
 				unread += data.toString('latin1');
 				for (let command = readCommand(unread); command !== undefined; command = readCommand(unread)) {
 					unread = unread.slice(command.length);
-					const [name = '', first = ''] = command.args;
+					const { args } = command;
+					const [name = '', first = ''] = args;
 					const upper = name.toUpperCase();
-					const answer = this.instead.get(upper)?.shift() ?? this.#answer(upper, first);
+					// A node tries a quiet connection by the same command, without a message.
+					const kind = upper === 'EVAL' && args.length > 3 ? 'PUBLISH' : upper;
+					const answer = this.instead.get(kind)?.shift() ?? this.#answer(upper, first);
 					const pieces = [this.#take(this.before, upper), answer, this.#take(this.after, upper)];
 					if (upper === this.holdsFrom) this.#held ??= [];
-					if (this.#held === undefined) socket.write(pieces.join(''));
+					if (this.#held === undefined) socket.write(pieces.join(''), 'latin1');
 					else this.#held.push(...pieces);
 					this.commands.push(`${upper} ${first}`);
 				}
@@ -54,6 +57,11 @@ export class FakeRedis {
 	/** Writes that the server has ended a subscription. */
 	end(channel: string): void {
 		for (const socket of this.#sockets) socket.write(ended(channel));
+	}
+
+	/** Writes these bytes, and ends the connections. */
+	cut(bytes: string): void {
+		for (const socket of this.#sockets) socket.end(bytes, 'latin1');
 	}
 
 	/** Writes the answers that wait, in one piece. */

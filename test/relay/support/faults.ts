@@ -91,6 +91,11 @@ export const faults: readonly Fault[] = [
 	},
 ];
 
+/** For `--relay-timeout`: a fault that must close no subscriber stays below it on a busy machine too. */
+export function timeoutFor({ losing }: Pick<Fault, 'losing'>): string {
+	return losing.length === 0 ? '30s' : '1s';
+}
+
 /**
  * Lets a fault happen halfway through so many deliveries, and asserts that each connection got a gapless piece of the one order of its
  * channel. Gives what was seen, in words.

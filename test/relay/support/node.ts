@@ -3,7 +3,7 @@ import type { TestContext } from 'node:test';
 import { type Command, runCommand } from '../../support/command.js';
 
 // Slow clients are to catch up, not to be cut: all run in this process.
-const nodeFlags = ['--mport', '0', '--max-backlog', '64MiB', '--write-timeout', '0', '--relay-timeout', '1s'];
+const nodeFlags = ['--mport', '0', '--max-backlog', '64MiB', '--write-timeout', '0'];
 
 export class Node {
 	#command: Command | undefined;
@@ -13,10 +13,12 @@ export class Node {
 		private readonly t: TestContext,
 		readonly port: number,
 		private readonly relay: string,
+		private readonly relayTimeout: string,
 	) {}
 
 	async start(): Promise<void> {
-		this.#command = runCommand(this.t, ['--addr', `127.0.0.1:${this.port}`, ...nodeFlags, '--relay', this.relay]);
+		const relay = ['--relay', this.relay, '--relay-timeout', this.relayTimeout];
+		this.#command = runCommand(this.t, ['--addr', `127.0.0.1:${this.port}`, ...nodeFlags, ...relay]);
 		this.operatorPort = await this.#command.operatorPort();
 	}
 

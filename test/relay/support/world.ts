@@ -51,11 +51,12 @@ export class World {
 	static async start(
 		t: TestContext,
 		random: Random,
-		relayOf: (nth: number, redis: RedisProcess) => Promise<string> = async (_, { url }) => url,
+		relayTimeout = '1s',
+		relayOf: (redis: RedisProcess) => Promise<string> = async ({ url }) => url,
 	): Promise<World> {
 		const redis = await startRedis(t);
 		const nodes: Node[] = [];
-		for (let nth = 0; nth < 3; nth++) nodes.push(new Node(t, await freePort(), await relayOf(nth, redis)));
+		for (let nth = 0; nth < 3; nth++) nodes.push(new Node(t, await freePort(), await relayOf(redis), relayTimeout));
 		await Promise.all(nodes.map((node) => node.start()));
 		const world = new World(redis, nodes, random);
 		t.after(() => world.#end());

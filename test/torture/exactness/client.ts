@@ -31,12 +31,14 @@ export async function openClient(
 	target: Target,
 	kind: Kind,
 	orders: readonly Order[],
-	{ isReference = false, stays = false } = {},
+	{ stays = false, query = '' } = {},
 ): Promise<Client> {
 	const [first] = orders as [Order];
 	const asked = first.clock.next();
-	const connection = await subscribe(target, dialects[kind], ...orders.map(({ path }) => path));
-	const client = new Client(world, connection, kind, isReference, stays);
+	const dialect = dialects[kind];
+	const request: typeof dialect.request = (to, path) => dialect.request(to, path + query);
+	const connection = await subscribe(target, { ...dialect, request }, ...orders.map(({ path }) => path));
+	const client = new Client(world, connection, kind, stays);
 	for (const order of orders) client.joins(order, asked);
 	client.start();
 	return client;
@@ -61,7 +63,6 @@ export class Client {
 		readonly world: World,
 		readonly connection: Connection,
 		readonly kind: Kind,
-		readonly isReference: boolean,
 		readonly stays: boolean,
 	) {
 		const events = new EventReader((payload, isBinary) => this.#take(undefined, payload, isBinary));
@@ -73,6 +74,7 @@ export class Client {
 			} catch (error) {
 				this.#isDeaf = true;
 				world.fail(error as Error);
+				this.#waiting?.resolve();
 			}
 		};
 		this.ended = new Promise((resolve) => {
@@ -182,21 +184,27 @@ export class Client {
 				.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)] as const),
 		);
 		const channel = head.get('channel');
-		if (channel !== undefined) this.#take(channel, bytes.subarray(end + 2), isBinary);
+		if (channel !== undefined || head.has('session')) this.#take(channel, bytes.subarray(end + 2), isBinary);
 		else {
 			const onAnswer = this.#onAnswers.shift() ?? assert.fail(`an answer to nothing: ${JSON.stringify([...head])}`);
 			onAnswer(head);
 		}
 	}
 
-	/** A message, with the channel that the server says. */
+	/** A message. Its channel is what the server says it is, or for a client with one channel that one; else the message says it. */
 	#take(channel: string | undefined, payload: Buffer, isBinary: boolean): void {
-		const [path = channel] = channel === undefined ? this.pieces.keys() : [channel];
-		const { order, piece } = this.pieces.get(path ?? '') ?? assert.fail(`a message of ${path}, where the client is not`);
-		order.take(piece, payload, isBinary, this.isReference);
+		const found = channel === undefined ? this.#subscriptionOf(payload) : this.pieces.get(channel);
+		const { order, piece } = found ?? assert.fail(`a message of ${channel ?? payload.subarray(0, 20)}, where the client is not`);
+		order.take(piece, payload, isBinary);
 		this.messages++;
 		this.world.onDelivery(this, order, payload.length);
 		if (this.#waiting?.isTrue()) this.#waiting.resolve();
+	}
+
+	#subscriptionOf(payload: Buffer): { readonly order: Order; readonly piece: Piece } | undefined {
+		if (this.pieces.size === 1) return this.pieces.values().next().value;
+		const index = Number(payload.toString('latin1', 0, 4));
+		return [...this.pieces.values()].find(({ order }) => order.index === index);
 	}
 }
 

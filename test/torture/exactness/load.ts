@@ -18,6 +18,7 @@ const hotChannels = 5;
 const postersPerNode = 8;
 const opensAtOnce = 50;
 const stepsPerTurn = 32;
+const fewSteps = 4;
 /** What has not come after this time without any delivery is lost. */
 const patienceMs = 60_000;
 
@@ -32,7 +33,7 @@ export class Load {
 		this.churn = new Churn(traffic);
 	}
 
-	/** Opens the subscribers that stay, and the connections that publish. */
+	/** Opens the subscribers that stay. */
 	async open(): Promise<void> {
 		const { orders, settings, nodes, random } = this.traffic;
 		const { stayers } = settings;
@@ -40,7 +41,7 @@ export class Load {
 		for (const [nth, order] of orders.entries()) {
 			for (let i = 0; i < stayers.websocket; i++)
 				opens.push(async () => {
-					const client = await this.#stay(nth + i, 'websocket', [order], i === 0);
+					const client = await this.#stay(nth + i, 'websocket', [order]);
 					// It is the last one, that the reference be another.
 					if (i === stayers.websocket - 1) this.#websockets.set(order, client);
 				});
@@ -55,14 +56,14 @@ export class Load {
 					for (const order of own) this.#groups.set(order, client);
 				});
 		await each(opens.length, opensAtOnce, (nth) => (opens[nth] as () => Promise<void>)());
-		const openPosters = (target: Target, isOperator: boolean) =>
-			Posters.open(target, postersPerNode, random, (error) => this.traffic.fail(error), { isOperator });
-		this.traffic.posters = await Promise.all(nodes.map(({ target }) => openPosters(target, false)));
-		this.traffic.operators = await Promise.all(nodes.map(({ operator }) => openPosters(operator, true)));
+		const newPosters = (target: Target, isOperator: boolean) =>
+			new Posters(target, postersPerNode, random, (error) => this.traffic.fail(error), isOperator);
+		this.traffic.posters = nodes.map(({ target }) => newPosters(target, false));
+		this.traffic.operators = nodes.map(({ operator }) => newPosters(operator, true));
 	}
 
-	async #stay(turn: number, kind: Kind, orders: readonly Order[], isReference = false): Promise<Client> {
-		const client = await openClient(this.traffic, this.traffic.node(turn).target, kind, orders, { isReference, stays: true });
+	async #stay(turn: number, kind: Kind, orders: readonly Order[]): Promise<Client> {
+		const client = await openClient(this.traffic, this.traffic.node(turn).target, kind, orders, { stays: true });
 		this.#stayers.push(client);
 		for (const order of orders) this.traffic.stays(order);
 		return client;
@@ -77,7 +78,8 @@ export class Load {
 		while (traffic.deliveries < traffic.settings.deliveries) {
 			watch();
 			// Visitors go first, so that they come as often as they shall.
-			if (!churn.comeIfDue()) for (let step = 0; step < stepsPerTurn && !isFull(); step++) this.#step();
+			const steps = churn.comeIfDue() ? fewSteps : stepsPerTurn;
+			for (let step = 0; step < steps && !isFull(); step++) this.#step();
 			// Turns without a rest would keep a core from the server.
 			if (isFull()) await pause(1);
 			else await turn();
@@ -112,15 +114,22 @@ export class Load {
 			if (traffic.failure !== undefined) throw traffic.failure;
 			const now = performance.now();
 			if (traffic.deliveries !== deliveries) [deliveries, ms] = [traffic.deliveries, now];
-			else if (now - ms > patienceMs) throw new Error(`lost: ${traffic.onTheirWay} bytes have not come for ${patienceMs} ms`);
+			else if (now - ms > patienceMs) this.#lost();
 		};
+	}
+
+	/** Throws what the judgement says, or else how much is missing. */
+	#lost(): never {
+		const { orders, onTheirWay } = this.traffic;
+		for (const order of orders) order.judge();
+		throw new Error(`lost: ${onTheirWay} bytes have not come for ${patienceMs} ms, or visitors cannot leave`);
 	}
 
 	/** Has all clients leave, and judges what they got. */
 	async end(): Promise<void> {
 		const { posters, operators, orders } = this.traffic;
 		await Promise.all(this.#stayers.map((client) => client.leave('close')));
-		await Promise.all([...posters, ...operators].map((some) => some.end()));
+		for (const some of [...posters, ...operators]) some.end();
 		if (this.traffic.failure !== undefined) throw this.traffic.failure;
 		for (const order of orders) order.judge();
 	}

@@ -1,5 +1,5 @@
 import { inForm, torture } from '../support/torture.js';
-import { mixed, runMixed } from './mixed.js';
+import { mixed, patience, runMixed } from './mixed.js';
 import { startNode } from './nodes.js';
 
 torture(
@@ -10,4 +10,5 @@ torture(
 			'Every subscriber gets every message of its channel once, in the one order of the channel. At the end nothing is left.',
 	},
 	async (t) => runMixed(t, [await startNode(t)], { ...mixed, deliveries: inForm(30_000, 1_000_000) }),
+	patience,
 );

@@ -1,9 +1,13 @@
 // Runs a mixed load, and tells what happened.
 import type { TestContext } from 'node:test';
 import { seededRandom } from '../../support/random.js';
+import { inForm } from '../support/torture.js';
 import { Load } from './load.js';
 import { nothingIsLeft, type RunningNode } from './nodes.js';
 import { type Settings, Traffic } from './traffic.js';
+
+/** For the option of a row: what takes longer never ends. */
+export const patience = { timeout: inForm(300_000, 1_800_000) };
 
 export const mixed: Settings = {
 	channels: 200,
@@ -25,7 +29,7 @@ export async function runMixed(t: TestContext, nodes: readonly RunningNode[], se
 	const { connects, seconds, ownChannels } = load.churn;
 	return [
 		`${deliveries} deliveries of ${published} messages of ${sizes.least} to ${sizes.most} bytes (${Math.round(sizes.sum / published)} on average)`,
-		`over ${settings.channels} channels and ${ownChannels} that visitors opened,`,
+		`over ${settings.channels} ${settings.channels > 1 ? `channels, and ${ownChannels} that visitors opened` : 'channel'};`,
 		`${Math.round(connects / seconds)} connects and disconnects a second (${connects}): none lost, doubled, reordered, crossed or changed. ${left}`,
 	].join(' ');
 }

@@ -20,8 +20,10 @@ export type Piece = {
 	readonly asked: number;
 	readonly opened: number;
 	readonly tokens: Token[];
+	/** Whether it was there before the first message. */
+	readonly isFromStart: boolean;
 	/** Whether it must have everything up to the end. */
-	stays: boolean;
+	readonly stays: boolean;
 };
 
 export class Order {
@@ -66,23 +68,35 @@ export class Order {
 		return tokens.length - places.length;
 	}
 
+	/** How many messages were sent. */
+	get published(): number {
+		return this.#publishers.reduce((sum, { tokens }) => sum + tokens.length, 0);
+	}
+
 	isInFlight(): boolean {
 		return this.#publishers.some(({ tokens, places }) => tokens.length > places.length);
 	}
 
 	subscribed(who: string, asked: number, stays: boolean): Piece {
-		const piece = { who: `${this.path}, ${who}`, asked, opened: this.clock.next(), tokens: [], stays };
+		const isFromStart = this.published === 0;
+		const piece = { who: `${this.path}, ${who}`, asked, opened: this.clock.next(), tokens: [], isFromStart, stays };
 		this.pieces.push(piece);
 		return piece;
 	}
 
-	/** Takes what a subscriber got next. Throws if no message is like this, or if it is sent by nobody. */
-	take(piece: Piece, payload: Buffer, isBinary: boolean, isReference: boolean): void {
+	/**
+	 * Takes what a subscriber got next. Throws if no message is like this, or if it is sent by nobody. The first subscriber is the
+	 * reference.
+	 */
+	take(piece: Piece, payload: Buffer, isBinary: boolean): void {
 		const token = this.messages.read(this.index, payload, isBinary);
 		if (typeof token === 'string') throw new Error(`${piece.who}: ${token}`);
 		if (!isShort(token)) this.#checkSent(piece, token, payload.length, isBinary);
+		// The judgement would find it too, but only when all have everything.
+		const due = piece.isFromStart ? this.#log[piece.tokens.length] : undefined;
+		if (due !== undefined && due !== token) assert.fail(`${piece.who}: ${told(token)} came in place of ${told(due)}`);
 		piece.tokens.push(token);
-		if (isReference) this.#extend(piece, token);
+		if (piece === this.pieces[0]) this.#extend(piece, token);
 	}
 
 	#checkSent({ who }: Piece, token: Token, bytes: number, isBinary: boolean): void {

@@ -6,35 +6,22 @@ import type { Random } from '../../support/random.js';
 
 type Request = { readonly bytes: Buffer; readonly answered: () => void };
 
+/** The server closes connections that rest for about 10 seconds: one that has rested for half of that is used no more. */
+const restMsMax = 5_000;
+
 export class Posters {
-	readonly #idle: Poster[];
+	#idle: { readonly poster: Poster; readonly sinceMs: number }[] = [];
 	readonly #waiting: Request[] = [];
-	readonly #all: readonly Poster[];
-	#isOver = false;
+	readonly #all = new Set<Poster>();
+	#opening = 0;
 
-	private constructor(
-		posters: readonly Poster[],
+	constructor(
+		private readonly target: Target,
+		private readonly count: number,
 		private readonly random: Random,
-		private readonly isOperator: boolean,
-		fail: (error: Error) => void,
-	) {
-		this.#all = posters;
-		this.#idle = [...posters];
-		for (const poster of posters)
-			poster.onGone = (why) => {
-				if (!this.#isOver) fail(new Error(why));
-			};
-	}
-
-	static async open(
-		target: Target,
-		count: number,
-		random: Random,
-		fail: (error: Error) => void,
-		{ isOperator = false } = {},
-	): Promise<Posters> {
-		return new Posters(await Promise.all(Array.from({ length: count }, () => openPoster(target))), random, isOperator, fail);
-	}
+		private readonly fail: (error: Error) => void,
+		private readonly isOperator = false,
+	) {}
 
 	/** Resolves when the server has answered that it is published. */
 	publish(path: string, payload: Buffer, isBinary: boolean, more = ''): Promise<void> {
@@ -52,29 +39,52 @@ export class Posters {
 	}
 
 	#next(): void {
-		// The one that has rested longest: the server closes connections that rest for long.
-		const [[poster], [request]] = [this.#idle, this.#waiting];
-		if (poster === undefined || request === undefined) return;
+		const now = performance.now();
+		for (const { poster, sinceMs } of this.#idle) if (now - sinceMs > restMsMax) this.#close(poster);
+		const [[rested], [request]] = [this.#idle, this.#waiting];
+		if (request === undefined) return;
+		if (rested === undefined) {
+			if (this.#all.size + this.#opening < this.count) this.#open();
+			return;
+		}
+		const { poster } = rested;
 		this.#idle.shift();
 		this.#waiting.shift();
 		poster.onAnswer = () => {
-			this.#idle.push(poster);
+			this.#rests(poster);
 			request.answered();
-			this.#next();
 		};
 		poster.socket.write(request.bytes);
 	}
 
-	async end(): Promise<void> {
-		this.#isOver = true;
-		await Promise.all(
-			this.#all.map(
-				({ socket }) =>
-					new Promise((resolve) => {
-						socket.on('close', resolve).destroy();
-					}),
-			),
-		);
+	#open(): void {
+		this.#opening++;
+		openPoster(this.target)
+			.then((poster) => {
+				poster.onGone = (why) => {
+					if (this.#idle.some((other) => other.poster === poster)) this.#close(poster);
+					else if (this.#all.has(poster)) this.fail(new Error(why));
+				};
+				this.#all.add(poster);
+				this.#rests(poster);
+			}, this.fail)
+			.finally(() => this.#opening--);
+	}
+
+	#rests(poster: Poster): void {
+		this.#idle.push({ poster, sinceMs: performance.now() });
+		this.#next();
+	}
+
+	#close(poster: Poster): void {
+		this.#all.delete(poster);
+		this.#idle = this.#idle.filter((other) => other.poster !== poster);
+		poster.socket.destroy();
+	}
+
+	/** To be called when all has been answered. */
+	end(): void {
+		for (const poster of this.#all) this.#close(poster);
 	}
 }
 

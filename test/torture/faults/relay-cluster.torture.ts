@@ -6,8 +6,9 @@ import { shardOf, shards, startCluster } from '../../relay/support/cluster.js';
 import { Load } from '../../relay/support/load.js';
 import { areReady, pathsWhere, readiness, startNodes } from '../../relay/support/nodes.js';
 import { post } from '../../support/http.js';
-import { needsRedis, type RedisProcess } from '../../support/redis.js';
+import type { RedisProcess } from '../../support/redis.js';
 import { torture } from '../support/torture.js';
+import { withRedis } from './support/with-redis.js';
 
 const pathsOf = (shard: number) => pathsWhere((slot) => shardOf(slot) === shard, 2);
 
@@ -38,7 +39,7 @@ describe('faults of a cluster', { concurrency: 3 }, () => {
 			load.untouched(others, killedMs);
 			return load.judge();
 		},
-		needsRedis,
+		withRedis,
 	);
 
 	torture(
@@ -60,7 +61,7 @@ describe('faults of a cluster', { concurrency: 3 }, () => {
 			}
 			return load.judge();
 		},
-		needsRedis,
+		withRedis,
 	);
 
 	torture(
@@ -82,7 +83,7 @@ describe('faults of a cluster', { concurrency: 3 }, () => {
 			load.untouched(shards.flatMap(pathsOf), stoppedMs);
 			return load.judge();
 		},
-		needsRedis,
+		withRedis,
 	);
 
 	torture(
@@ -106,7 +107,7 @@ describe('faults of a cluster', { concurrency: 3 }, () => {
 			load.untouched([...pathsOf(1), ...pathsOf(2)], stoppedMs);
 			return load.judge();
 		},
-		needsRedis,
+		withRedis,
 	);
 
 	torture(
@@ -127,7 +128,7 @@ describe('faults of a cluster', { concurrency: 3 }, () => {
 			await load.flows();
 			return load.judge();
 		},
-		needsRedis,
+		withRedis,
 	);
 });
 

@@ -2,13 +2,13 @@
 // before each node's Redis.
 import assert from 'node:assert/strict';
 import { describe } from 'node:test';
-import { type Fault, survive } from '../../relay/support/faults.js';
+import { type Fault, survive, timeoutFor } from '../../relay/support/faults.js';
 import { World } from '../../relay/support/world.js';
 import { post, request } from '../../support/http.js';
 import { type Random, seededRandom } from '../../support/random.js';
-import { needsRedis } from '../../support/redis.js';
 import { startRelay, type TcpRelay } from '../support/tcp-relay.js';
 import { inForm, torture } from '../support/torture.js';
+import { withRedis } from './support/with-redis.js';
 
 const shortStalls = 20;
 const resetWithinBytes = 2_000;
@@ -135,7 +135,7 @@ describe('the network between nodes and Redis', { concurrency: 2 }, () => {
 			async (t) => {
 				const random = seededRandom(t);
 				const relays: TcpRelay[] = [];
-				const world = await World.start(t, random, async (_, { port }) => {
+				const world = await World.start(t, random, timeoutFor(fault), async ({ port }) => {
 					const relay = await startRelay(t, { host: '127.0.0.1', port });
 					relays.push(relay);
 					return `redis://127.0.0.1:${relay.port}`;
@@ -143,6 +143,6 @@ describe('the network between nodes and Redis', { concurrency: 2 }, () => {
 				const strike: Fault['strike'] = (struck, closed) => fault.strike(relays, struck, closed, random);
 				return survive(world, { ...fault, strike }, deliveries);
 			},
-			needsRedis,
+			withRedis,
 		);
 });

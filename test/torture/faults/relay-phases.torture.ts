@@ -7,10 +7,11 @@ import { openClient } from '../../support/clients.js';
 import { anyPort, type Command, runCommand } from '../../support/command.js';
 import { knockMany, openStatus, requestFor } from '../../support/doors.js';
 import { post } from '../../support/http.js';
-import { needsRedis, startRedis } from '../../support/redis.js';
+import { startRedis } from '../../support/redis.js';
 import { metricOf } from '../../support/server.js';
 import { subscribe, subscribeMany } from '../../support/subscriber.js';
 import { inForm, torture } from '../support/torture.js';
+import { withRedis } from './support/with-redis.js';
 
 const stopping = '1012 the server is restarting; connect again';
 const upgrades = 1_000;
@@ -41,7 +42,7 @@ describe('a Redis that dies in each phase of a node', { concurrency: 4 }, () => 
 			for (const subscriber of heard) assert.equal(await subscriber.nextText(), 'for all');
 			return `${nodes.length} nodes started, were 503, and served; a message reached all ${heard.length}.`;
 		},
-		needsRedis,
+		withRedis,
 	);
 
 	torture(
@@ -70,7 +71,7 @@ describe('a Redis that dies in each phase of a node', { concurrency: 4 }, () => 
 			const seconds = Math.round((performance.now() - startMs) / 1_000);
 			return `A websocket closed with 1012, an event stream ended with its last chunk, the POST ${await posted}; exit code ${code} after ${seconds} s.`;
 		},
-		needsRedis,
+		withRedis,
 	);
 
 	torture(
@@ -94,7 +95,7 @@ describe('a Redis that dies in each phase of a node', { concurrency: 4 }, () => 
 			assert.equal(code, 0);
 			return `${codes.length} websockets closed with 1012, ${open} of them after Redis was killed; exit code ${code}.`;
 		},
-		needsRedis,
+		withRedis,
 	);
 
 	torture(
@@ -123,7 +124,7 @@ describe('a Redis that dies in each phase of a node', { concurrency: 4 }, () => 
 			for (const connection of again) connection.end();
 			return `${refused.length} got 503, and no channel was left; ${opened.length} were let in when Redis was back.`;
 		},
-		needsRedis,
+		withRedis,
 	);
 
 	torture(
@@ -159,7 +160,7 @@ describe('a Redis that dies in each phase of a node', { concurrency: 4 }, () => 
 			assert.deepEqual([code, others], [1012, []]);
 			return `${deliveries} of ${sent * slow.length} messages in gapless pieces; then ${count} were closed with ${code}.`;
 		},
-		needsRedis,
+		withRedis,
 	);
 });
 

@@ -8,12 +8,13 @@ import { Redis } from 'ioredis';
 import { becomes } from '../../relay/support/becomes.js';
 import { freePort } from '../../support/free-port.js';
 import { pem } from '../../support/pem.js';
-import { needsRedis, RedisProcess, startRedis } from '../../support/redis.js';
+import { RedisProcess, startRedis } from '../../support/redis.js';
 import { subscribeMany } from '../../support/subscriber.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { certPath, keyPath } from '../../support/tls.js';
 import { inForm, torture } from '../support/torture.js';
 import { startSharedRoom } from './support/shared-room.js';
+import { withRedis } from './support/with-redis.js';
 
 const gone = 'All subscribers are closed with 1012, and everything gets 503, until';
 
@@ -33,7 +34,7 @@ describe('a Redis that refuses', { concurrency: 4 }, () => {
 			const opened = await subscribeMany(t, inForm(200, 2_000), (nth) => room.nodes[nth % 2]?.ws(`/new/${nth}`) ?? '');
 			return `SET gets OOM. ${room.messages} messages reached both nodes, ${opened.length} channels opened.`;
 		},
-		needsRedis,
+		withRedis,
 	);
 
 	torture(
@@ -62,7 +63,7 @@ describe('a Redis that refuses', { concurrency: 4 }, () => {
 			await room.serves();
 			return room.seen;
 		},
-		needsRedis,
+		withRedis,
 	);
 
 	torture(
@@ -80,7 +81,7 @@ describe('a Redis that refuses', { concurrency: 4 }, () => {
 			await room.serves();
 			return room.seen;
 		},
-		needsRedis,
+		withRedis,
 	);
 
 	torture(
@@ -112,7 +113,7 @@ describe('a Redis that refuses', { concurrency: 4 }, () => {
 			for (const { log } of room.nodes) assert.ok(!JSON.stringify(log).includes('se-cr-et'));
 			return room.seen;
 		},
-		needsRedis,
+		withRedis,
 	);
 
 	torture(
@@ -139,7 +140,7 @@ describe('a Redis that refuses', { concurrency: 4 }, () => {
 			await room.serves();
 			return room.seen;
 		},
-		needsRedis,
+		withRedis,
 	);
 
 	torture(
@@ -163,7 +164,7 @@ describe('a Redis that refuses', { concurrency: 4 }, () => {
 			await room.serves();
 			return room.seen;
 		},
-		needsRedis,
+		withRedis,
 	);
 
 	torture(
@@ -185,7 +186,7 @@ describe('a Redis that refuses', { concurrency: 4 }, () => {
 			await room.serves();
 			return room.seen;
 		},
-		needsRedis,
+		withRedis,
 	);
 
 	torture(
@@ -209,6 +210,6 @@ describe('a Redis that refuses', { concurrency: 4 }, () => {
 			await room.serves();
 			return room.seen;
 		},
-		needsRedis,
+		withRedis,
 	);
 });

@@ -6,8 +6,8 @@ import { startSentinels } from '../../relay/support/cluster.js';
 import { Load } from '../../relay/support/load.js';
 import { areReady, readiness, startNodes } from '../../relay/support/nodes.js';
 import { post } from '../../support/http.js';
-import { needsRedis } from '../../support/redis.js';
 import { torture } from '../support/torture.js';
+import { withRedis } from './support/with-redis.js';
 
 const paths = ['/room/1', '/room/2'];
 
@@ -33,7 +33,7 @@ describe('faults of a master with Sentinels', { concurrency: 3 }, () => {
 			assert.notEqual(await set.master(), master);
 			return load.judge();
 		},
-		needsRedis,
+		withRedis,
 	);
 
 	torture(
@@ -52,7 +52,7 @@ describe('faults of a master with Sentinels', { concurrency: 3 }, () => {
 			await load.flows();
 			return load.judge();
 		},
-		needsRedis,
+		withRedis,
 	);
 
 	torture(
@@ -77,7 +77,7 @@ describe('faults of a master with Sentinels', { concurrency: 3 }, () => {
 			load.untouched(paths, continuedMs);
 			return load.judge();
 		},
-		needsRedis,
+		withRedis,
 	);
 });
 

@@ -5,10 +5,10 @@ import { shardOf, shards, startCluster } from '../../relay/support/cluster.js';
 import { Load } from '../../relay/support/load.js';
 import { areReady, pathsWhere, slotOfPath, startNodes } from '../../relay/support/nodes.js';
 import { seededRandom } from '../../support/random.js';
-import { needsRedis } from '../../support/redis.js';
 import type { TestServer } from '../../support/server.js';
 import { subscribe } from '../../support/subscriber.js';
 import { inForm, torture } from '../support/torture.js';
+import { withRedis } from './support/with-redis.js';
 
 const slotsMoved = inForm(30, 300);
 const turns = inForm(6, 60);
@@ -36,7 +36,7 @@ describe('slots of a cluster', { concurrency: 3 }, () => {
 			load.untouched(stayed, startMs);
 			return `${moved.length} slots moved; ${ends.length} subscribers closed with 1012. Of slots that stayed: ${await load.judge()}`;
 		},
-		needsRedis,
+		withRedis,
 	);
 
 	torture(
@@ -56,7 +56,7 @@ describe('slots of a cluster', { concurrency: 3 }, () => {
 			load.untouched([...pathsOf(1), ...pathsOf(2)], startMs);
 			return load.judge();
 		},
-		needsRedis,
+		withRedis,
 	);
 
 	torture(
@@ -97,7 +97,7 @@ describe('slots of a cluster', { concurrency: 3 }, () => {
 			load.untouched(pathsOf(2), startMs);
 			return `${turns * moved.length} moves, ${passed} clients came and went; ${await load.judge()}`;
 		},
-		needsRedis,
+		withRedis,
 	);
 });
 

@@ -66,14 +66,18 @@ function tableOf(part: Part, results: readonly EngineResult[]): string {
 	const lines = [...rows.values()].map((row) => {
 		const happened = engines.map(({ rows: own }) => {
 			const same = own.find(({ thrown }) => thrown === row.thrown);
-			return same === undefined ? 'does not apply' : (same.happened ?? '**failed**');
+			return same === undefined ? 'does not apply' : capitalised(same.happened ?? '**failed**');
 		});
-		return [...(hasSections ? [row.section] : []), row.thrown, row.promised, ...happened];
+		return [...(hasSections ? [row.section] : []), capitalised(row.thrown), row.promised, ...happened];
 	});
 	const ran = engines.map(
 		({ engine, machine, date, seed, seconds }) => `${engine}: ${machine}, on ${date}, seed ${seed}, in ${seconds} s.`,
 	);
 	return ['', ran.join('\n'), '', line(columns), line(columns.map(() => '---')), ...lines.map(line), ''].join('\n');
+}
+
+function capitalised(text: string): string {
+	return text.startsWith('nginx') ? text : `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }
 
 function line(cells: readonly string[]): string {

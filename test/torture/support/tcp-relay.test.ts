@@ -1,23 +1,24 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { startRelay, type TcpRelay } from './tcp-relay.js';
 
 /** A relay with one connection through it: the socket of the client, and that of the server. */
-async function startPair(t: TestContext): Promise<{ relay: TcpRelay; client: Socket; server: Socket }> {
-	const listener = createServer({ allowHalfOpen: true }).listen(0, '127.0.0.1');
+async function startPair(t: TestContext): Promise<{ relay: TcpRelay; client: Socket; server: Socket; listener: Server }> {
+	const listener = createServer({ allowHalfOpen: true }, (socket) => {
+		socket.on('error', () => {});
+		t.after(() => socket.destroy());
+	}).listen(0, '127.0.0.1');
 	await once(listener, 'listening');
 	t.after(() => listener.close());
 	const relay = await startRelay(t, { port: (listener.address() as AddressInfo).port, host: '127.0.0.1' });
 	const accepted = once(listener, 'connection');
 	const client = connect({ port: relay.port, host: '127.0.0.1', allowHalfOpen: true });
 	const [server] = (await accepted) as [Socket];
-	for (const socket of [client, server]) {
-		socket.on('error', () => {});
-		t.after(() => socket.destroy());
-	}
-	return { relay, client, server };
+	client.on('error', () => {});
+	t.after(() => client.destroy());
+	return { relay, client, server, listener };
 }
 
 /** The next bytes, so many. */
@@ -101,14 +102,15 @@ test('the end of a client is the end for the server, and its reset a reset', asy
 });
 
 test('new connections are refused until it accepts again, on the same port', async (t) => {
-	const { relay, client, server } = await startPair(t);
+	const { relay, client, server, listener } = await startPair(t);
 	relay.refuse();
 	const [error] = await once(connect(relay.port, '127.0.0.1').on('connect', assert.fail), 'error');
 	assert.equal(error.code, 'ECONNREFUSED');
 	client.write('x');
 	assert.equal(await bytesOf(server, 1), 'x');
 	await relay.accept();
+	const accepted = once(listener, 'connection');
 	const again = connect(relay.port, '127.0.0.1');
-	await once(again, 'connect');
-	again.destroy();
+	t.after(() => again.destroy());
+	await accepted;
 });

@@ -105,7 +105,12 @@ export async function startRelay(t: TestContext, target: NetConnectOpts): Promis
 }
 
 function resetBoth({ client, server }: Pair): void {
-	for (const socket of [client, server]) if (!socket.destroyed) socket.resetAndDestroy();
+	for (const socket of [client, server]) {
+		if (socket.destroyed) continue;
+		// Node leaves a socket open for ever that is reset while its FIN is on the way.
+		if (socket.writableEnded) socket.destroy();
+		else socket.resetAndDestroy();
+	}
 }
 
 /** Passes on what comes from one end until it ends. An error of either end has reset both already. */

@@ -134,6 +134,14 @@ export const pages: Maker = (random) =>
 		[],
 	);
 
+/** Requests whose answers are short: the server closes connections when all together leave some MiB unread, which is no loss here. */
+export const shortAnswers: Maker = (random, n) => {
+	const promised: Promised[] = [];
+	const bodiless = () => request(pick(random, ['HEAD', 'OPTIONS']), placeOf(random).target, someFields(random));
+	const make = (i: number) => (chance(random, 70) ? postOf(random, `${n}.${i}`, promised) : bodiless());
+	return over(times(upTo(random, 16), make), promised);
+};
+
 /** Up to 16 requests of all kinds, which are sent before the first answer. */
 export const pipelines: Maker = (random, n) => {
 	const promised: Promised[] = [];

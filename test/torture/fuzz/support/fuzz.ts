@@ -14,7 +14,7 @@ const batches = 12;
 // code that the collector has thrown away is compiled again. So as many measurements follow without inputs, and a line through each half
 // tells what is due to the inputs. That is zero, within three standard errors and what pages come to that V8 and malloc hold at their leisure.
 const measured = batches / 2;
-const noiseBytes = { heap: 262_144, resident: 2_097_152 };
+const noiseBytes = { heap: 524_288, resident: 4_194_304 };
 
 /** What every row promises. */
 export const promised = 'The server goes on, gives back what it took, and its other clients get every message and nothing else.';

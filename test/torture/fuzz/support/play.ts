@@ -2,8 +2,10 @@
 import type { Socket } from 'node:net';
 import type { Input } from './input.js';
 
-// How long a client waits for an answer that may never come: most of what is changed leaves a request incomplete.
+// How long a client waits for an answer that may never come: most of what is changed leaves a request incomplete. A client that was
+// promised an answer waits until it has it.
 const patienceMs = 150;
+const promisedMs = 60_000;
 // Enough to tell who has answered.
 const keptCharacters = 16_384;
 
@@ -15,7 +17,10 @@ class Client {
 	isClosed = false;
 	#wake: () => void = () => {};
 
-	constructor(readonly socket: Socket) {
+	constructor(
+		readonly socket: Socket,
+		readonly patienceMs: number,
+	) {
 		socket.setNoDelay(true);
 		socket.on('data', (data) => {
 			if (this.answer.length < keptCharacters) this.answer += data.toString('latin1');
@@ -36,7 +41,7 @@ class Client {
 
 	/** Resolves when that has come, when the connection is closed, or when the client has no patience left. */
 	async until(hasCome: () => boolean): Promise<void> {
-		const endMs = performance.now() + patienceMs;
+		const endMs = performance.now() + this.patienceMs;
 		while (!hasCome() && !this.isClosed && performance.now() < endMs) {
 			await new Promise<void>((resolve) => {
 				const patience = setTimeout(resolve, endMs - performance.now());
@@ -51,8 +56,8 @@ class Client {
 
 /** Resolves when the connection is closed. */
 export async function play(socket: Socket, input: Input): Promise<Played> {
-	const client = new Client(socket);
 	const { stages, ending, restMs, lastAnswer } = input;
+	const client = new Client(socket, input.mutations === 0 && ending === 'answer' ? promisedMs : patienceMs);
 	for (const [i, pieces] of stages.entries()) {
 		if (i > 0) await client.until(() => client.answer.includes('\r\n\r\n'));
 		// Frames make no answers of their own, so that a client that does not read can be left where it is.
@@ -65,7 +70,9 @@ export async function play(socket: Socket, input: Input): Promise<Played> {
 		socket.end();
 		await client.until(() => false);
 	}
-	if (ending === 'reset' || ending === 'stop reading') socket.resetAndDestroy();
+	const resets = ending === 'reset' || ending === 'stop reading';
+	// TLS has no reset of its own.
+	if (resets && !('encrypted' in socket)) socket.resetAndDestroy();
 	else socket.destroy();
 	await client.until(() => client.isClosed);
 	return { answer: client.answer };

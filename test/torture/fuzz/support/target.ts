@@ -27,6 +27,8 @@ export type Figures = { readonly opened: number; readonly published: number; rea
 const innocentPath = '/innocent';
 // Only a hopeless wait takes so long.
 const settleMsMax = 60_000;
+// A process that is seen to end soon has.
+const exitMsMax = 1_000;
 
 export class Target {
 	readonly #command: Command;
@@ -113,6 +115,10 @@ export class Target {
 		};
 		try {
 			return await Promise.race([settled(), gone, late]);
+		} catch (error) {
+			// If the server has ended, that is the reason.
+			await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, exitMsMax))]);
+			throw error;
 		} finally {
 			clearTimeout(patience);
 		}
