@@ -52,7 +52,7 @@ fault(
 		const cases = variables.flatMap((variable) => values().map((value): [string, string] => [variable, value]));
 		const names = Array.from({ length: inForm(5, 50) }, (): [string, string] => [`PATHCAST_${hostileText(random, 20)}`, 'x']);
 		const chosen = [...names, ...Array.from({ length: inForm(15, 3 * cases.length) }, () => cases[random.below(cases.length)])];
-		let refused = 0;
+		const refused = 0;
 		const line = /^pathcast: [^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_C}]+\n$/u;
 		for (const [name, value] of chosen as [string, string][])
 			await refuses(t, anyPort, line, [], { ...process.env, [name]: value });
