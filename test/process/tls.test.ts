@@ -60,6 +60,6 @@ test('compression is offered by nobody and accepted from nobody', async (t) => {
 test('a chain that is cut short after its first certificate is refused by the name of its file, not as a wrong key', async (t) => {
 	const chain = `${temporaryFolder(t)}/chain.pem`;
 	writeFileSync(chain, readFileSync(cert, 'utf8').repeat(2).slice(0, -100));
-	const line = `--tls-cert: ${chain} holds a certificate of its chain that is not in PEM; check that both files are the right ones.`;
+	const line = `--tls-cert: ${chain} is not a whole chain of certificates in PEM; check that both files are the right ones.`;
 	await refuses(t, [...anyPort, '--tls-cert', chain, '--tls-key', key], line);
 });

@@ -12,7 +12,7 @@ import { subscribe } from '../../support/subscriber.js';
 import { inForm } from '../support/torture.js';
 import { type BuiltServer, onLinux, startBuilt } from './support/built-server.js';
 import { startBystanders } from './support/bystanders.js';
-import { fault } from './support/fault.js';
+import { fault, faultsAtOnce } from './support/fault.js';
 
 /** The most bytes that a server has held so far. */
 function peakBytes({ pid }: BuiltServer): number {
@@ -54,46 +54,6 @@ function assertInOrder(events: readonly ReceivedEvent[]): void {
 	}
 }
 
-// More than the 10,000 events that may wait.
-const visitors = inForm(6_000, 60_000);
-const heldBytesMax = 64 * 1_048_576;
-
-for (const [how, answer] of [
-	['hangs', 'hang'],
-	['answers 500', 500],
-	['cuts its connections', 'cut'],
-] as const) {
-	fault(
-		`a webhook receiver that ${how} during a flood of ${2 * visitors} events, and then works`,
-		'At most 10,000 events wait, the newest are dropped and counted, and connections are not affected.',
-		async (t) => {
-			const receiver = await startReceiver(t);
-			const server = await startBuilt(t, flags(receiver));
-			const bystanders = await startBystanders(t, server);
-			await becomes(async () => (await server.metric('pathcast_callbacks_queued')) === 0);
-			receiver.otherwise = answer;
-			const before = peakBytes(server);
-			await comeAndGo(server, visitors);
-			const queued = await server.metric('pathcast_callbacks_queued');
-			assert.ok(queued <= 10_000 && queued > 9_000, `${queued} wait`);
-			const grown = peakBytes(server) - before;
-			assert.ok(grown < heldBytesMax, `${grown} bytes`);
-			receiver.otherwise = 204;
-			await becomes(async () => (await server.metric('pathcast_callbacks_queued')) === 0);
-			const connections = await server.metric('pathcast_connections');
-			const [sent, dropped] = [await server.metric(counted('sent')), await server.metric(counted('dropped'))];
-			assert.equal(sent + dropped, connections + 2 * visitors);
-			const accepted = receiver.rest();
-			assert.equal(accepted.length, sent);
-			assertInOrder(accepted);
-			const innocent = await bystanders.stop();
-			server.assertNoErrors();
-			return `${queued} waited, ${dropped} dropped, ${sent} accepted, in order, none twice; ${Math.round(grown / 1_048_576)} MiB more; ${innocent}`;
-		},
-		onLinux,
-	);
-}
-
 /** Answers so many requests badly or well, by turns, and then well. */
 function flap(t: TestContext, receiver: Receiver, requests: number): void {
 	const random = seededRandom(t);
@@ -102,53 +62,95 @@ function flap(t: TestContext, receiver: Receiver, requests: number): void {
 	receiver.answers.push(...Array.from({ length: requests }, () => answers[random.below(answers.length)] ?? 204));
 }
 
-fault(
-	'a webhook receiver that fails half of the time',
-	'A batch is repeated until it is accepted, three times at the most: none is accepted twice, and all come in order.',
-	async (t) => {
-		const receiver = await startReceiver(t);
-		const server = await startBuilt(t, flags(receiver));
-		const bystanders = await startBystanders(t, server);
-		await becomes(async () => (await server.metric('pathcast_callbacks_queued')) === 0);
-		flap(t, receiver, inForm(8, 80));
-		const count = inForm(400, 4_000);
-		await comeAndGo(server, count);
-		await becomes(async () => (await server.metric('pathcast_callbacks_queued')) === 0);
-		const [sent, dropped] = [await server.metric(counted('sent')), await server.metric(counted('dropped'))];
-		assert.equal(sent + dropped, (await server.metric('pathcast_connections')) + 2 * count);
-		const accepted = receiver.rest();
-		assert.equal(accepted.length, sent);
-		assertInOrder(accepted);
-		const innocent = await bystanders.stop();
-		server.assertNoErrors();
-		return `${receiver.requests.length} requests: ${sent} events accepted, ${dropped} given up; ${innocent}`;
-	},
-	onLinux,
-);
+// More than the 10,000 events that may wait.
+const visitors = inForm(6_000, 60_000);
+const heldBytesMax = 64 * 1_048_576;
 
-fault(
-	'a receiver of close callbacks that fails half of the time, and hangs',
-	'Each ended session is told of once, or given up and counted; at most 16 requests are out at once; connections are not affected.',
-	async (t) => {
-		const receiver = await startReceiver(t);
-		const naming = await startNamingService(t);
-		const server = await startBuilt(t, ['--auth', naming.url, '--close-callback', receiver.url]);
-		const bystanders = await startBystanders(t, server);
-		const before = server.openFiles();
-		flap(t, receiver, inForm(200, 2_000));
-		receiver.answers[5] = 'hang';
-		const sessions = inForm(200, 2_000);
-		for (let i = 0; i < sessions; i++) await (await subscribe(t, server.ws(`/room?s${i}`))).close();
-		const outcome = (name: string) => server.metric(`pathcast_close_callbacks_total{outcome="${name}"}`);
-		await becomes(async () => (await outcome('sent')) + (await outcome('dropped')) === sessions);
-		const [sent, dropped] = [await outcome('sent'), await outcome('dropped')];
-		assert.equal(new Set(receiver.requests.map(({ headers }) => headers['x-session'])).size, sessions);
-		assert.ok(receiver.atOnceMax <= 17, `${receiver.atOnceMax} at once`);
-		const innocent = await bystanders.stop();
-		receiver.server.closeAllConnections();
-		await server.descriptorsComeBackTo(before);
-		server.assertNoErrors();
-		return `${receiver.requests.length} requests for ${sessions} sessions: ${sent} accepted, ${dropped} given up; ${innocent}`;
-	},
-	onLinux,
-);
+faultsAtOnce('receivers that fail', () => {
+	for (const [how, answer] of [
+		['hangs', 'hang'],
+		['answers 500', 500],
+		['cuts its connections', 'cut'],
+	] as const) {
+		fault(
+			`a webhook receiver that ${how} during a flood of ${2 * visitors} events, and then works`,
+			'At most 10,000 events wait, the newest are dropped and counted, and connections are not affected.',
+			async (t) => {
+				const receiver = await startReceiver(t);
+				const server = await startBuilt(t, flags(receiver));
+				const bystanders = await startBystanders(t, server);
+				await becomes(async () => (await server.metric('pathcast_callbacks_queued')) === 0);
+				receiver.otherwise = answer;
+				const before = peakBytes(server);
+				await comeAndGo(server, visitors);
+				const queued = await server.metric('pathcast_callbacks_queued');
+				assert.ok(queued <= 10_000 && queued > 9_000, `${queued} wait`);
+				const grown = peakBytes(server) - before;
+				assert.ok(grown < heldBytesMax, `${grown} bytes`);
+				receiver.otherwise = 204;
+				await becomes(async () => (await server.metric('pathcast_callbacks_queued')) === 0);
+				const connections = await server.metric('pathcast_connections');
+				const [sent, dropped] = [await server.metric(counted('sent')), await server.metric(counted('dropped'))];
+				assert.equal(sent + dropped, connections + 2 * visitors);
+				const accepted = receiver.rest();
+				assert.equal(accepted.length, sent);
+				assertInOrder(accepted);
+				const innocent = await bystanders.stop();
+				server.assertNoErrors();
+				return `${queued} waited, ${dropped} dropped, ${sent} accepted, in order, none twice; ${Math.round(grown / 1_048_576)} MiB more; ${innocent}`;
+			},
+			onLinux,
+		);
+	}
+
+	fault(
+		'a webhook receiver that fails half of the time',
+		'A batch is repeated until it is accepted, three times at the most: none is accepted twice, and all come in order.',
+		async (t) => {
+			const receiver = await startReceiver(t);
+			const server = await startBuilt(t, flags(receiver));
+			const bystanders = await startBystanders(t, server);
+			await becomes(async () => (await server.metric('pathcast_callbacks_queued')) === 0);
+			flap(t, receiver, inForm(8, 80));
+			const count = inForm(400, 4_000);
+			await comeAndGo(server, count);
+			await becomes(async () => (await server.metric('pathcast_callbacks_queued')) === 0);
+			const [sent, dropped] = [await server.metric(counted('sent')), await server.metric(counted('dropped'))];
+			assert.equal(sent + dropped, (await server.metric('pathcast_connections')) + 2 * count);
+			const accepted = receiver.rest();
+			assert.equal(accepted.length, sent);
+			assertInOrder(accepted);
+			const innocent = await bystanders.stop();
+			server.assertNoErrors();
+			return `${receiver.requests.length} requests: ${sent} events accepted, ${dropped} given up; ${innocent}`;
+		},
+		onLinux,
+	);
+
+	fault(
+		'a receiver of close callbacks that fails half of the time, and hangs',
+		'Each ended session is told of once, or given up and counted; at most 16 requests are out at once; connections are not affected.',
+		async (t) => {
+			const receiver = await startReceiver(t);
+			const naming = await startNamingService(t);
+			const server = await startBuilt(t, ['--auth', naming.url, '--close-callback', receiver.url]);
+			const bystanders = await startBystanders(t, server);
+			const before = server.openFiles();
+			flap(t, receiver, inForm(200, 2_000));
+			receiver.answers[5] = 'hang';
+			const sessions = inForm(200, 2_000);
+			for (let i = 0; i < sessions; i++) await (await subscribe(t, server.ws(`/room?s${i}`))).close();
+			const outcome = (name: string) => server.metric(`pathcast_close_callbacks_total{outcome="${name}"}`);
+			await becomes(async () => (await outcome('sent')) + (await outcome('dropped')) === sessions);
+			const [sent, dropped] = [await outcome('sent'), await outcome('dropped')];
+			assert.equal(new Set(receiver.requests.map(({ headers }) => headers['x-session'])).size, sessions);
+			assert.ok(receiver.atOnceMax <= 17, `${receiver.atOnceMax} at once`);
+			const innocent = await bystanders.stop();
+			receiver.server.closeAllConnections();
+			await server.descriptorsComeBackTo(before);
+			server.assertNoErrors();
+			return `${receiver.requests.length} requests for ${sessions} sessions: ${sent} accepted, ${dropped} given up; ${innocent}`;
+		},
+		onLinux,
+	);
+});
