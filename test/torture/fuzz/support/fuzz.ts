@@ -9,11 +9,11 @@ import { slopeOf } from './line.js';
 import { isAnswered, type Played, play } from './play.js';
 import { type Figures, type Setting, Target } from './target.js';
 
-const batches = 12;
+const usualBatches = 12;
 // After the first half of the batches the server has seen every kind of input, and its memory is level but for what each measurement adds:
 // code that the collector has thrown away is compiled again. So as many measurements follow without inputs, and a line through each half
 // tells what is due to the inputs. That is zero, within three standard errors and what pages come to that V8 and malloc hold at their leisure.
-const measured = batches / 2;
+const measured = usualBatches / 2;
 const noiseBytes = { heap: 524_288, resident: 4_194_304 };
 
 /** What every row promises. */
@@ -26,6 +26,8 @@ export type Aim = {
 	readonly play?: (socket: Socket, input: Input) => Promise<Played>;
 	readonly connect?: (target: Target) => Socket;
 	readonly clientsAtOnce?: number;
+	/** Fewer than usual, where the server takes long to give back what it took. Too few to judge its memory. */
+	readonly batches?: number;
 };
 
 type Memory = { readonly heap: number; readonly resident: number };
@@ -37,6 +39,7 @@ export async function fuzz(t: TestContext, aim: Aim): Promise<string> {
 	const seed = seededRandom(t).below(2 ** 32);
 	const { TORTURE_INPUT: only } = process.env;
 	if (only !== undefined) return playAlone(t, aim, inputOf(seed, Number(only), aim.kind));
+	const { batches = usualBatches } = aim;
 	const size = Math.ceil(inForm(480, 6_000) / batches);
 	const target = await Target.start(t, aim.setting ?? {});
 	const counts = { inputs: 0, changed: 0, waited: 0, answered: 0 };
@@ -52,6 +55,7 @@ export async function fuzz(t: TestContext, aim: Aim): Promise<string> {
 		}
 		memory.push(await target.memory());
 	}
+	if (batches < usualBatches) return depth(counts, before, after);
 	const idle: Memory[] = [];
 	for (let i = 0; i < measured; i++) {
 		await target.settle([]);
