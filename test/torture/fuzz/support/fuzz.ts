@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
+import type { Memory } from '../../../support/process.js';
 import { seededRandom } from '../../../support/random.js';
 import { inForm } from '../../support/torture.js';
 import { described, type Input, inputOf, type Kind } from './input.js';
@@ -14,7 +15,7 @@ const usualBatches = 12;
 // code that the collector has thrown away is compiled again. So as many measurements follow without inputs, and a line through each half
 // tells what is due to the inputs. That is zero, within three standard errors and what pages come to that V8 and malloc hold at their leisure.
 const measured = usualBatches / 2;
-const noiseBytes = { heap: 524_288, resident: 4_194_304 };
+const noiseBytes = { heapUsed: 524_288, resident: 4_194_304 };
 
 /** What every row promises. */
 export const promised = 'The server goes on, gives back what it took, and its other clients get every message and nothing else.';
@@ -29,8 +30,6 @@ export type Aim = {
 	/** Fewer than usual, where the server takes long to give back what it took. Too few to judge its memory. */
 	readonly batches?: number;
 };
-
-type Memory = { readonly heap: number; readonly resident: number };
 
 type Counts = { inputs: number; changed: number; waited: number; answered: number };
 
@@ -125,14 +124,14 @@ function figure(count: number): string {
 
 /** Fails if the memory grows with the inputs. Gives by how much it did. */
 function level(t: TestContext, busy: readonly Memory[], idle: readonly Memory[], size: number): string {
-	const grown = (['heap', 'resident'] as const).map((kind) => {
+	const grown = (['heapUsed', 'resident'] as const).map((kind) => {
 		const [values, others] = [busy, idle].map((all) => all.map((one) => one[kind])) as [number[], number[]];
 		t.diagnostic(`${kind} after each ${size} inputs: ${values.join(', ')}; then without inputs: ${others.join(', ')}`);
 		const [line, other] = [slopeOf(values), slopeOf(others)];
 		const growth = (line.slope - other.slope) * (measured - 1);
 		const error = Math.hypot(line.error, other.error) * (measured - 1);
 		assert.ok(growth - 3 * error < noiseBytes[kind], `${kind} memory grew by ${growth} ± ${error} bytes: ${values.join(', ')}`);
-		return `${kind} ${kilobytes(growth)} ± ${kilobytes(error)} KB`;
+		return `${kind === 'heapUsed' ? 'heap' : kind} ${kilobytes(growth)} ± ${kilobytes(error)} KB`;
 	});
 	return `memory over the last ${figure(size * (measured - 1))}: ${grown.join(', ')}`;
 }
