@@ -1,7 +1,6 @@
 // Clients that send very much at once, or do not read their answers: they are closed, the others notice nothing, and little is kept.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -10,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import WebSocket from 'ws';
 import { type Command, runCommand } from '../support/command.js';
 import { handshakeHeaders, post } from '../support/http.js';
+import { residentBytes } from '../support/process.js';
 import { protocol } from '../support/protocol.js';
 import { metricOf } from '../support/server.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -77,10 +77,6 @@ async function drained(socket: Socket): Promise<string> {
 	return text;
 }
 
-function residentBytes({ child }: Command): number {
-	return 1_024 * Number(/^VmRSS:\s+([0-9]+) kB/m.exec(readFileSync(`/proc/${child.pid}/status`, 'latin1'))?.[1]);
-}
-
 /** How many connections were closed for what this is about. */
 async function countClosed(operatorPort: number): Promise<number> {
 	const [pipelining, unread] = await Promise.all(
@@ -101,7 +97,7 @@ protocol(
 
 async function floods(t: TestContext, listen: Listen): Promise<void> {
 	const { command, operatorPort, connect } = await listen(t);
-	const before = residentBytes(command);
+	const before = residentBytes(command.child.pid as number);
 	let closed = 0;
 	for (const [what, bytes] of Object.entries(requests)) {
 		for (const reads of [true, false]) {
@@ -120,7 +116,7 @@ async function floods(t: TestContext, listen: Listen): Promise<void> {
 				assert.ok(answers < 4_000, `${what}: ${answers} answers to one`);
 			}
 			for (const socket of [...sockets, innocent]) socket.destroy();
-			const grown = residentBytes(command) - before;
+			const grown = residentBytes(command.child.pid as number) - before;
 			assert.ok(grown < heldBytesMax, `${what}: ${grown} bytes more`);
 		}
 	}
@@ -145,7 +141,7 @@ async function pipelines(t: TestContext, listen: Listen): Promise<void> {
 protocol('A client that sends request after request and reads no answer is closed before much is kept for it.', async (t) => {
 	const command = runCommand(t, ['--addr', '127.0.0.1:0', '--mport', '0']);
 	const [port, operatorPort] = [await command.port(), await command.operatorPort()];
-	const before = residentBytes(command);
+	const before = residentBytes(command.child.pid as number);
 	const socket = connect(port, '127.0.0.1');
 	socket.on('error', () => {});
 	// Nagle's algorithm would hold requests back until an ACK comes, up to 40 ms here, and then send too many at once.
@@ -157,7 +153,7 @@ protocol('A client that sends request after request and reads no answer is close
 		await post(port, '/innocent', '');
 	}
 	assert.equal(await metricOf(operatorPort, 'pathcast_refusals_total{reason="unread"}'), 1);
-	assert.ok(residentBytes(command) - before < heldBytesMax);
+	assert.ok(residentBytes(command.child.pid as number) - before < heldBytesMax);
 	socket.destroy();
 });
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { runCommand } from '../support/command.js';
+import { anyPort, runCommand } from '../support/command.js';
 import { handshakeHeaders } from '../support/http.js';
+import { type Memory, memoryReader, memoryReporting } from '../support/process.js';
 import { metricOf } from '../support/server.js';
 
 /** CI opens a million. */
@@ -17,40 +18,26 @@ const stretch = channels / stretches;
 const noiseBytes = { heapUsed: 524_288, native: 1_048_576 };
 const bytesPerChannelMax = 4;
 
-const reportsMemory = `process.on('SIGUSR2', () => {
-	gc();
-	const { rss, heapTotal, heapUsed } = process.memoryUsage();
-	process.stdout.write(JSON.stringify({ event: 'memory ' + ++globalThis.reports, heapUsed, native: rss - heapTotal }) + '\\n');
-});
-globalThis.reports = 0;`;
-
 test(`${channels} channels opened and freed one after another leave no memory behind`, async (t) => {
 	// V8's young generation keeps one size: pages that it gives up stay resident for a while, and would count as the engine's.
 	const youngGeneration = ['--min-semi-space-size=16', '--max-semi-space-size=16'];
 	// Without helper threads, which free pages and compile at their leisure: on a busy machine that came to 5 MB and more.
-	const nodeArgs = [
-		...youngGeneration,
-		'--single-threaded',
-		'--expose-gc',
-		'--import',
-		`data:text/javascript,${encodeURIComponent(reportsMemory)}`,
-	];
-	const command = runCommand(t, ['--addr', '127.0.0.1:0', '--mport', '0'], nodeArgs);
+	const command = runCommand(t, anyPort, [...youngGeneration, '--single-threaded', ...memoryReporting]);
+	const readMemory = memoryReader(command);
 	const port = await command.port();
 	const operatorPort = await command.operatorPort();
 
-	const reports: Record<string, unknown>[] = [];
+	const reports: Memory[] = [];
 	for (let i = 0; i < stretches; i++) {
 		await openAndFree(port, i * stretch, (i + 1) * stretch);
-		command.child.kill('SIGUSR2');
-		reports.push(await command.logged(`memory ${i + 1}`));
+		reports.push(await readMemory());
 	}
 	assert.equal(await metricOf(operatorPort, 'pathcast_connections_opened_total'), channels);
 	assert.equal(await metricOf(operatorPort, 'pathcast_channels'), 0);
 	assert.equal(await metricOf(operatorPort, 'pathcast_subscribers'), 0);
 
 	for (const kind of ['heapUsed', 'native'] as const) {
-		const bytes = reports.map((report) => Number(report[kind]));
+		const bytes = reports.map((report) => report[kind]);
 		t.diagnostic(`${kind} after each ${stretch} channels: ${bytes.join(', ')} bytes`);
 		const grown = bytes.slice(1).map((now, i) => now - (bytes[i] ?? 0));
 		const typical = median(grown);

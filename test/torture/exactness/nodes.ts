@@ -1,11 +1,11 @@
 // The built server as one process or several, and what is left in them when all clients have gone.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Target } from '#bench/load/job.js';
 import { anyPort, type Command, runCommand } from '../../support/command.js';
 import { request } from '../../support/http.js';
+import { descriptorsOf, residentBytes } from '../../support/process.js';
 import { metricOf } from '../../support/server.js';
 import type { Node } from './traffic.js';
 
@@ -26,20 +26,20 @@ export async function startNode(t: TestContext, ...flags: string[]): Promise<Run
 	const target = targetOf(await command.port(), flags.includes('--tls-cert'));
 	const operator = targetOf(await command.operatorPort());
 	await metricOf(operator.port, 'pathcast_channels');
-	const { pid } = command.child;
-	return { command, target, operator, descriptors: descriptorsOf(pid), megabytes: megabytesOf(pid) };
+	const pid = command.child.pid as number;
+	return { command, target, operator, descriptors: descriptorsOf(pid).length, megabytes: megabytesOf(pid) };
 }
 
 /** Asserts that the nodes are as if no client had been there. Gives a sentence with their memory. */
 export async function nothingIsLeft(nodes: readonly RunningNode[]): Promise<string> {
 	const memory: string[] = [];
 	for (const { command, operator, descriptors, megabytes } of nodes) {
-		const { pid } = command.child;
+		const pid = command.child.pid as number;
 		for (const name of present) await comesTo(name, 0, () => metricOf(operator.port, `pathcast_${name}`));
 		const { body } = await request(operator.port, { path: '/channels' });
 		assert.deepEqual(JSON.parse(body).channels, []);
 		// One of them may be the connection of the question before.
-		await comesTo('descriptors', 0, async () => Math.max(0, descriptorsOf(pid) - descriptors - 1));
+		await comesTo('descriptors', 0, async () => Math.max(0, descriptorsOf(pid).length - descriptors - 1));
 		const after = megabytesOf(pid);
 		assert.ok(after - megabytes < growthMaxMb, `memory: ${megabytes} MB before, ${after} MB after`);
 		assert.deepEqual([command.child.exitCode, command.stderr], [null, '']);
@@ -56,10 +56,6 @@ async function comesTo(what: string, wanted: number, look: () => Promise<number>
 	}
 }
 
-function megabytesOf(pid: number | undefined): number {
-	return Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024);
-}
-
-function descriptorsOf(pid: number | undefined): number {
-	return readdirSync(`/proc/${pid}/fd`).length;
+function megabytesOf(pid: number): number {
+	return Math.round(residentBytes(pid) / 1_048_576);
 }

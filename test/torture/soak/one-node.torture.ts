@@ -1,4 +1,3 @@
-import { anyPort, runCommand } from '../../support/command.js';
 import { torture } from '../support/torture.js';
 import { soak } from './soak.js';
 
@@ -9,5 +8,5 @@ torture(
 		promised:
 			'Every subscriber gets every message in order. Memory and descriptors have a slope of zero, within the error of 99.9 %.',
 	},
-	(t) => soak(t, [runCommand(t, [...anyPort, '--groups'])]),
+	(t) => soak(t, []),
 );

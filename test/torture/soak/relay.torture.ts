@@ -1,4 +1,3 @@
-import { anyPort, runCommand } from '../../support/command.js';
 import { needsRedis, startRedis } from '../../support/redis.js';
 import { torture } from '../support/torture.js';
 import { soak } from './soak.js';
@@ -12,10 +11,7 @@ torture(
 	},
 	async (t) => {
 		const { url } = await startRedis(t);
-		return soak(
-			t,
-			[1, 2].map(() => runCommand(t, [...anyPort, '--groups', '--relay', url])),
-		);
+		return soak(t, ['--relay', url], ['--relay', url]);
 	},
 	needsRedis,
 );

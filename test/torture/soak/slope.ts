@@ -32,6 +32,6 @@ export function meanOf(values: readonly number[]): number {
 	return sumOf(values) / values.length;
 }
 
-function sumOf(values: readonly number[]): number {
+export function sumOf(values: readonly number[]): number {
 	return values.reduce((sum, value) => sum + value, 0);
 }

@@ -1,78 +1,72 @@
 // Loads servers for as long as the soak takes, and states the slope of their memory and their descriptors.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { becomes } from '../../relay/support/becomes.js';
-import type { Command } from '../../support/command.js';
+import { anyPort, runCommand } from '../../support/command.js';
+import { descriptorsOf, memoryReader, memoryReporting } from '../../support/process.js';
 import { seededRandom } from '../../support/random.js';
 import { metricOf } from '../../support/server.js';
 import { soakMinutes } from '../support/torture.js';
 import { Load } from './load.js';
-import { meanOf, type Sample, type Slope, slopeOf } from './slope.js';
+import { meanOf, type Sample, slopeOf, sumOf } from './slope.js';
 
-/** Of this time, the first third warms the server up: it compiles, and its heap finds its size. */
+/** Of the time, the first third warms the server up: it compiles, and its heap finds its size. */
 const warmUpShare = 1 / 3;
-const samplesMin = 240;
-/** Below this time, the memory of a server is still finding its size: its slope is stated, and only its sum is bounded. */
+/** A collection takes some 20 ms of the server, so that it should not come too often. */
+const samples = 240;
+/** In a shorter time, memory is still finding its size: its slopes are stated, and only what it grows is bounded. */
 const slopeMinutesMin = 20;
 const growthMaxMb = 64;
+const megabyte = 1_000_000;
 
-export async function soak(t: TestContext, commands: readonly Command[]): Promise<string> {
-	const servers = await Promise.all(
-		commands.map(async (command) => ({
-			pid: command.child.pid as number,
-			port: await command.port(),
-			operatorPort: await command.operatorPort(),
-		})),
-	);
-	const pids = servers.map(({ pid }) => pid);
-	const descriptorsBefore = descriptorsOf(pids);
+/** Loads one server for each list of flags. Gives what was seen, as a row tells it. */
+export async function soak(t: TestContext, ...flags: readonly (readonly string[])[]): Promise<string> {
+	const servers = await Promise.all(flags.map((own) => startServer(t, own)));
+	const countDescriptors = () => sumOf(servers.map(({ pid }) => descriptorsOf(pid).length));
+	const descriptorsBefore = countDescriptors();
 	const load = new Load(servers, seededRandom(t));
 	t.after(() => load.end().catch(() => {}));
 	const totalMs = soakMinutes * 60_000;
 	await load.run(totalMs * warmUpShare);
-	const memory: Sample[] = [];
-	const descriptors: Sample[] = [];
 	const measuredMs = totalMs * (1 - warmUpShare);
+	const [heap, resident, descriptors]: [Sample[], Sample[], Sample[]] = [[], [], []];
 	const beginMs = performance.now();
-	while (performance.now() - beginMs < measuredMs) {
-		await load.run(Math.min(1_000, measuredMs / samplesMin));
-		const ms = performance.now();
-		memory.push({ ms, value: megabytesOf(pids) });
-		descriptors.push({ ms, value: descriptorsOf(pids) });
+	for (let nth = 1; nth <= samples; nth++) {
+		await load.run(beginMs + (nth * measuredMs) / samples - performance.now());
+		const ms = performance.now() - beginMs;
+		descriptors.push({ ms, value: countDescriptors() });
+		const memory = await Promise.all(servers.map(({ readMemory }) => readMemory()));
+		heap.push({ ms, value: sumOf(memory.map(({ heapUsed }) => heapUsed)) / megabyte });
+		resident.push({ ms, value: sumOf(memory.map(({ resident }) => resident)) / megabyte });
 	}
 	await load.end();
 	for (const { operatorPort } of servers) await becomes(async () => (await metricOf(operatorPort, 'pathcast_channels')) === 0);
-	await becomes(() => descriptorsOf(pids) === descriptorsBefore);
-	for (const { child, stderr } of commands) assert.deepEqual([child.exitCode, stderr], [null, '']);
+	await becomes(() => countDescriptors() === descriptorsBefore);
+	for (const { command } of servers) assert.deepEqual([command.child.exitCode, command.stderr], [null, '']);
 
-	const [ofMemory, ofDescriptors] = [slopeOf(memory), slopeOf(descriptors)];
-	assertFlat('descriptors', ofDescriptors);
-	if (soakMinutes >= slopeMinutesMin) assertFlat('megabytes', ofMemory);
-	else assert.ok((ofMemory.perHour - ofMemory.error) * (measuredMs / 3_600_000) < growthMaxMb, `memory: ${shown(ofMemory)}`);
+	const measuredHours = measuredMs / 3_600_000;
 	return [
 		`${soakMinutes} minutes, ${load.connections} connections, ${load.messages} messages, ${load.deliveries} deliveries, ${load.misdeeds} misdeeds.`,
-		`In the last two thirds: ${meanOf(memory.map(({ value }) => value)).toFixed(0)} MB, slope ${shown(ofMemory)} MB an hour;`,
-		`${meanOf(descriptors.map(({ value }) => value)).toFixed(0)} descriptors, slope ${shown(ofDescriptors)} an hour.`,
+		`In the last two thirds, after collections: heap ${level('MB', heap, measuredHours)};`,
+		`resident ${level('MB', resident, measuredHours)}; ${level('descriptors', descriptors, undefined)}.`,
 		'At the end no channel is left, and the descriptors are those of the start.',
 	].join(' ');
 }
 
-/** The error holds with a probability of 99.9 %. A fall is no leak. */
-function assertFlat(what: string, slope: Slope): void {
-	assert.ok(slope.perHour <= slope.error, `${what} rise: ${shown(slope)} an hour`);
+async function startServer(t: TestContext, flags: readonly string[]) {
+	const command = runCommand(t, [...anyPort, '--groups', ...flags], memoryReporting);
+	const [port, operatorPort] = [await command.port(), await command.operatorPort()];
+	return { command, port, operatorPort, pid: command.child.pid as number, readMemory: memoryReader(command) };
 }
 
-function shown({ perHour, error }: Slope): string {
-	return `${perHour.toFixed(1)} ± ${error.toFixed(1)}`;
-}
-
-/** The resident memory of all these processes. */
-function megabytesOf(pids: readonly number[]): number {
-	const kilobytes = pids.map((pid) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]));
-	return kilobytes.reduce((sum, own) => sum + own, 0) / 1_024;
-}
-
-function descriptorsOf(pids: readonly number[]): number {
-	return pids.reduce((sum, pid) => sum + readdirSync(`/proc/${pid}/fd`).length, 0);
+/**
+ * Asserts that the samples do not rise, and gives their mean and their slope with its error, which holds with a probability of 99.9 %.
+ * A fall is no leak. `hours` is how long memory was measured.
+ */
+function level(unit: string, own: readonly Sample[], hours: number | undefined): string {
+	const { perHour, error } = slopeOf(own);
+	const text = `${meanOf(own.map(({ value }) => value)).toFixed(1)} ${unit}, slope ${perHour.toFixed(1)} ± ${error.toFixed(1)} an hour`;
+	if (hours === undefined || soakMinutes >= slopeMinutesMin) assert.ok(perHour <= error, `it rises: ${text}`);
+	else assert.ok((perHour - error) * hours < growthMaxMb, `it rises by more than a warm-up does: ${text}`);
+	return text;
 }

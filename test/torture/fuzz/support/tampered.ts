@@ -44,12 +44,17 @@ class Wire extends Duplex {
 const writesMax = 5;
 
 /** Plays an input over TLS, and changes one write of it, if the input is to be changed. */
-export function playTampered(socket: Socket, input: Input): Promise<Played> {
+export async function playTampered(socket: Socket, input: Input): Promise<Played> {
 	const { random } = input;
 	const changed = input.mutations === 0 ? -1 : random.below(writesMax);
 	let write = 0;
 	const wire = new Wire(socket, (bytes) => (write++ === changed ? changedRecord(input, bytes) : bytes));
-	return play(connectTls({ socket: wire, rejectUnauthorized: false }), input);
+	try {
+		return await play(connectTls({ socket: wire, rejectUnauthorized: false }), input);
+	} finally {
+		// Closing TLS only ends what is below it, and the server may not answer that.
+		socket.resetAndDestroy();
+	}
 }
 
 /** Another type, version or length of the first record, or other bytes anywhere. */

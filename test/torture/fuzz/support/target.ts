@@ -6,11 +6,11 @@ import { connect as connectTls } from 'node:tls';
 import { becomes } from '../../../relay/support/becomes.js';
 import { type Command, runCommand } from '../../../support/command.js';
 import { request } from '../../../support/http.js';
+import { descriptorsOf, type Memory, memoryReader, memoryReporting } from '../../../support/process.js';
 import type { Subscriber } from '../../../support/subscriber.js';
 import { tlsFlags } from '../../../support/tls.js';
 import { channels, type Promised } from './conversation.js';
 import { asSeen, type Onlooker, openOnlookers, openPublisher, type Seen } from './onlookers.js';
-import { descriptorsOf, memoryReporting, residentBytes } from './process.js';
 
 export type Setting = {
 	readonly flags?: readonly string[];
@@ -40,7 +40,7 @@ export class Target {
 	readonly #watchers: Onlooker[] = [];
 	readonly #publishers = new Map<string, Subscriber>();
 	#numbers = 0;
-	#reports = 0;
+	readonly #readMemory: () => Promise<Memory>;
 	#ends = 0;
 
 	private constructor(command: Command, port: number, operatorPort: number, setting: Setting) {
@@ -48,6 +48,7 @@ export class Target {
 		this.#address = { port, isTls: setting.isTls ?? false };
 		this.#operatorPort = operatorPort;
 		this.#setting = setting;
+		this.#readMemory = memoryReader(command);
 		this.#descriptorsAtStart = descriptorsOf(this.#pid).length;
 	}
 
@@ -124,11 +125,8 @@ export class Target {
 		}
 	}
 
-	/** Bytes in use after a collection, and bytes that are resident. */
-	async memory(): Promise<{ readonly heap: number; readonly resident: number }> {
-		this.#command.child.kill('SIGUSR2');
-		const { heapUsed } = await this.#command.logged(`memory ${++this.#reports}`);
-		return { heap: Number(heapUsed), resident: residentBytes(this.#pid) };
+	memory(): Promise<Memory> {
+		return this.#readMemory();
 	}
 
 	get #pid(): number {
