@@ -51,11 +51,19 @@ fault(
 		const values = () => [`\u001b[31m\n${hostileText(random, 20)}`, `\n${hostileText(random, 10_000)}`];
 		const cases = variables.flatMap((variable) => values().map((value): [string, string] => [variable, value]));
 		const names = Array.from({ length: inForm(4, 50) }, (): [string, string] => [`PATHCAST_${hostileText(random, 20)}`, 'x']);
-		const chosen = [...names, ...Array.from({ length: inForm(8, 3 * cases.length) }, () => cases[random.below(cases.length)])];
-		const refused = 0;
+		const count = inForm(8, 2 * cases.length);
+		const chosen = [...names, ...Array.from({ length: count }, () => cases[random.below(cases.length)] ?? assert.fail())];
 		const line = /^pathcast: [^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_C}]+\n$/u;
-		for (const [name, value] of chosen as [string, string][])
-			await refuses(t, anyPort, line, [], { ...process.env, [name]: value });
+		let refused = 0;
+		const refuseNext = async () => {
+			for (let next = chosen.pop(); next !== undefined; next = chosen.pop()) {
+				const [name, value] = next;
+				// Without flags, which would beat the environment.
+				await refuses(t, [], line, [], { ...process.env, [name]: value });
+				refused++;
+			}
+		};
+		await Promise.all(Array.from({ length: 4 }, refuseNext));
 		return `${refused} refused with one line`;
 	},
 );
