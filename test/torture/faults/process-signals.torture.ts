@@ -23,7 +23,7 @@ fault(
 		const random = seededRandom(t);
 		const socket = `${temporaryFolder(t)}/pathcast.sock`;
 		const flags = ['--addr', socket, '--mport', 'off'];
-		const starts = inForm(12, 100);
+		const starts = inForm(8, 100);
 		const outcomes = { 'by the signal': 0, 'with 0': 0, served: 0 };
 		for (let i = 0; i < starts; i++) {
 			const signal = (['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGPIPE'] as const)[i % 4] ?? 'SIGTERM';

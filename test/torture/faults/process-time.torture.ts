@@ -50,7 +50,7 @@ async function loggedDays(server: BuiltServer): Promise<number> {
 	return Math.round((Date.parse(String(time)) - Date.now()) / dayMs);
 }
 
-const stoppedMs = inForm(10_000, 40_000);
+const stoppedMs = inForm(9_000, 40_000);
 const jumps = [1, -1, 365, -365, 0];
 
 faultsAtOnce('clocks that jump, and a process that stops', () => {
