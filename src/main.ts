@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { loadEngine } from './engine.js';
 import { type Address, formatAddress } from './listening/addresses.js';
 import { createLog, type Log, rateLimited } from './observe/log.js';
+import { onOneLine } from './observe/visible-controls.js';
 import { readOptions } from './options/reading.js';
 import type { Options } from './options/table.js';
 import { type Server, startServer } from './server.js';
@@ -87,7 +88,7 @@ function handleSignals(server: Server, log: Log, reopenLog: () => string | undef
 }
 
 function complain(line: string): void {
-	process.stderr.write(`pathcast: ${line}\n`);
+	process.stderr.write(`pathcast: ${onOneLine(line)}\n`);
 }
 
 // Standard error may be on the full disk that it is to tell of, or its reader may be gone. Nothing can be done then.

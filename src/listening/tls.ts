@@ -12,6 +12,7 @@ export function checkTls({ cert, key }: TlsFiles): void {
 	const keyPem = readGivenFile('--tls-key', key);
 	const certificate = parseOr(`--tls-cert: ${cert} holds no certificate in PEM`, () => new X509Certificate(certPem));
 	parseOr(`--tls-key: ${key} holds no private key in PEM without a passphrase`, () => createSecureContext({ key: keyPem }));
+	parseOr(`--tls-cert: ${cert} is not a whole chain of certificates in PEM`, () => createSecureContext({ cert: certPem }));
 	parseOr(`--tls-key: ${key} is not the key of the certificate in ${cert}`, () =>
 		createSecureContext({ cert: certPem, key: keyPem }),
 	);

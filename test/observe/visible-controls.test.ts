@@ -1,7 +1,7 @@
 // Nothing that a client sends commands a terminal that shows the log or the answers of the operator's listener.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { anyPort, runCommand } from '../support/command.js';
+import { anyPort, refuses, runCommand } from '../support/command.js';
 import { handshakeHeaders, post, RawConnection, request } from '../support/http.js';
 import { subscribe } from '../support/subscriber.js';
 
@@ -58,3 +58,17 @@ for (const format of ['json', 'text']) {
 		assert.doesNotMatch(withoutLineEnds(stdout), obeyed);
 	});
 }
+
+test('a start that fails is told in one line without controls, whatever the names of variables and files are', async (t) => {
+	const hostile = `${controls.join('')}\n\r\t`;
+	const cases: [string[], NodeJS.ProcessEnv][] = [
+		[[], { [`PATHCAST_${hostile}`]: 'x' }],
+		[[], { PATHCAST_ADDR: hostile }],
+		[['--tls-cert', `/${hostile}`, '--tls-key', '/key'], {}],
+		[[`--${hostile}`], {}],
+		[[hostile], {}],
+	];
+	for (const [args, variables] of cases) {
+		await refuses(t, args, /^[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_C}]+\n$/u, [], { ...process.env, ...variables });
+	}
+});

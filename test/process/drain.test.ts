@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import { anyPort, type Command, runCommand } from '../support/command.js';
 import { handshakeHeaders, post, RawConnection, request } from '../support/http.js';
 import { protocol } from '../support/protocol.js';
@@ -187,19 +186,4 @@ protocol('A second `/drain` while the server stops is answered with 202 and chan
 	await post(port, '/room', 'last');
 	assert.deepEqual(await subscriber.textsUntilClosed(1012), ['last']);
 	assert.equal((await command.ended).code, 0);
-});
-
-test('a second signal exits at once with 1 in the middle of a drain, too', async (t) => {
-	for (const flags of [
-		['--drain', '1h'],
-		['--drain-delay', '1h'],
-	]) {
-		const command = runCommand(t, [...anyPort, ...flags]);
-		const port = await command.port();
-		await subscribeMany(t, 200, () => `ws://127.0.0.1:${port}/room`);
-		await signal(command, 'SIGTERM');
-		command.child.kill('SIGTERM');
-		const { code, stderr } = await command.ended;
-		assert.deepEqual([code, stderr], [1, '']);
-	}
 });

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import { anyPort, runCommand } from '../support/command.js';
 import { post, RawConnection, request } from '../support/http.js';
@@ -53,25 +52,6 @@ protocol(
 		assert.equal((await command.ended).code, 0);
 	},
 );
-
-test('a second signal exits at once with 1, whichever the first was', async (t) => {
-	for (const first of ['SIGTERM', 'SIGINT'] as const) {
-		for (const second of ['SIGTERM', 'SIGINT'] as const) {
-			const path = `${temporaryFolder(t)}/x.sock`;
-			const command = runCommand(t, ['--addr', path, '--mport', 'off']);
-			await command.logged('start');
-			// A peer that does not close in its turn holds the first signal's stop for a second.
-			const subscriber = await subscribe(t, `ws+unix:${path}:/room`);
-			subscriber.ws.pause();
-			command.child.kill(first);
-			await command.logged('stop');
-			command.child.kill(second);
-			const { code, stderr } = await command.ended;
-			assert.deepEqual([code, stderr], [1, ''], `${first}, ${second}`);
-			assert.equal(existsSync(path), false, 'the socket is gone since the first signal');
-		}
-	}
-});
 
 test('SIGHUP, once and twice, and SIGPIPE end nothing', async (t) => {
 	for (const log of [[], ['--log', `${temporaryFolder(t)}/x.log`]]) {

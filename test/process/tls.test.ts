@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
 import { test } from 'node:test';
 import { anyPort, refuses, runCommand } from '../support/command.js';
@@ -57,29 +57,9 @@ test('compression is offered by nobody and accepted from nobody', async (t) => {
 	}
 });
 
-test('a certificate that cannot serve is refused before it listens, in one line', async (t) => {
-	const junk = `${temporaryFolder(t)}/junk.pem`;
-	writeFileSync(junk, '-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n');
-	const check = 'check that both files are the right ones.';
-	const cases: [string | undefined, string | undefined, string][] = [
-		[cert, undefined, '--tls-key is missing: TLS takes both --tls-cert and --tls-key.'],
-		[undefined, key, '--tls-cert is missing: TLS takes both --tls-cert and --tls-key.'],
-		['/nonexistent', key, '--tls-cert: /nonexistent cannot be read (ENOENT); check the path and its permissions.'],
-		[cert, '/nonexistent', '--tls-key: /nonexistent cannot be read (ENOENT); check the path and its permissions.'],
-		[junk, key, `--tls-cert: ${junk} holds no certificate in PEM; ${check}`],
-		[key, key, `--tls-cert: ${key} holds no certificate in PEM; ${check}`],
-		[cert, junk, `--tls-key: ${junk} holds no private key in PEM without a passphrase; ${check}`],
-		[cert, pem('locked.key'), `--tls-key: ${pem('locked.key')} holds no private key in PEM without a passphrase; ${check}`],
-		[cert, pem('other.key'), `--tls-key: ${pem('other.key')} is not the key of the certificate in ${cert}; ${check}`],
-		[pem('expired.cert'), key, `--tls-cert: ${pem('expired.cert')} expired on Jan  1 00:00:00 2021 GMT; renew it.`],
-		[
-			pem('future.cert'),
-			key,
-			`--tls-cert: ${pem('future.cert')} is not valid before Jan  1 00:00:00 2100 GMT; check the certificate and the clock.`,
-		],
-	];
-	for (const [certFile, keyFile, line] of cases) {
-		const args = [...(certFile ? ['--tls-cert', certFile] : []), ...(keyFile ? ['--tls-key', keyFile] : [])];
-		await refuses(t, [...anyPort, ...args], line);
-	}
+test('a chain that is cut short after its first certificate is refused by the name of its file, not as a wrong key', async (t) => {
+	const chain = `${temporaryFolder(t)}/chain.pem`;
+	writeFileSync(chain, readFileSync(cert, 'utf8').repeat(2).slice(0, -100));
+	const line = `--tls-cert: ${chain} is not a whole chain of certificates in PEM; check that both files are the right ones.`;
+	await refuses(t, [...anyPort, '--tls-cert', chain, '--tls-key', key], line);
 });

@@ -11,7 +11,7 @@ import { type Subscriber, subscribe } from '../../support/subscriber.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { inForm } from '../support/torture.js';
 import { startBystanders } from './support/bystanders.js';
-import { fault } from './support/fault.js';
+import { fault, faultsAtOnce } from './support/fault.js';
 
 type Address = { readonly flags: string[]; readonly origin: string; readonly target: { port: number } | { socketPath: string } };
 type AddressKind = 'port' | 'UNIX socket';
@@ -97,63 +97,65 @@ async function start(t: TestContext, { flags }: Address): Promise<Command> {
 	return command;
 }
 
-for (const kind of kinds) {
-	fault(
-		`kill -9 under load, and a new start on the same ${kind}, again and again`,
-		'The server starts again at once on the same address; each connection gets every message from its open until it is cut.',
-		async (t) => {
-			const random = seededRandom(t);
-			const address = await addressOf(t, kind);
-			const numbers = new Numbers(address);
-			let command = await start(t, address);
-			const clients = Array.from({ length: 20 }, () => new Returning());
-			const lives = Promise.all(clients.map((client) => client.live(t, numbers)));
-			const kills = inForm(6, 40);
-			const haveAll = () => clients.every(({ isOpen }) => isOpen);
-			await Promise.race([lives, publishThroughKills()]).finally(() => {
-				numbers.areOver = true;
-			});
-			const [connections, got] = [sum(clients.map((client) => client.connections)), sum(clients.map((client) => client.got))];
-			return `${kills} kills; ${connections} connections of 20 clients got ${got} deliveries of ${numbers.confirmed} messages, without a gap`;
+faultsAtOnce('kill -9, and a second server', () => {
+	for (const kind of kinds) {
+		fault(
+			`kill -9 under load, and a new start on the same ${kind}, again and again`,
+			'The server starts again at once on the same address; each connection gets every message from its open until it is cut.',
+			async (t) => {
+				const random = seededRandom(t);
+				const address = await addressOf(t, kind);
+				const numbers = new Numbers(address);
+				let command = await start(t, address);
+				const clients = Array.from({ length: 20 }, () => new Returning());
+				const lives = Promise.all(clients.map((client) => client.live(t, numbers)));
+				const kills = inForm(4, 40);
+				const haveAll = () => clients.every(({ isOpen }) => isOpen);
+				await Promise.race([lives, publishThroughKills()]).finally(() => {
+					numbers.areOver = true;
+				});
+				const [connections, got] = [sum(clients.map((client) => client.connections)), sum(clients.map((client) => client.got))];
+				return `${kills} kills; ${connections} connections of 20 clients got ${got} deliveries of ${numbers.confirmed} messages, without a gap`;
 
-			async function publishThroughKills(): Promise<void> {
-				for (let kill = 0; kill <= kills; kill++) {
-					await becomes(haveAll);
-					const until = numbers.confirmed + 20 + random.below(50);
-					while (numbers.confirmed < until) assert.ok(await numbers.publish());
-					if (kill === kills) break;
-					command.child.kill('SIGKILL');
-					while (await numbers.publish());
-					await command.ended;
-					assert.equal('socketPath' in address.target && existsSync(address.target.socketPath), kind === 'UNIX socket');
-					command = await start(t, address);
+				async function publishThroughKills(): Promise<void> {
+					for (let kill = 0; kill <= kills; kill++) {
+						await becomes(haveAll);
+						const until = numbers.confirmed + 20 + random.below(50);
+						while (numbers.confirmed < until) assert.ok(await numbers.publish());
+						if (kill === kills) break;
+						command.child.kill('SIGKILL');
+						while (await numbers.publish());
+						await command.ended;
+						assert.equal('socketPath' in address.target && existsSync(address.target.socketPath), kind === 'UNIX socket');
+						command = await start(t, address);
+					}
+					await becomes(() => clients.every(({ last }) => last === numbers.next - 1));
+					assert.equal(command.stderr, '');
 				}
-				await becomes(() => clients.every(({ last }) => last === numbers.next - 1));
-				assert.equal(command.stderr, '');
-			}
-		},
-	);
+			},
+		);
 
-	fault(
-		`a second server on the same ${kind}, again and again, under load`,
-		'It is refused with one line that names the address, and exits with 1; the first server is not disturbed.',
-		async (t) => {
-			const address = await addressOf(t, kind);
-			const command = await start(t, address);
-			const bystanders = await startBystanders(t, address.target);
-			const attempts = inForm(4, 20);
-			const line =
-				kind === 'port'
-					? /--addr: cannot listen on \S+: it is in use; stop the server/
-					: /--addr: a server listens at .*; stop it/;
-			for (let i = 0; i < attempts; i++) await refuses(t, [...address.flags.slice(0, 2), '--mport', '0'], line);
-			const innocent = await bystanders.stop();
-			command.child.kill('SIGTERM');
-			assert.deepEqual([(await command.ended).code, command.stderr], [0, '']);
-			return `${attempts} of ${attempts} refused; ${innocent}`;
-		},
-	);
-}
+		fault(
+			`a second server on the same ${kind}, again and again, under load`,
+			'It is refused with one line that names the address, and exits with 1; the first server is not disturbed.',
+			async (t) => {
+				const address = await addressOf(t, kind);
+				const command = await start(t, address);
+				const bystanders = await startBystanders(t, address.target);
+				const attempts = inForm(4, 20);
+				const line =
+					kind === 'port'
+						? /--addr: cannot listen on \S+: it is in use; stop the server/
+						: /--addr: a server listens at .*; stop it/;
+				for (let i = 0; i < attempts; i++) await refuses(t, [...address.flags.slice(0, 2), '--mport', '0'], line);
+				const innocent = await bystanders.stop();
+				command.child.kill('SIGTERM');
+				assert.deepEqual([(await command.ended).code, command.stderr], [0, '']);
+				return `${attempts} of ${attempts} refused; ${innocent}`;
+			},
+		);
+	}
+});
 
 function sum(numbers: readonly number[]): number {
 	return numbers.reduce((total, number) => total + number, 0);
