@@ -87,9 +87,9 @@ export class Exchange {
 		return connection !== undefined && connection !== 'keep-alive' && hasToken(connection, 'close');
 	}
 
-	/** Whether the engine closes the connection after the answer: it takes any value of five letters for `close`. */
-	get #isClosedByEngine(): boolean {
-		return this.head.connection?.length === 5;
+	/** Whether the client has asked for the close. The engine takes any value of five letters for `close`. */
+	get #isClosedByClient(): boolean {
+		return this.head.connection?.length === 5 || this.isLast;
 	}
 
 	/**
@@ -177,9 +177,10 @@ export class Exchange {
 		if (turn === 'next tick') {
 			this.#tellIfGone('pipelining');
 			this.#writeLater(write);
-		} else if (!this.#isLater && (isLast || this.#isClosedByEngine)) {
-			// Not while the engine reads. If earlier answers have filled its buffer, it closes the connection with this one, and goes on to
-			// keep the bytes that came after the request, in memory that it has freed (20.30).
+		} else if (!this.#isLater && (this.#isClosedByClient || (isLast && turns.mayHaveFilledBuffer))) {
+			// Not while the engine reads. If answers have filled its buffer, it closes the connection with this one, and goes on to keep the
+			// bytes that came after the request, in memory that it has freed (20.30). A client that has not asked for the close may have
+			// sent another request, before whose answer this one must come.
 			this.#writeLater(write);
 		} else if (this.#isLater || turns.mustCork(reply, isHead)) {
 			res.cork(write);

@@ -17,6 +17,8 @@ const bytesPerAnswer = 2_048;
 // a client reads only for an answer with a body, and then it does not keep the body.
 const keptBytesPerSecond = 1_048_576;
 const headBytes = 512;
+// The engine's buffer has 16 KiB, and answers of an earlier tick are no longer in it.
+const bufferedBytesMax = 12_288;
 /**
  * How an answer is given. `kept`: at once, and the engine keeps it if the client does not read. `as it reads`: at once, and the rest of
  * the body goes out as the client reads. `next tick`: in the next tick.
@@ -26,6 +28,7 @@ export type AnswerTurn = 'kept' | 'as it reads' | 'next tick';
 /** Answers to requests. */
 export class AnswerTurns {
 	readonly #tick = new Tick(() => {});
+	readonly #bytes = new Tick(() => {});
 	readonly #kept = new Allowance(keptBytesPerSecond, performance.now());
 
 	/** Whether the engine would write an answer of this tick piece by piece. */
@@ -33,8 +36,14 @@ export class AnswerTurns {
 		return this.#tick.amount > gatheredPerTick && bodyBytesOf(reply, isHead) <= corkedBodyBytesMax;
 	}
 
+	/** Whether the answers of this tick, with the one whose turn was asked for last, may have filled the engine's buffer. */
+	get mayHaveFilledBuffer(): boolean {
+		return this.#bytes.amount > bufferedBytesMax;
+	}
+
 	turnOf(reply: Reply, isHead: boolean): AnswerTurn {
 		const bodyBytes = bodyBytesOf(reply, isHead);
+		this.#bytes.add(headBytes + bodyBytes);
 		if (this.#tick.add(1 + bodyBytes / bytesPerAnswer) > answersPerTick) return 'next tick';
 		if (this.#kept.take(performance.now(), headBytes + bodyBytes)) return 'kept';
 		return bodyBytes === 0 ? 'next tick' : 'as it reads';

@@ -143,7 +143,7 @@ test('a /close whose message the relay takes, and whose close it refuses, is ref
 	fake.slots = [{ from: 0, to: 16_383, port: fake.port }];
 	const [server] = await startSharing(t, { url: `redis://127.0.0.1:${fake.port}` }, 1, '--relay-timeout', '60s');
 	await readinessBecomes(server, 200);
-	fake.instead.set('EVAL', [':1\r\n', '-NOREPLICAS Not enough good replicas to write.\r\n']);
+	fake.instead.set('PUBLISH', [':1\r\n', '-NOREPLICAS Not enough good replicas to write.\r\n']);
 	const headers = { 'X-Channel': '/room' };
 	const answer = await request(server.operatorPort, { method: 'POST', path: '/close', headers, body: 'bye' });
 	assert.deepEqual([answer.status, JSON.parse(answer.body).result], [503, 'NG']);

@@ -66,7 +66,7 @@ async function readyAndCounting(server: BuiltServer): Promise<void> {
 
 describe('the clock', { concurrency: 4 }, () => {
 	fault(
-		'The clock jumps forward and back by a day and by a year',
+		'The clock jumps forward and back by a day and by a year (`Date` is replaced in the process)',
 		'Nothing is closed: `--max-age`, `X-Max-Age`, sessions and idle time-outs go by the time that has passed. Log and metrics go on.',
 		async (t) => {
 			const maxAge = ['X-Max-Age', '3600'] as const;
@@ -91,7 +91,6 @@ describe('the clock', { concurrency: 4 }, () => {
 				});
 				assert.equal(sent.status, 200);
 				assert.deepEqual([await subscriber.nextText(), await stream.texts(1)], [what, [what]]);
-				// Two looks at the slow subscribers, and one at the idle ones.
 				await bystanders.goOn(50);
 			}
 			assert.equal(await server.metric('pathcast_connections'), open);
@@ -102,8 +101,8 @@ describe('the clock', { concurrency: 4 }, () => {
 	);
 
 	fault(
-		'The clock jumps back by a year while time-outs run',
-		'`X-Max-Age`, `--auth-timeout`, the retries of webhooks and `--drain` take as long as they say, and the process ends with 0.',
+		'The clock jumps back by a year while time-outs run (`Date` is replaced in the process)',
+		'`X-Max-Age`, `--auth-timeout`, the retries of webhooks and `--drain` run out all the same, and the process ends with 0.',
 		async (t) => {
 			const service = await startService(t, answering(204, [['X-Max-Age', '2']]));
 			const receiver = await startReceiver(t);
