@@ -87,9 +87,9 @@ export class Exchange {
 		return connection !== undefined && connection !== 'keep-alive' && hasToken(connection, 'close');
 	}
 
-	/** Whether the client has asked for the close. The engine takes any value of five letters for `close`. */
-	get #isClosedByClient(): boolean {
-		return this.head.connection?.length === 5 || this.isLast;
+	/** Whether the engine (20.30 and 20.57) closes the connection by itself after the answer: it takes any five letters for `close`. */
+	get #isClosedByEngine(): boolean {
+		return this.head.connection?.length === 5;
 	}
 
 	/**
@@ -144,8 +144,8 @@ export class Exchange {
 		} else {
 			reply = result;
 		}
-		// After a Connection of any five letters, the engine (20.30 and 20.57) closes by itself, and does not say so (RFC 9112, section 9.6).
-		if (this.head.connection?.length === 5) reply = { ...reply, headers: [...reply.headers, ['Connection', 'close']] };
+		// The engine does not say so (RFC 9112, section 9.6).
+		if (this.#isClosedByEngine) reply = { ...reply, headers: [...reply.headers, ['Connection', 'close']] };
 		if (this.hasArrived || !isLast) this.#writeInTurn(reply, isLast);
 		else readBody(this, { announcedBytes: undefined, bytesMax: 0, isLast }, () => this.#writeInTurn(reply, isLast));
 	}
@@ -177,10 +177,10 @@ export class Exchange {
 		if (turn === 'next tick') {
 			this.#tellIfGone('pipelining');
 			this.#writeLater(write);
-		} else if (!this.#isLater && (this.#isClosedByClient || (isLast && turns.mayHaveFilledBuffer))) {
-			// Not while the engine reads. If answers have filled its buffer, it closes the connection with this one, and goes on to keep the
-			// bytes that came after the request, in memory that it has freed (20.30). A client that has not asked for the close may have
-			// sent another request, before whose answer this one must come.
+		} else if (!this.#isLater && (this.#isClosedByEngine || this.isLast || (isLast && turns.mayHaveFilledBuffer))) {
+			// An answer that closes the connection waits until the engine has read everything. If answers have filled the buffer of the
+			// engine (20.30), it would close at once, and then keep the bytes after the request in memory that it has freed. A client that
+			// has not asked for the close may have sent another request, and the engine drops it if it reads that before this answer.
 			this.#writeLater(write);
 		} else if (this.#isLater || turns.mustCork(reply, isHead)) {
 			res.cork(write);

@@ -92,7 +92,7 @@ function whyNotOpened(file: string): string | undefined {
 export function rateLimited<Args extends unknown[]>(
 	intervalMs: number,
 	write: (leftOut: number, ...args: Args) => void,
-	// Not the clock on the wall: set back by an hour, it would silence the line for an hour.
+	// A monotonic clock: one that is set back by an hour would silence the line for an hour.
 	now: () => number = () => performance.now(),
 ): (...args: Args) => void {
 	let nextMs = Number.NEGATIVE_INFINITY;

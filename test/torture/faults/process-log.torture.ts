@@ -108,7 +108,7 @@ fault('a reader of the log that reads nothing', `${promised} Up to 1 MiB of line
 	while (!command.stdout.includes('"path":"/late"')) await post(port, '/late', 'x');
 	const innocent = await bystanders.stop();
 	await endsWell(command, goesOn('EAGAIN'));
-	// What is left out is whole lines.
+	// The server leaves out whole lines only.
 	const lines = command.stdout.split('\n').slice(0, -1);
 	const published = lines.map((line) => JSON.parse(line)).filter(({ event, path }) => event === 'publish' && path === '/burst');
 	assert.ok(published.length < messages, `${published.length} lines`);

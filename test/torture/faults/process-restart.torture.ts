@@ -81,7 +81,7 @@ class Returning {
 				if (text === undefined) break;
 				this.last = Number(text);
 				this.got++;
-				// What is published while the websocket opens may come, or not.
+				// A message that is published while the websocket opens may come, or not.
 				if (previous === undefined) assert.ok(this.last <= next, `${this.last} came first, after ${next}`);
 				else assert.equal(this.last, previous + 1);
 				previous = this.last;

@@ -96,7 +96,7 @@ fault(
 		for (let i = 0; i < times; i++) {
 			assert.deepEqual(await statuses(), open);
 			isKnown(false);
-			// What is connected needs no name.
+			// A connection that is open needs no name any more.
 			service.hangUp();
 			assert.deepEqual(await statuses(), [502, 502, 502]);
 			isKnown(true);
