@@ -7,12 +7,14 @@ import type { TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { becomes } from '../../relay/support/becomes.js';
 import { anyPort, refuses, runCommand } from '../../support/command.js';
+import { answerTo, askedDoors } from '../../support/doors.js';
 import { openStream } from '../../support/event-stream.js';
 import { numbered } from '../../support/gapless.js';
 import { handshakeHeaders, request } from '../../support/http.js';
 import { startNamingService } from '../../support/naming-service.js';
 import { startReceiver } from '../../support/receiver.js';
 import { needs } from '../../support/requirement.js';
+import { answering, hold, startService } from '../../support/service.js';
 import { subscribe, subscribeMany } from '../../support/subscriber.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { tlsFlags } from '../../support/tls.js';
@@ -110,6 +112,39 @@ faultsAtOnce('clocks that jump, and a process that stops', () => {
 			for (const { closed } of subscribers) assert.deepEqual(await closed, { code: 1008, reason: 'authorisation expired' });
 			const seconds = Math.ceil((performance.now() - startMs) / 1_000);
 			return `${subscribers.length} of ${subscribers.length} were closed with 1008, within ${seconds} s`;
+		},
+		needsFaketime,
+	);
+
+	fault(
+		'a clock that is set back by a year while time-outs of services and a stop run',
+		'`--auth-timeout`, the retries of webhooks and `--drain` run out all the same, and the process ends with 0.',
+		async (t) => {
+			const service = await startService(t, answering(204, [['X-Max-Age', '2']]));
+			const receiver = await startReceiver(t);
+			receiver.answers.push(500);
+			const flags = ['--auth', service.url, '--auth-timeout', '2s', '--webhook', receiver.url, '--drain', '1s'];
+			const { server, setClock } = await startWithClock(t, flags);
+			const subscriber = await subscribe(t, server.ws('/room'));
+			service.script = hold;
+			const held = Promise.all(askedDoors.map((door) => answerTo(server.port, door)));
+			await service.take(4);
+			service.script = answering(204);
+			setClock(-365);
+			assert.deepEqual(
+				(await held).map(({ status }) => status),
+				[502, 502, 502],
+			);
+			assert.deepEqual(await subscriber.closed, { code: 1008, reason: 'authorisation expired' });
+			const events = await receiver.nextUntil('disconnect');
+			const duration = events.at(-1)?.duration;
+			assert.ok(Number(duration) >= 1.9 && Number(duration) < 60, `${duration} s`);
+			const last = await subscribe(t, server.ws('/last'));
+			setClock(-1);
+			await server.stop();
+			assert.equal((await last.closed).code, 1012);
+			server.assertNoErrors();
+			return `3 questions got 502, a subscription of 2 s was closed after ${duration} s, ${receiver.requests.length} webhooks came, the stop ended with 0`;
 		},
 		needsFaketime,
 	);
