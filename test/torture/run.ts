@@ -1,5 +1,5 @@
 // npm run torture: throws everything at the server that docs/torture.md lists, and writes what happened there.
-import { release } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { run } from 'node:test';
 import { parseArgs } from 'node:util';
 import { loadEngine } from '#src/engine.js';
@@ -87,7 +87,7 @@ async function runPart(part: Part): Promise<PartResult> {
 	}
 	return {
 		seed,
-		machine: `Node ${process.versions.node} on Linux ${release()}`,
+		machine: `Node ${process.versions.node}, ${process.platform} ${process.arch}, ${availableParallelism()} processors`,
 		date: new Date().toISOString().slice(0, 10),
 		seconds: Math.round((performance.now() - startMs) / 1_000),
 		rows,

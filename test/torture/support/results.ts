@@ -6,7 +6,7 @@ import type { Row } from './torture.js';
 /** One run of one part. */
 export type PartResult = {
 	readonly seed: number;
-	/** The version of Node, and the system. */
+	/** The version of Node, the system, and its processors. */
 	readonly machine: string;
 	/** As in 2026-11-28. */
 	readonly date: string;
