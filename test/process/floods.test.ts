@@ -113,7 +113,8 @@ async function floods(t: TestContext, listen: Listen): Promise<void> {
 			while ((await countClosed(operatorPort)) < closed) await new Promise(setImmediate);
 			for (const text of await Promise.all(ends)) {
 				const answers = text.split('HTTP/1.1 ').length - 1;
-				assert.ok(answers < 4_000, `${what}: ${answers} answers to one`);
+				// Each read has as much as has arrived by then: how many reads are served before one that has too much is the kernel's matter.
+				assert.ok(answers < flood.length / bytes.length / 2, `${what}: ${answers} answers to one`);
 			}
 			for (const socket of [...sockets, innocent]) socket.destroy();
 			const grown = residentBytes(command.child.pid as number) - before;
