@@ -1,13 +1,17 @@
 // A machine that lacks what programs expect: a home, /proc, a disk to write on, the right Node, a sound environment.
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
+import { readOptions } from '#src/options/reading.js';
 import { optionRows, variableOf } from '#src/options/table.js';
 import { anyPort, cliPath, refuses, runProgram } from '../../support/command.js';
 import { request } from '../../support/http.js';
 import { type Random, seededRandom } from '../../support/random.js';
 import { needs } from '../../support/requirement.js';
 import { inForm } from '../support/torture.js';
-import { builtServer, startBuilt } from './support/built-server.js';
+import { accepts } from './support/accepts.js';
+import { builtServer } from './support/built-server.js';
 import { startBystanders } from './support/bystanders.js';
 import { fault } from './support/fault.js';
 import { needsOwnMounts, ownMounts } from './support/own-mounts.js';
@@ -30,15 +34,38 @@ fault(
 	needsOwnMounts(),
 );
 
-fault('an environment of 100 KB', 'Only variables that begin with PATHCAST_ count.', async (t) => {
+fault(
+	'a process without HOME and PATH, in a folder that is gone, with nonsense in LANG and TZ, and with 100 KB of other variables',
+	'Only variables that begin with PATHCAST_ count: it starts, serves, and stops with 0.',
+	async (t) => {
+		const random = seededRandom(t);
+		const junk = Array.from({ length: 100 }, (_, i) => [`JUNK_${i}`, hostileText(random, 1_000)]);
+		const other = { ...Object.fromEntries(junk), NOT_PATHCAST_ADDR: 'nowhere', pathcast_addr: 'nowhere' };
+		const folder = mkdtempSync(`${tmpdir()}/pathcast-gone-`);
+		const script = 'rmdir "$PWD" && exec "$0" "$@"';
+		const args = ['-c', script, process.execPath, cliPath, ...anyPort, '--drain', '0s'];
+		const env = { ...other, LANG: 'xx_XX.nonsense', LC_ALL: '\ufffd', TZ: 'Nowhere/At_All' };
+		t.after(() => rmSync(folder, { recursive: true, force: true }));
+		// Without a PATH, the shell still finds rmdir in its own list of folders.
+		const server = await builtServer(runProgram(t, '/bin/sh', args, env, folder));
+		const innocent = await (await startBystanders(t, server)).stop();
+		server.assertNoErrors();
+		await server.stop();
+		return `${Object.keys(other).length} variables; ${innocent}; it stopped with 0`;
+	},
+);
+
+fault('garbage in every `PATHCAST_` variable', 'A value is taken or refused in one line. Nothing else is thrown.', async (t) => {
 	const random = seededRandom(t);
-	const junk = Array.from({ length: 100 }, (_, i) => [`JUNK_${i}`, hostileText(random, 1_000)]);
-	const env = { ...process.env, ...Object.fromEntries(junk), NOT_PATHCAST_ADDR: 'nowhere', pathcast_addr: 'nowhere' };
-	const server = await startBuilt(t, [], [], env);
-	const innocent = await (await startBystanders(t, server)).stop();
-	server.assertNoErrors();
-	await server.stop();
-	return innocent;
+	const counts = { taken: 0, refused: 0 };
+	for (const [name] of optionRows) {
+		for (let i = 0; i < inForm(200, 5_000); i++) {
+			const value = oddText(random);
+			counts[accepts(() => readOptions([], { [variableOf(name)]: value }, 'test')) ? 'taken' : 'refused']++;
+		}
+	}
+	assert.ok(counts.refused > 0 && counts.taken > 0);
+	return `${optionRows.length} variables: ${counts.taken} values taken, ${counts.refused} refused in one line`;
 });
 
 fault(
@@ -67,6 +94,35 @@ fault(
 		return `${refused} refused with one line`;
 	},
 );
+
+/** Text that is near to a value of some option. */
+function oddText(random: Random): string {
+	const characters = [
+		'0',
+		'1',
+		'9',
+		'-',
+		'.',
+		':',
+		'/',
+		',',
+		' ',
+		'%',
+		'\u0000',
+		'\n',
+		'é',
+		'🎉',
+		'K',
+		'MiB',
+		's',
+		'h',
+		'[',
+		'x',
+		'http://',
+		'*',
+	];
+	return Array.from({ length: random.below(12) }, () => characters[random.below(characters.length)]).join('');
+}
 
 /** Text that a terminal, a parser or a shell could mistake, without NUL and `=`. */
 function hostileText(random: Random, length: number): string {

@@ -1,9 +1,9 @@
 // The log cannot be written, at the level debug, at which each message is a line.
 import assert from 'node:assert/strict';
-import { readFileSync, truncateSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { becomes } from '../../relay/support/becomes.js';
-import { type Command, cliPath, runCommand, runOnFullDisk, runProgram } from '../../support/command.js';
+import { anyPort, type Command, cliPath, refuses, runCommand, runOnFullDisk, runProgram } from '../../support/command.js';
 import { freePort } from '../../support/free-port.js';
 import { post } from '../../support/http.js';
 import { metricOf } from '../../support/server.js';
@@ -125,3 +125,34 @@ fault('a reader of the log that goes away', promised, async (t) => {
 	await endsWell(command, goesOn('EPIPE'));
 	return `${messages} messages arrived, ${innocent}; one line on standard error`;
 });
+
+fault(
+	'`--log` in a folder that is missing, read-only, or no folder; a loop of links; a name that is too long; a folder itself',
+	'One line that names the file and the remedy, and exit code 1.',
+	async (t) => {
+		const folder = temporaryFolder(t);
+		writeFileSync(`${folder}/file`, '');
+		mkdirSync(`${folder}/folder`);
+		symlinkSync(`${folder}/loop`, `${folder}/loop`);
+		const files: Record<string, string> = {
+			[`${folder}/missing/x.log`]: 'ENOENT',
+			'/sys/pathcast.log': 'EACCES|EROFS|EPERM',
+			[`${folder}/file/x.log`]: 'ENOTDIR',
+			[`${folder}/loop`]: 'ELOOP',
+			[`${folder}/${'x'.repeat(300)}`]: 'ENAMETOOLONG',
+			[`${folder}/folder`]: 'EISDIR',
+		};
+		await Promise.all(
+			Object.entries(files).map(([file, code]) =>
+				refuses(
+					t,
+					[...anyPort, '--log', file],
+					new RegExp(
+						`^pathcast: --log: ${file} cannot be written \\((${code})\\); (create its directory|check its path and permissions), or`,
+					),
+				),
+			),
+		);
+		return `${Object.keys(files).length} starts refused in one line, with 1`;
+	},
+);
