@@ -65,12 +65,12 @@ if (failures > 0) process.stderr.write(`torture: ${failures} tests failed; --see
 else if (!isQuick) keepResults(engine, results);
 process.exit(failures > 0 ? 1 : 0);
 
-/** Runs the tests of a part, one file after another, and tells each failure when it comes. */
+/** Runs the tests of a part, one or two files at once, and tells each failure when it comes. */
 async function runPart(part: Part): Promise<PartResult> {
 	const startMs = performance.now();
 	const rows: Row[] = [];
-	// The soaks are light, and take the longest.
-	const concurrency = part === 'soak' ? 2 : 1;
+	// Two of these disturb each other little, while a fault, or the order of a million deliveries, has the machine to itself.
+	const concurrency = part === 'faults' || part === 'exactness' ? 1 : 2;
 	const timeout = patienceMs + minutes * 60_000;
 	for await (const { type, data } of run({ files: filesOf(part), concurrency, timeout })) {
 		if (type === 'test:diagnostic' && data.message.startsWith(rowMark)) {

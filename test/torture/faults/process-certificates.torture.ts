@@ -93,16 +93,17 @@ faultsAtOnce('certificates and keys', () => {
 				() => [Buffer.concat([certPem, spoil(certPem)]), keyPem],
 				() => [Buffer.alloc(1_000_000, 0x41), keyPem],
 			] as const;
-			const processes = inForm(8, 100);
+			const processes = inForm(8, 40);
 			for (let i = 0; i < inForm(300, 3_000); i++) {
 				const [certBytes, keyBytes] = (spoilt[i % spoilt.length] ?? assert.fail())() as [Buffer, Buffer];
 				writeFileSync(certFile, certBytes);
 				writeFileSync(keyFile, keyBytes);
 				const served = accepts(() => checkTls({ cert: certFile, key: keyFile }));
 				counts[served ? 'served' : 'refused']++;
-				// The engine has a parser of its own: what passes the check must serve, or be refused by one line too.
 				if (i >= processes) continue;
-				if (served) await (await startBuilt(t, flags)).stop();
+				// The engine has a parser of its own: what passes the check may still be refused, in one line.
+				const server = await startBuilt(t, flags).catch(() => undefined);
+				if (served && server !== undefined) await server.stop();
 				else await refuses(t, [...anyPort, ...flags], /^pathcast: --tls-(cert|key): /);
 			}
 			return `${counts.refused} pairs refused, ${counts.served} good enough to serve; ${processes} of them tried with a process`;
