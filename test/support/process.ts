@@ -6,14 +6,14 @@ const reportsMemory = `let reports = 0;
 process.on('SIGUSR2', () => {
 	gc();
 	const { rss, heapTotal, heapUsed } = process.memoryUsage();
-	process.stdout.write(JSON.stringify({ event: 'memory ' + ++reports, heapUsed, native: rss - heapTotal, resident: rss }) + '\\n');
+	process.stdout.write(JSON.stringify({ event: 'memory ' + ++reports, heapUsed, native: rss - heapTotal }) + '\\n');
 });`;
 
 /** Arguments of a Node that reports its memory on SIGUSR2, after a collection, as a line of its log. */
 export const memoryReporting = ['--expose-gc', '--import', `data:text/javascript,${encodeURIComponent(reportsMemory)}`];
 
-/** Bytes after a collection: in use on the heap of V8, outside that heap, and resident in all. */
-export type Memory = { readonly heapUsed: number; readonly native: number; readonly resident: number };
+/** Bytes after a collection: in use on the heap of V8, and resident outside that heap. */
+export type Memory = { readonly heapUsed: number; readonly native: number };
 
 /** Gives a function that asks a server with `memoryReporting` for its memory. */
 export function memoryReader(command: Command): () => Promise<Memory> {
