@@ -81,11 +81,14 @@ fault(
 	async (t) => {
 		const service = await startService(t, allow);
 		const name = 'auth.pathcast.invalid';
-		const hosts = `${temporaryFolder(t)}/hosts`;
+		const folder = temporaryFolder(t);
+		const hosts = `${folder}/hosts`;
+		// No name server of this machine is asked, which might not answer for long.
+		writeFileSync(`${folder}/nsswitch.conf`, 'hosts: files\n');
 		const isKnown = (known: boolean) => writeFileSync(hosts, known ? `127.0.0.1 ${name}\n` : '');
 		isKnown(true);
-		// The server alone sees this file in place of the system's.
-		const line = `mount --bind ${hosts} /etc/hosts && exec "$0" "$@"`;
+		// The server alone sees these files in place of the system's.
+		const line = `mount --bind ${hosts} /etc/hosts && mount --bind ${folder}/nsswitch.conf /etc/nsswitch.conf && exec "$0" "$@"`;
 		const url = service.url.replace('127.0.0.1', name);
 		const args = [...ownMounts, line, process.execPath, cliPath, ...anyPort, '--auth', url, '--auth-timeout', '2s'];
 		const server = await builtServer(runProgram(t, 'unshare', args));
