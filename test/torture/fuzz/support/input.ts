@@ -2,7 +2,8 @@
 import type { Random } from '../../../support/random.js';
 import { chance, choicesOf, pick, upTo } from './choices.js';
 import type { Conversation, Maker, Promised } from './conversation.js';
-import { type Level, mutateBytes, mutateParts } from './mutations.js';
+import { mutateBytes } from './mutated-bytes.js';
+import { type Level, mutateParts } from './mutations.js';
 import { bytesOf } from './wire.js';
 
 /** `answer` waits for the last answer; `stop reading` reads nothing until it has rested, and then goes. */

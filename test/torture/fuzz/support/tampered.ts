@@ -4,7 +4,7 @@ import { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import { pick } from './choices.js';
 import type { Input } from './input.js';
-import { mutateBytes } from './mutations.js';
+import { mutateBytes } from './mutated-bytes.js';
 import { type Played, play } from './play.js';
 
 /** Passes everything on, what is written through `change`. */
