@@ -46,6 +46,8 @@ export class Load {
 	readonly #running: Promise<void>[];
 	/** By channel: the connections that are open and can publish. */
 	readonly #publishers = new Map<string, Set<Connection>>();
+	/** By channel: the number of the next message, and of the last one that the server has taken. */
+	readonly #numbers = new Map<string, { next: number; taken: number }>();
 	/** The messages that have not come back to the connection that sent them. */
 	readonly #sending = new Map<
 		Connection,
@@ -104,11 +106,17 @@ export class Load {
 			await this.#stay(this.#one(kinds), this.#one(this.#servers).port, `/soak/${this.#random.below(channels)}`);
 	}
 
-	/** One client, which must get consecutive numbers. Resolves when it has left. */
+	/**
+	 * One client, which must get consecutive numbers: from the first message that is published after it has opened, to the last that is
+	 * taken before it leaves. Resolves when it has left.
+	 */
 	async #stay(connectTo: Connect, port: number, channel: string): Promise<void> {
 		const publishers = this.#publishersOf(channel);
+		const numbers = this.#numbersOf(channel);
+		let first = Number.POSITIVE_INFINITY;
 		let last: number | undefined;
 		let isLeaving = false;
+		let heard: () => void = () => {};
 		let opened: () => void = () => {};
 		const isOpen = new Promise<void>((resolve) => {
 			opened = resolve;
@@ -118,12 +126,15 @@ export class Load {
 			const own = connectTo(port, channel, {
 				onOpen: () => {
 					this.connections++;
+					first = numbers.next;
 					if (own.send !== undefined) publishers.add(own);
 					opened();
 				},
 				onMessage: (message) => {
-					if (last !== undefined && message !== last + 1) reject(new Error(`${channel}: ${message} came after ${last}`));
+					const isNext = last === undefined ? message <= first : message === last + 1;
+					if (!isNext) reject(new Error(`${channel}: ${message} came after ${last ?? `an opening before ${first}`}`));
 					last = message;
+					heard();
 					this.deliveries++;
 					const sending = this.#sending.get(own);
 					if (sending?.message === message) sending.isBack();
@@ -141,10 +152,23 @@ export class Load {
 		if (connection !== undefined) {
 			publishers.delete(connection);
 			await this.#sending.get(connection)?.back;
+			const due = numbers.taken;
+			while (due >= first && (last ?? -1) < due) {
+				const next = new Promise<void>((resolve) => {
+					heard = resolve;
+				});
+				await Promise.race([next, ended]);
+			}
 			isLeaving = true;
 			connection.end();
 		}
 		await ended;
+	}
+
+	#numbersOf(channel: string): { next: number; taken: number } {
+		const numbers = this.#numbers.get(channel) ?? { next: 0, taken: -1 };
+		this.#numbers.set(channel, numbers);
+		return numbers;
 	}
 
 	#publishersOf(channel: string): Set<Connection> {
@@ -155,7 +179,9 @@ export class Load {
 
 	/** Numbered messages, each after the one before is published: by POST, or by a websocket of the channel. */
 	async #publish(channel: string): Promise<void> {
-		for (let message = 0; !this.#isOver; message++) {
+		const numbers = this.#numbersOf(channel);
+		while (!this.#isOver) {
+			const message = numbers.next++;
 			// Most are short.
 			const bytes = this.#random.below(bytesMax) >> this.#random.below(12);
 			const text = `${message} `.padEnd(bytes, 'x');
@@ -166,6 +192,7 @@ export class Load {
 				const { status, body } = await post(this.#one(this.#servers).port, channel, text);
 				assert.equal(status, 200, `a POST to ${channel}: ${body}`);
 			}
+			numbers.taken = message;
 			await this.#rest(this.#random.below(2 * messageMs));
 		}
 	}
