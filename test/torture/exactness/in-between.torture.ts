@@ -9,7 +9,7 @@ const fewer = { ...mixed, channels: 40, connectsPerSecond: 200, deliveries: inFo
 
 torture(
 	{
-		thrown: 'the same over TLS, on 40 channels',
+		thrown: 'messages of all kinds of publishers to all kinds of subscribers on 40 channels, while clients come and go, over TLS',
 		promised:
 			'Every subscriber gets every message of its channel once, in the one order of the channel. At the end nothing is left.',
 	},
@@ -19,7 +19,8 @@ torture(
 
 torture(
 	{
-		thrown: 'the same through nginx, which speaks TLS, with the configuration of deploy/nginx/pathcast.conf',
+		thrown:
+			'messages of all kinds of publishers to all kinds of subscribers on 40 channels, while clients come and go, through nginx, which speaks TLS, with the configuration of deploy/nginx/pathcast.conf',
 		promised:
 			'Every subscriber gets every message of its channel once, in the one order of the channel. At the end nothing is left.',
 	},

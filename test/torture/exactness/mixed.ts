@@ -1,7 +1,8 @@
 // Runs a mixed load, and tells what happened.
+import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { seededRandom } from '../../support/random.js';
-import { inForm } from '../support/torture.js';
+import { inForm, isQuick } from '../support/torture.js';
 import { Load } from './load.js';
 import { nothingIsLeft, type RunningNode } from './nodes.js';
 import { type Settings, Traffic } from './traffic.js';
@@ -27,6 +28,9 @@ export async function runMixed(t: TestContext, nodes: readonly RunningNode[], se
 	const left = await nothingIsLeft(nodes);
 	const { published, deliveries, sizes } = traffic;
 	const { connects, seconds, ownChannels } = load.churn;
+	assert.deepEqual([sizes.least, sizes.most], [1, 65_536]);
+	// A machine that is too slow to have about as many makes no row.
+	assert.ok(isQuick || connects / seconds > settings.connectsPerSecond / 2, `${connects} connects in ${seconds} s`);
 	return [
 		`${deliveries} deliveries of ${published} messages of ${sizes.least} to ${sizes.most} bytes (${Math.round(sizes.sum / published)} on average)`,
 		`over ${settings.channels} ${settings.channels > 1 ? `channels, and ${ownChannels} that visitors opened` : 'channel'};`,

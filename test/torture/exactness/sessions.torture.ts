@@ -22,11 +22,12 @@ const bytesMax = 16_384;
 const rounds = inForm(8, 100);
 const opensAtOnce = 20;
 const publishers = { client: 0, operator: 1 };
+const thrown = 'messages to crowds of sessions, beside messages on the paths of their connections';
 const promised =
 	'Every session gets every message to it once, all sessions in one order, and its connection every message of its path.';
 
 torture(
-	{ thrown: 'messages to crowds of sessions, beside messages on the paths of their connections', promised },
+	{ thrown: `${thrown}, on one node`, promised },
 	async (t) => {
 		const service = await startNamingService(t);
 		return run(t, [await startNode(t, '--auth', service.url)]);
@@ -35,7 +36,7 @@ torture(
 );
 
 torture(
-	{ thrown: 'the same sessions, on two nodes with a relay', promised },
+	{ thrown: `${thrown}, on two nodes with a relay`, promised },
 	async (t) => {
 		const [service, redis] = await Promise.all([startNamingService(t), startRedis(t)]);
 		const start = () => startNode(t, '--auth', service.url, '--relay', redis.url, '--relay-linger', '1s');
