@@ -158,7 +158,7 @@ describe('a bad network', { concurrency: 2 }, () => {
 
 		netFault(
 			{
-				thrown: `A network that resets subscribers, again and again, after any number of bytes, ${over}`,
+				thrown: `A network that resets subscribers, again and again, after 8 to 108 KB, ${over}`,
 				promised: 'A subscriber gets every message that is published after it has joined, until its connection ends.',
 				isTls,
 			},

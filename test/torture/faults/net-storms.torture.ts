@@ -134,7 +134,10 @@ fault(
 		const service = await startService(t, allow);
 		const server = await startBuilt(t, ['--auth', service.url, '--auth-timeout', '10s']);
 		const bystanders = await startBystanders(t, server);
-		const subscribers = await server.metric('pathcast_subscribers');
+		const [subscribers, opened] = [
+			await server.metric('pathcast_subscribers'),
+			await server.metric('pathcast_connections_opened_total'),
+		];
 		// The connections to the service are kept open.
 		service.hangUp();
 		const before = server.openFiles();
@@ -157,6 +160,8 @@ fault(
 		assert.equal((await post(server.port, '/aborted', 'x')).headers.get('x-subscribers'), '1');
 		await witness.close();
 		await becomes(async () => (await server.metric('pathcast_subscribers')) === subscribers);
+		assert.equal(await server.metric('pathcast_connections_opened_total'), opened + 1);
+		assert.ok((await server.metric('pathcast_auth_questions_total{outcome="cancelled"}')) > 0);
 		service.hangUp();
 		await server.descriptorsComeBackTo(before);
 		const seen = await bystanders.stop();

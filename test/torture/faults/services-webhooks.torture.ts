@@ -57,7 +57,7 @@ function assertInOrder(events: readonly ReceivedEvent[]): void {
 /** Answers so many requests badly or well, by turns, and then well. */
 function flap(t: TestContext, receiver: Receiver, requests: number): void {
 	const random = seededRandom(t);
-	// Two failures in three requests: few batches need all three retries.
+	// Half of them: few batches need all three retries.
 	const answers: readonly ReceiverAnswer[] = [500, 'cut', 503, 204, 204, 204];
 	receiver.answers.push(...Array.from({ length: requests }, () => answers[random.below(answers.length)] ?? 204));
 }
@@ -144,6 +144,7 @@ faultsAtOnce('receivers that fail', () => {
 			await becomes(async () => (await outcome('sent')) + (await outcome('dropped')) === sessions);
 			const [sent, dropped] = [await outcome('sent'), await outcome('dropped')];
 			assert.equal(new Set(receiver.requests.map(({ headers }) => headers['x-session'])).size, sessions);
+			// The request that hangs is given up by the server some time before this receiver hears of it.
 			assert.ok(receiver.atOnceMax <= 17, `${receiver.atOnceMax} at once`);
 			const innocent = await bystanders.stop();
 			receiver.server.closeAllConnections();

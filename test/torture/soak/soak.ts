@@ -6,7 +6,7 @@ import { anyPort, runCommand } from '../../support/command.js';
 import { descriptorsOf, memoryReader, memoryReporting } from '../../support/process.js';
 import { seededRandom } from '../../support/random.js';
 import { metricOf } from '../../support/server.js';
-import { soakMinutes } from '../support/torture.js';
+import { slopeMinutesMin, soakMinutes } from '../support/torture.js';
 import { Load } from './load.js';
 import { meanOf, type Sample, slopeOf, sumOf } from './slope.js';
 
@@ -14,8 +14,6 @@ import { meanOf, type Sample, slopeOf, sumOf } from './slope.js';
 const warmUpShare = 1 / 3;
 /** Few: each leaves some 1 KB on the heap, such as code that is compiled again because the collector has thrown it away. */
 const samples = 36;
-/** In a shorter time, memory is still finding its size: its slopes are stated, and only what it grows is bounded. */
-const slopeMinutesMin = 20;
 const growthMaxMb = 64;
 const megabyte = 1_000_000;
 

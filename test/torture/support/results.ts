@@ -66,7 +66,7 @@ function tableOf(part: Part, results: readonly EngineResult[]): string {
 	const lines = [...rows.values()].map((row) => {
 		const happened = engines.map(({ rows: own }) => {
 			const same = own.find(({ thrown }) => thrown === row.thrown);
-			return same === undefined ? 'does not apply' : capitalised(same.happened ?? '**failed**');
+			return same?.happened === undefined ? 'does not apply' : capitalised(same.happened);
 		});
 		return [...(hasSections ? [row.section] : []), capitalised(row.thrown), row.promised, ...happened];
 	});

@@ -4,10 +4,11 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type NetConnectOpts, type Server, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
+import { type Random, seededRandom } from '../../support/random.js';
 
 /** What happens to the bytes of one direction, on each connection. It may be changed at any time. */
 export class Way {
-	/** Each piece waits for up to so long, at random. */
+	/** Each piece waits for up to so long, in whole milliseconds, at random. */
 	delayMsMax = 0;
 	/** Each read is passed on in pieces of at most so many bytes, one in each turn of the loop. */
 	pieceBytesMax = Number.POSITIVE_INFINITY;
@@ -17,6 +18,8 @@ export class Way {
 	passedBytes = 0;
 	#flowing = Promise.resolve();
 	#resume = () => {};
+
+	constructor(readonly random: Random) {}
 
 	/** Passes nothing on and reads nothing more, until `resume`. */
 	stall(): void {
@@ -39,13 +42,19 @@ export class Way {
 type Pair = { readonly client: Socket; readonly server: Socket };
 
 export class TcpRelay {
-	readonly toServer = new Way();
-	readonly toClient = new Way();
+	readonly toServer: Way;
+	readonly toClient: Way;
 	readonly #pairs = new Set<Pair>();
 	#listener: Server | undefined;
 	#port = 0;
 
-	constructor(readonly target: NetConnectOpts) {}
+	constructor(
+		readonly target: NetConnectOpts,
+		random: Random,
+	) {
+		this.toServer = new Way(random);
+		this.toClient = new Way(random);
+	}
 
 	get port(): number {
 		return this.#port;
@@ -95,7 +104,7 @@ export class TcpRelay {
 
 /** Starts a relay before that server, and ends it after the test. */
 export async function startRelay(t: TestContext, target: NetConnectOpts): Promise<TcpRelay> {
-	const relay = new TcpRelay(target);
+	const relay = new TcpRelay(target, seededRandom(t));
 	await relay.accept();
 	t.after(() => {
 		relay.refuse();
@@ -120,7 +129,7 @@ async function pump(from: Socket, to: Socket, way: Way, reset: () => void): Prom
 		for await (const data of from) {
 			for (let rest = data as Buffer; rest.length > 0; ) {
 				await way.flowing;
-				if (way.delayMsMax > 0) await wait(Math.random() * way.delayMsMax);
+				if (way.delayMsMax > 0) await wait(way.random.below(way.delayMsMax + 1));
 				else if (rest !== data) await turn();
 				const piece = rest.subarray(0, Math.min(way.pieceBytesMax, way.resetAfterBytes - passedBytes));
 				rest = rest.subarray(piece.length);

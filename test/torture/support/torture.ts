@@ -39,5 +39,8 @@ export function inForm(quick: number, whole: number): number {
 	return isQuick ? quick : whole;
 }
 
+/** In a shorter soak, memory is still finding its size: its slopes are stated, and only what it grows is bounded. */
+export const slopeMinutesMin = 20;
+
 /** How long the soak takes, as `--minutes` says. */
 export const soakMinutes = Number(process.env.TORTURE_MINUTES ?? 0.5);
