@@ -14,7 +14,7 @@ export function pure<Values extends [unknown, ...unknown[]]>(
 ): void {
 	torture({ thrown, promised }, async () => {
 		fc.assert(property, parameters);
-		return `${runs.toLocaleString('en')} cases, none otherwise`;
+		return `${runs.toLocaleString('en')} cases: the promise held in all`;
 	});
 }
 
