@@ -6,7 +6,7 @@ import { needs } from './requirement.js';
 const patienceMs = 15_000;
 const executablePath = process.env.TEST_CHROMIUM ?? '/usr/bin/chromium';
 
-/** What a test that opens pages needs. */
+/** The `skip` option of a test that opens pages. */
 export const needsChromium = needs('Chromium', executablePath);
 
 let browser: Promise<Browser> | undefined;

@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 
 // Below the ports that systems give to outgoing connections, which could take a port before a server listens on it.
 const [lowest, highest] = [11_000, 32_000];
-// One after the other, so that none is given twice before it is listened on, from wherever this process begins.
+// Ports are given in turn, so that none is given twice before it is listened on. The first is random: other processes do the same.
 let next = lowest + Math.floor(Math.random() * (highest - lowest));
 
 /** A port to be listened on twice: one that the engine picked itself (port 0) is not to be had again for a minute. */

@@ -1,4 +1,4 @@
-// A proxy of which the test decides what it passes on, and when.
+// A proxy. The test decides which bytes it passes on, and when.
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
@@ -34,7 +34,7 @@ export async function startGateway(
 	t.after(() => gateway.close());
 	return (gateway.address() as AddressInfo).port;
 
-	// Not before there is something to hand on: the server leaves a connection that says nothing.
+	// Connects only when there are bytes to pass on: the server closes a connection that sends nothing.
 	function connectedTo(client: Socket): Socket {
 		const upstream = connect(port, '127.0.0.1');
 		upstream.pipe(client);

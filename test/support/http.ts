@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 
 export type Answer = { readonly status: number; readonly headers: ReadonlyMap<string, string>; readonly body: string };
 
-/** One connection. Its answers are taken one by one; `closed` gives all bytes that came, when the peer has ended it. */
+/** A connection. Its answers are taken one by one; `closed` gives all bytes that came, when the peer has ended it. */
 export class RawConnection {
 	readonly #socket: Socket;
 	readonly closed: Promise<string>;

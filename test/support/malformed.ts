@@ -26,7 +26,7 @@ export const timeoutSeconds = { newer: 32, older: 12 };
 type Expected = { readonly input: string; readonly newer: Outcome; readonly older: Outcome };
 /** A request whose end, or whose host, its header fields leave open. `headers` comes after the request line and that Host. */
 export type AmbiguousFraming = Expected & { readonly host: string; readonly headers: string; readonly body: string };
-/** What a client sends on one connection, in so many reads of the server's, and what of it is published where it is served. */
+/** The bytes of a client on one connection, a piece for each read of the server, and the message that is published if they are served. */
 export type OtherInput = Expected & { readonly pieces: readonly string[]; readonly publishes: string | undefined };
 
 /** The column of the engine that serves here. */

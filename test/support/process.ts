@@ -1,4 +1,4 @@
-// What another process holds: its memory, as the system and its own collector tell, and its descriptors.
+// Reads the memory and the open descriptors of another process.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Command } from './command.js';
 

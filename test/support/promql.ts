@@ -1,6 +1,6 @@
 // Reads enough of PromQL to compare an expression with a real answer of /metrics: its metrics, their labels, and which are counters.
 
-/** What a scrape adds to every series. */
+/** The labels that a scrape adds to every series. */
 const scraped = ['job', 'instance'];
 
 export type Exposed = ReadonlyMap<string, { readonly type: string; readonly labels: readonly Record<string, string>[] }>;
@@ -31,7 +31,7 @@ export function metricsIn(expression: string): string[] {
 	return [...withoutStrings(expression).matchAll(/\b(?:pathcast|nodejs|process)_\w+/g)].map(([name]) => name);
 }
 
-/** What of an expression is not there in reality: metrics, label values, labels to sum by; and rates of what does not count up. */
+/** The metrics, label values and labels to sum by that do not exist, and the rates of metrics that are not counters. */
 export function faultsOf(expression: string, exposed: Exposed): string[] {
 	const faults: string[] = [];
 	const labelNames = new Set(scraped);

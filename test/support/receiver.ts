@@ -20,7 +20,7 @@ export type ReceivedEvent = Record<string, unknown> & { readonly event: string; 
 
 export class Receiver {
 	readonly requests: ReceivedRequest[] = [];
-	/** What the next requests get, one by one. When none is left, `otherwise`. */
+	/** The answers to the next requests, in order. When none is left, requests get `otherwise`. */
 	readonly answers: ReceiverAnswer[] = [];
 	otherwise: ReceiverAnswer = 204;
 	/** How many requests were without an answer at the same time, at the most. */
@@ -41,7 +41,7 @@ export class Receiver {
 			if (answer === 'cut') req.socket.destroy();
 			if (answer === 'cut' || answer === 'hang') return;
 			const status = await answer;
-			// Before the answer: whoever sees that it was accepted may take the events at once.
+			// Before the answer: a test that sees that the batch was accepted may take the events at once.
 			if (status === 204 && body !== '') this.#events.push(...JSON.parse(body));
 			res.writeHead(status).end();
 			this.#look();
@@ -106,7 +106,7 @@ export async function deadUrl(): Promise<string> {
 	return `http://127.0.0.1:${port}/`;
 }
 
-/** What the names of events tell, in order. */
+/** The name and the path of each event, in order. */
 export function namesOf(events: readonly ReceivedEvent[]): string[] {
 	assert.ok(events.length > 0);
 	return events.map(({ event, path }) => `${event} ${path}`);

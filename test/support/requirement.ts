@@ -1,4 +1,4 @@
-// What a machine may lack: such tests skip with the reason, or fail where TEST_REQUIRE_ALL=1 demands them all.
+// Skips a test, with the reason, if the machine lacks a program that it needs. Under TEST_REQUIRE_ALL=1 the test runs, and fails.
 import { accessSync, constants } from 'node:fs';
 
 /** The `skip` option of a test that needs a program, or a file that is none (a module). */

@@ -8,7 +8,7 @@ export type HeaderLines = readonly (readonly [name: string, value: string])[];
 /** How a service answers a question. */
 export type Script = (question: Question) => void;
 
-/** One question, and the ways to answer it. */
+/** A question, and the ways to answer it. */
 export class Question {
 	readonly method: string;
 	/** The target of the request line. */
@@ -154,7 +154,7 @@ export class TestService {
 	}
 
 	async listen(t: TestContext): Promise<void> {
-		// What an idle connection lives is for the test to say.
+		// Idle connections stay open until the test closes them.
 		const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
 			this.asked++;
 			const question = new Question(request, response);
@@ -170,7 +170,7 @@ export class TestService {
 			// A reset is one way of closing.
 			socket.on('error', () => {});
 		});
-		// As many as connect at once.
+		// Enough for all connections that the tests open at once.
 		server.listen({ port: 0, host: '127.0.0.1', backlog: 4_096 });
 		await once(server, 'listening');
 		t.after(() => {

@@ -1,4 +1,4 @@
-// How often something happens in one tick, at the most.
+// Counts how often something happens in each tick, and keeps the highest count.
 import type { Hub } from '#src/pubsub/hub.js';
 
 export class TickPeak {

@@ -19,7 +19,7 @@ export function setting(unit: Unit, name: string): string {
 	return value;
 }
 
-/** What `Environment=` gives. */
+/** The variables that `Environment=` sets. */
 export function environmentOf(unit: Unit): Record<string, string> {
 	return Object.fromEntries((unit.get('Environment') ?? []).flatMap((line) => line.split(' ').map((pair) => assignment(pair))));
 }

@@ -16,7 +16,7 @@ export type Kind = 'websocket' | 'event-stream' | 'groups';
 export type Manner = 'close' | 'end' | 'reset' | 'amid';
 export const manners: readonly Manner[] = ['close', 'end', 'reset', 'amid'];
 
-/** What the clients of a test have in common. */
+/** The random choices of a test, and the callbacks for its clients. */
 export type World = {
 	readonly random: Random;
 	/** Hears of each message that a client got and that is as it was sent. */
@@ -125,7 +125,7 @@ export class Client {
 		this.connection.socket.write(messageFrames(this.world.random, Buffer.concat([head, payload]), isBinary));
 	}
 
-	/** Resolves when that is true, which each message may change; or when the connection has ended. One at a time. */
+	/** Resolves when `isTrue` holds after a message, or when the connection has ended. Only one call may wait at a time. */
 	until(isTrue: () => boolean): Promise<void> {
 		return new Promise((resolve) => {
 			if (isTrue() || this.#isLeaving) resolve();
@@ -191,7 +191,7 @@ export class Client {
 		}
 	}
 
-	/** A message. Its channel is what the server says it is, or for a client with one channel that one; else the message says it. */
+	/** Takes a message. Without a channel from the server, it is of the client's only channel, or of the channel that the message names. */
 	#take(channel: string | undefined, payload: Buffer, isBinary: boolean): void {
 		const found = channel === undefined ? this.#subscriptionOf(payload) : this.pieces.get(channel);
 		const { order, piece } = found ?? assert.fail(`a message of ${channel ?? payload.subarray(0, 20)}, where the client is not`);

@@ -19,7 +19,7 @@ const postersPerNode = 8;
 const opensAtOnce = 50;
 const stepsPerTurn = 32;
 const fewSteps = 4;
-/** What has not come after this time without any delivery is lost. */
+/** When nothing has been delivered for this time, the messages that are still missing are lost. */
 const patienceMs = 60_000;
 
 export class Load {
@@ -42,7 +42,7 @@ export class Load {
 			for (let i = 0; i < stayers.websocket; i++)
 				opens.push(async () => {
 					const client = await this.#stay(nth + i, 'websocket', [order]);
-					// It is the last one, that the reference be another.
+					// The last websocket publishes, so that the publisher is not the reference.
 					if (i === stayers.websocket - 1) this.#websockets.set(order, client);
 				});
 			for (let i = 0; i < stayers['event-stream']; i++)

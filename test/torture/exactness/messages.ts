@@ -19,7 +19,7 @@ const cells = 4_096;
 const characters = ['a', 'z', ' ', '"', '\\', '<', '\n', 'é', 'ß', '世', '☃', '\u{1f600}'].map((text) => Buffer.from(text));
 const ascii = Buffer.from('abcdefghijklmnopqrstuvwxyz0123456789'.repeat(4));
 
-/** What a subscriber got: a number of a publisher, or a negative number for a short message. Equal for equal messages. */
+/** Stands for a message: its publisher and number, or a negative number for a short message. Equal messages have equal tokens. */
 export type Token = number;
 
 export function tokenOf(publisher: number, number: number, { bytes, isBinary }: Shape): Token {
@@ -68,7 +68,7 @@ export class Messages {
 		return payload;
 	}
 
-	/** What it is, if it is as it was written for this channel; else what is wrong. */
+	/** The token of a message that is as it was written for this channel; for any other, a text that says what is wrong. */
 	read(channel: number, payload: Buffer, isBinary: boolean): Token | string {
 		const bytes = payload.length;
 		if (bytes === 0) return 'an empty message';
@@ -90,7 +90,7 @@ export class Messages {
 		return tokenOf(Number(publisher), Number(number), { bytes, isBinary });
 	}
 
-	/** What follows the beginning of a message, and where. */
+	/** The parts of a message after its beginning, each with its place in the message. */
 	#parts(channel: number, publisher: number, number: number, bytes: number, isBinary: boolean): [start: number, part: Buffer][] {
 		// Of a short message, the number is known only so far.
 		const known = bytes < headBytes ? number % shortNumbers : number;

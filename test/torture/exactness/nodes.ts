@@ -38,7 +38,7 @@ export async function nothingIsLeft(nodes: readonly RunningNode[]): Promise<stri
 		for (const name of present) await comesTo(name, 0, () => metricOf(operator.port, `pathcast_${name}`));
 		const { body } = await request(operator.port, { path: '/channels' });
 		assert.deepEqual(JSON.parse(body).channels, []);
-		// One of them may be the connection of the question before.
+		// The connection of the request above may still be open.
 		await comesTo('descriptors', 0, async () => Math.max(0, descriptorsOf(pid).length - descriptors - 1));
 		const after = megabytesOf(pid);
 		assert.ok(after - megabytes < growthMaxMb, `memory: ${megabytes} MB before, ${after} MB after`);

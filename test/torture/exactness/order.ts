@@ -12,7 +12,7 @@ export class Clock {
 	}
 }
 
-/** What a connection got of a channel, from one subscription to its end. The times are of the clock. */
+/** The messages that a connection got of a channel, from one subscription to its end. The times are of the clock. */
 export type Piece = {
 	/** For the message of a failure. */
 	readonly who: string;
@@ -28,14 +28,14 @@ export type Piece = {
 
 export class Order {
 	readonly pieces: Piece[] = [];
-	/** What each publisher has sent, when, with how many bytes (and whether it is binary), and the place of what the reference has. */
+	/** For each publisher: its messages, with their times and shapes, and the places in `#log` of the messages that the reference got. */
 	readonly #publishers = Array.from({ length: publishersMax }, () => ({
 		tokens: [] as Token[],
 		sentAt: [] as number[],
 		shapes: [] as Shape[],
 		places: [] as number[],
 	}));
-	/** What the reference got, and when. */
+	/** The messages that the reference got, and their times. */
 	readonly #log: Token[] = [];
 	readonly #seenAt: number[] = [];
 
@@ -106,7 +106,7 @@ export class Order {
 		assert.deepEqual({ bytes, isBinary }, shape, `${who}: message ${number} of publisher ${publisher} has another shape`);
 	}
 
-	/** What the reference gets is the next message of its publisher. */
+	/** Notes a message that the reference got. It must be the next message of its publisher. */
 	#extend({ who }: Piece, token: Token): void {
 		const publisher = publisherOf(token);
 		const { tokens, places } = this.#of(publisher);

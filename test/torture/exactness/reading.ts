@@ -2,7 +2,7 @@
 
 export const opcodes = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
-/** One for each connection. `payload` may be overwritten when `onFrame` has returned. */
+/** Each connection needs a reader of its own. `payload` may be overwritten when `onFrame` has returned. */
 export class FrameReader {
 	#held: Buffer = Buffer.alloc(0);
 
@@ -38,7 +38,7 @@ const data = Buffer.from('data: ');
 const binary = Buffer.from('event: binary\ndata: ');
 const lf = 0x0a;
 
-/** One for each stream. The reader of test/support is for a few events: this one is for hundreds of thousands. */
+/** Each stream needs a reader of its own. The reader of test/support is too slow for hundreds of thousands of events. */
 export class EventReader {
 	#held: Buffer = Buffer.alloc(0);
 

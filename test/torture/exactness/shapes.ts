@@ -2,7 +2,7 @@
 import type { Random } from '../../support/random.js';
 import { headBytes, type Shape } from './messages.js';
 
-/** Where the length of a frame takes more bytes (RFC 6455, section 5.2), where the engine writes in another way, and our own shortest ones. */
+/** Sizes at which the length of a frame gets longer (RFC 6455, section 5.2), or the engine writes in another way; and our shortest. */
 const boundaries = [1, 2, headBytes - 1, headBytes, 125, 126, 127, 16_383, 16_384, 65_535, 65_536];
 
 export function randomShape(random: Random, bytesMax: number): Shape {

@@ -1,4 +1,4 @@
-// What the clients of a mixed load have in common: the channels, the nodes, what was published, and what has been delivered.
+// The state that all clients of a mixed load share: channels, nodes, and the counts of published and delivered messages.
 import type { Target } from '#bench/load/job.js';
 import type { Random } from '../../support/random.js';
 import type { Client, Kind, World } from './client.js';
@@ -66,7 +66,7 @@ export class Traffic implements World {
 		this.failure ??= error;
 	}
 
-	/** One more subscriber stays on a channel. */
+	/** Counts another subscriber that stays on a channel. */
 	stays(order: Order): void {
 		this.#stayers.set(order, (this.#stayers.get(order) ?? 0) + 1);
 	}

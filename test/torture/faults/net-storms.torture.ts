@@ -116,7 +116,7 @@ netFault(
 				const how = random.below(3);
 				if (how === 0) ws.close();
 				else if (how === 1) ws.terminate();
-				// Not in the types: its socket.
+				// The types of ws hide the socket.
 				else (ws as unknown as { _socket: { resetAndDestroy(): void } })._socket.resetAndDestroy();
 			}
 			clients += crowd.length;
@@ -171,7 +171,7 @@ fault(
 	onLinux,
 );
 
-/** What the server answers to a request on a connection of its own: the status, or that the connection ended without one. */
+/** The status that answers a request on a connection of its own, or `nothing` if the connection ended without an answer. */
 async function statusOf(t: TestContext, server: BuiltServer, text: string): Promise<string> {
 	const socket = await openSocket(t, { port: server.port });
 	const first = once(socket, 'data').then(

@@ -1,4 +1,4 @@
-// TLS that goes wrong: garbage before and after them, renegotiation, an end without close_notify.
+// TLS that goes wrong: garbage before and after the handshake, renegotiation, an end without close_notify.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';

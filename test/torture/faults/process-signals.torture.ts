@@ -137,7 +137,7 @@ fault(
 	},
 );
 
-/** Each begins a server whose first signal has it wait, and gives its command and what must be gone after the second. */
+/** Each starts a server that waits after its first signal. Gives the command, and the UNIX socket that must be gone when it has exited. */
 const phases: readonly ((t: TestContext) => Promise<{ command: Command; socket?: string }>)[] = [
 	async (t) => {
 		const server = await startBuilt(t, ['--drain', '1h']);

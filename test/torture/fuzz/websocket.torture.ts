@@ -4,7 +4,7 @@ import { chunkedPosts, groups, oneOf, pages, posts, streams, websockets } from '
 import { type Aim, fuzz, promised } from './support/fuzz.js';
 
 const hasGroups = { hasGroups: true };
-// What clients that are closed for their messages leave behind.
+// Under these flags the server closes clients for their messages: such clients must leave nothing behind either.
 const strict = { flags: ['--binary', '--echo-keepalive', '--max-message', '1KiB', '--max-path', '20'] };
 
 const rows: readonly (readonly [thrown: string, aim: Aim])[] = [

@@ -100,14 +100,14 @@ export class Load {
 		return items[this.#random.below(items.length)] as Item;
 	}
 
-	/** One client after another. */
+	/** Opens clients one after another, until the load is over. */
 	async #comeAndGo(): Promise<void> {
 		while (!this.#isOver)
 			await this.#stay(this.#one(kinds), this.#one(this.#servers).port, `/soak/${this.#random.below(channels)}`);
 	}
 
 	/**
-	 * One client, which must get consecutive numbers: from the first message that is published after it has opened, to the last that is
+	 * Opens a client, which must get consecutive numbers: from the first message that is published after it has opened, to the last that is
 	 * taken before it leaves. Resolves when it has left.
 	 */
 	async #stay(connectTo: Connect, port: number, channel: string): Promise<void> {

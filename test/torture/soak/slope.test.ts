@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { Random } from '../../support/random.js';
 import { type Sample, slopeOf } from './slope.js';
 
-/** One sample a second for twenty minutes. */
+/** A sample a second for twenty minutes. */
 function series(valueAt: (second: number) => number): Sample[] {
 	return Array.from({ length: 1_200 }, (_, second) => ({ ms: 1_000 * second, value: valueAt(second) }));
 }

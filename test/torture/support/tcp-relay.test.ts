@@ -28,7 +28,7 @@ async function bytesOf(socket: Socket, count: number): Promise<string> {
 	return text;
 }
 
-/** What comes until the connection ends, and the error that ends it. */
+/** The text that comes until the connection ends, and the error that ends it. */
 async function rest(socket: Socket): Promise<{ text: string; error: string | undefined }> {
 	let text = '';
 	let error: string | undefined;

@@ -6,9 +6,9 @@ import type { TestContext } from 'node:test';
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
 import { type Random, seededRandom } from '../../support/random.js';
 
-/** What happens to the bytes of one direction, on each connection. It may be changed at any time. */
+/** The treatment of the bytes of one direction, on every connection. It may be changed at any time. */
 export class Way {
-	/** Each piece waits for up to so long, in whole milliseconds, at random. */
+	/** The longest delay of a piece. Each delay is a random number of whole milliseconds. */
 	delayMsMax = 0;
 	/** Each read is passed on in pieces of at most so many bytes, one in each turn of the loop. */
 	pieceBytesMax = Number.POSITIVE_INFINITY;

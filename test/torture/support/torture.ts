@@ -4,14 +4,14 @@ import { type TestContext, test } from 'node:test';
 export type Row = {
 	/** The section of an RFC, where the row is about one. */
 	readonly section: string;
-	/** What is thrown at the server. It is the title of the test, and stands in one row only. */
+	/** The hostile input or fault. It is the title of the test, and stands in one row only. */
 	readonly thrown: string;
 	readonly promised: string;
-	/** What was seen, with its figures; undefined if the test failed. */
+	/** The observed result, with its figures; undefined if the test failed. */
 	readonly happened: string | undefined;
 };
 
-/** What the message of a diagnostic begins with whose rest is a row. */
+/** The start of a diagnostic message that carries a row. */
 export const rowMark = 'row of docs/torture.md: ';
 
 /** Fails the row unless `check` resolves. It gives what happened, as one or two short sentences or figures. */

@@ -20,7 +20,7 @@ export function upTo(random: Random, max: number): number {
 	return 1 + random.below(max);
 }
 
-/** So many of what `make` gives. */
+/** The results of `count` calls of `make`. */
 export function times<T>(count: number, make: (i: number) => T): T[] {
 	return Array.from({ length: count }, (_, i) => make(i));
 }

@@ -12,7 +12,7 @@ export type Promised = { readonly channel: string; readonly text: string };
 export type Conversation = {
 	readonly stages: Stage[];
 	readonly promised: Promised[];
-	/** What the client waits for before it leaves: a text in the answer, or the end of the connection. */
+	/** The text in the answer that the client waits for before it leaves; undefined for the end of the connection. */
 	readonly lastAnswer: string | undefined;
 };
 
@@ -229,7 +229,7 @@ export const groups: Maker = (random, n) => {
 	return { stages: [[open], [...frames.flat(), closeFrame(random)]], promised, lastAnswer: undefined };
 };
 
-/** One of several makers. */
+/** A maker that picks one of these for each conversation. */
 export function oneOf(...makers: readonly Maker[]): Maker {
 	return (random, n) => pick(random, makers)(random, n);
 }

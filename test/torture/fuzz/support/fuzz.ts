@@ -11,13 +11,14 @@ import { isAnswered, type Played, play } from './play.js';
 import { type Figures, type Setting, Target } from './target.js';
 
 const usualBatches = 12;
-// After the first half of the batches the server has seen every kind of input, and its memory is level but for what each measurement adds:
-// code that the collector has thrown away is compiled again. So as many measurements follow without inputs, and a line through each half
-// tells what is due to the inputs. That is zero, within three standard errors and what pages come to that V8 and malloc hold at their leisure.
+// In the first half of the batches the server sees every kind of input. In the second half its memory must not grow with the inputs.
+// Each measurement adds some memory too, because code that the collector has dropped is compiled again. So the same number of
+// measurements follows without inputs, and their slope is subtracted. The rest must be zero, within three standard errors and `noiseBytes`:
+// the pages that V8 and malloc may keep.
 const measured = usualBatches / 2;
 const noiseBytes = { heapUsed: 524_288, native: 8_388_608 };
 
-/** What every row promises. */
+/** The promise of every row. */
 export const promised = 'The server goes on, gives back what it took, and its other clients get every message and nothing else.';
 
 export type Aim = {
@@ -128,7 +129,7 @@ function level(t: TestContext, busy: readonly Memory[], idle: readonly Memory[],
 		const [values, others] = [busy, idle].map((all) => all.map((one) => one[kind])) as [number[], number[]];
 		t.diagnostic(`${kind} after each ${size} inputs: ${values.join(', ')}; then without inputs: ${others.join(', ')}`);
 		const [line, other] = [slopeOf(values), slopeOf(others)];
-		// What malloc gives back meanwhile is no measure of the inputs.
+		// A negative slope is memory that malloc gives back. It has nothing to do with the inputs.
 		const growth = (line.slope - Math.max(0, other.slope)) * (measured - 1);
 		const error = Math.hypot(line.error, other.error) * (measured - 1);
 		assert.ok(growth - 3 * error < noiseBytes[kind], `${kind} memory grew by ${growth} ± ${error} bytes: ${values.join(', ')}`);

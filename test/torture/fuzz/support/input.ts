@@ -16,10 +16,10 @@ export type Input = {
 	readonly stages: readonly (readonly Buffer[])[];
 	readonly ending: Ending;
 	readonly restMs: number;
-	/** What must be published, if nothing is changed and the client waits. */
+	/** The messages that must be published if nothing is changed and the client waits. */
 	readonly promised: readonly Promised[];
 	readonly lastAnswer: string | undefined;
-	/** For what is changed on its way. */
+	/** For changes of the bytes on their way. */
 	readonly random: Random;
 };
 
@@ -30,7 +30,7 @@ export type Kind = {
 	readonly promisesNothing?: boolean;
 };
 
-// So many of a hundred are valid, or changed in more than one place.
+// The share of inputs that stay valid, and the share of the others that are changed in two places.
 const validPercent = 15;
 const twicePercent = 35;
 

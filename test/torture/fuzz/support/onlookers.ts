@@ -1,4 +1,4 @@
-// Subscribers that look on while others misbehave. What they get is taken one by one.
+// Well-behaved subscribers beside clients that misbehave. Their messages are taken one by one.
 import type { TestContext } from 'node:test';
 import { openStream, openStreamOverTls } from '../../../support/event-stream.js';
 import { openGroups } from '../../../support/groups.js';
@@ -9,7 +9,7 @@ export type Seen = string;
 
 export type Onlooker = { readonly kind: string; readonly path: string; next(): Promise<Seen> };
 
-/** Where onlookers and publishers connect. */
+/** The server that onlookers and publishers connect to. */
 export type Address = { readonly port: number; readonly isTls: boolean };
 
 const insecure = { rejectUnauthorized: false };

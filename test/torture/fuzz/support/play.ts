@@ -2,11 +2,11 @@
 import type { Socket } from 'node:net';
 import type { Input } from './input.js';
 
-// How long a client waits for an answer that may never come: most of what is changed leaves a request incomplete. A client that was
-// promised an answer waits until it has it.
+// The time that a client waits for an answer. Most changes leave a request incomplete, so that no answer comes. A client that was
+// promised an answer waits much longer.
 const patienceMs = 150;
 const promisedMs = 60_000;
-// Enough to tell who has answered.
+// Enough to tell an answer of the server from one of the engine.
 const keptCharacters = 16_384;
 
 /** The beginning of what came back, one character for each byte. */

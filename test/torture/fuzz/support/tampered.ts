@@ -7,7 +7,7 @@ import type { Input } from './input.js';
 import { mutateBytes } from './mutated-bytes.js';
 import { type Played, play } from './play.js';
 
-/** Passes everything on, what is written through `change`. */
+/** Passes bytes on in both directions. `change` may alter the bytes that are written. */
 class Wire extends Duplex {
 	readonly #socket: Socket;
 	readonly #change: (bytes: Buffer) => Buffer;

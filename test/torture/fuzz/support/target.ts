@@ -1,4 +1,4 @@
-// A server that is thrown at, as a process of its own, with subscribers that look on, and what must hold when all others have gone.
+// The server under test, as a process of its own, with subscribers beside the inputs. Checks the server when the other clients have gone.
 import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';

@@ -1,4 +1,4 @@
-// What a client sends, as a structure whose parts can be changed one by one, and its bytes.
+// The requests and frames of a client, as structures whose fields can be changed one by one, and their bytes.
 
 export type Field = [name: string, value: string];
 /** The size stands before the bytes, whatever their number is. */
