@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { runCommand } from '../support/command.js';
 import { countGapless, sendToAll, sendUntilLagging } from '../support/gapless.js';
+import { peakBytes } from '../support/process.js';
 import { metricOf } from '../support/server.js';
 import { type Subscriber, subscribe } from '../support/subscriber.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -46,8 +46,7 @@ test(
 		assert.equal(await metricOf(operatorPort, 'pathcast_subscribers'), healthy.length);
 		for (const subscriber of stalled) subscriber.ws.resume();
 		for (const subscriber of stalled) assert.ok((await countGapless(subscriber)) < sent);
-		const residentBytes =
-			1_024 * Number(/^VmHWM:\s+([0-9]+) kB$/m.exec(readFileSync(`/proc/${command.child.pid}/status`, 'latin1'))?.[1]);
+		const residentBytes = peakBytes(command.child.pid as number);
 		t.diagnostic(`${sent} messages; at most ${Math.round(residentBytes / 1_048_576)} MiB resident`);
 		assert.ok(residentBytes < residentBytesMax, `${residentBytes} bytes`);
 	},

@@ -25,7 +25,17 @@ export function memoryReader(command: Command): () => Promise<Memory> {
 }
 
 export function residentBytes(pid: number): number {
-	return 1_024 * Number(/^VmRSS:\s+([0-9]+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]);
+	return statusBytes(pid, 'VmRSS');
+}
+
+/** The most bytes that have been resident so far. */
+export function peakBytes(pid: number): number {
+	return statusBytes(pid, 'VmHWM');
+}
+
+function statusBytes(pid: number, field: string): number {
+	const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+	return 1_024 * Number(new RegExp(`^${field}:\\s+([0-9]+) kB$`, 'm').exec(status)?.[1]);
 }
 
 /** Each open descriptor, as in `12 -> socket:[34]`. */

@@ -6,7 +6,7 @@ import { seededRandom } from '../../support/random.js';
 import { answering, startService } from '../../support/service.js';
 import { subscribe } from '../../support/subscriber.js';
 import { inForm } from '../support/torture.js';
-import { startBuilt } from './support/built-server.js';
+import { onLinux, startBuilt } from './support/built-server.js';
 import { startBystanders } from './support/bystanders.js';
 import { fault } from './support/fault.js';
 
@@ -83,6 +83,6 @@ describe("the operator's listener", { concurrency: 3 }, () => {
 			server.assertNoErrors();
 			return `${counts.refused} requests and ${counts.cursors} cursors refused, ${counts.cut} cut short; nothing reached the session; ${innocent}`;
 		},
-		process.platform === 'linux' ? false : 'needs /proc',
+		onLinux,
 	);
 });

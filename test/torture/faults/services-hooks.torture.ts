@@ -1,16 +1,17 @@
 // A publish hook that fails, a service whose name stops resolving, and bodies that flood the operator's listener.
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { anyPort, cliPath, runProgram } from '../../support/command.js';
 import { answerTo, askedDoors, openStatus } from '../../support/doors.js';
 import { post, request } from '../../support/http.js';
+import { peakBytes } from '../../support/process.js';
 import { seededRandom } from '../../support/random.js';
 import { allow, answering, type Script, startService, writing } from '../../support/service.js';
 import { subscribe } from '../../support/subscriber.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { inForm } from '../support/torture.js';
-import { type BuiltServer, builtServer, onLinux, startBuilt } from './support/built-server.js';
+import { builtServer, onLinux, startBuilt } from './support/built-server.js';
 import { startBystanders } from './support/bystanders.js';
 import { fault } from './support/fault.js';
 import { needsOwnMounts, ownMounts } from './support/own-mounts.js';
@@ -113,10 +114,6 @@ fault(
 	needsOwnMounts(),
 );
 
-function peakBytes({ pid }: BuiltServer): number {
-	return 1_024 * Number(/^VmHWM:\s+([0-9]+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]);
-}
-
 /** Sends a request with a body that does not end, until the server closes or this many bytes are out. Gives the status, if there is one. */
 function sendMuch(port: number, path: string, framing: string, bytes: number): Promise<string> {
 	return new Promise((resolve) => {
@@ -147,7 +144,7 @@ fault(
 		const server = await startBuilt(t);
 		const bystanders = await startBystanders(t, server);
 		const before = server.openFiles();
-		const peakBefore = peakBytes(server);
+		const peakBefore = peakBytes(server.pid);
 		const bytes = 64 * 1_048_576;
 		const framings = ['Transfer-Encoding: chunked', `Content-Length: ${bytes}`];
 		const paths = ['/send', '/close', '/channels/room', '/drain?over=1s'];
@@ -161,7 +158,7 @@ fault(
 			[...outcomes.keys()].every((status) => ['413', '400', ''].includes(status)),
 			JSON.stringify([...outcomes]),
 		);
-		const grown = peakBytes(server) - peakBefore;
+		const grown = peakBytes(server.pid) - peakBefore;
 		// A quarter of what was sent.
 		assert.ok(grown < (paths.length * framings.length * bytes) / 4, `${grown} bytes`);
 		await server.descriptorsComeBackTo(before);

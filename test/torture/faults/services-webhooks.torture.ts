@@ -1,11 +1,11 @@
 // Receivers of webhooks and close callbacks that fail in every way, under a flood of events.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { TestContext } from 'node:test';
 import { becomes } from '../../relay/support/becomes.js';
 import { handshakeHeaders } from '../../support/http.js';
 import { startNamingService } from '../../support/naming-service.js';
+import { peakBytes } from '../../support/process.js';
 import { seededRandom } from '../../support/random.js';
 import { type ReceivedEvent, type Receiver, type ReceiverAnswer, startReceiver } from '../../support/receiver.js';
 import { subscribe } from '../../support/subscriber.js';
@@ -13,11 +13,6 @@ import { inForm } from '../support/torture.js';
 import { type BuiltServer, onLinux, startBuilt } from './support/built-server.js';
 import { startBystanders } from './support/bystanders.js';
 import { fault, faultsAtOnce } from './support/fault.js';
-
-/** The most bytes that a server has held so far. */
-function peakBytes({ pid }: BuiltServer): number {
-	return 1_024 * Number(/^VmHWM:\s+([0-9]+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]);
-}
 
 /** Opens and leaves so many websockets, some at a time. Each is two events. */
 async function comeAndGo({ port }: BuiltServer, count: number): Promise<void> {
@@ -81,11 +76,11 @@ faultsAtOnce('receivers that fail', () => {
 				const bystanders = await startBystanders(t, server);
 				await becomes(async () => (await server.metric('pathcast_callbacks_queued')) === 0);
 				receiver.otherwise = answer;
-				const before = peakBytes(server);
+				const before = peakBytes(server.pid);
 				await comeAndGo(server, visitors);
 				const queued = await server.metric('pathcast_callbacks_queued');
 				assert.ok(queued <= 10_000 && queued > 9_000, `${queued} wait`);
-				const grown = peakBytes(server) - before;
+				const grown = peakBytes(server.pid) - before;
 				assert.ok(grown < heldBytesMax, `${grown} bytes`);
 				receiver.otherwise = 204;
 				await becomes(async () => (await server.metric('pathcast_callbacks_queued')) === 0);

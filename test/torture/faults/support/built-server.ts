@@ -1,9 +1,9 @@
 // The built server as a process that a row of the faults throws something at, and what shows that it is well.
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { becomes } from '../../../relay/support/becomes.js';
 import { anyPort, type Command, runCommand } from '../../../support/command.js';
+import { descriptorsOf } from '../../../support/process.js';
 import { metricOf } from '../../../support/server.js';
 
 /** The descriptors of a process can be counted on Linux only. */
@@ -30,7 +30,7 @@ export class BuiltServer {
 
 	/** How many descriptors the process has open. */
 	openFiles(): number {
-		return readdirSync(`/proc/${this.pid}/fd`).length;
+		return descriptorsOf(this.pid).length;
 	}
 
 	/** Waits until no more descriptors are open than before, and gives that number. */
