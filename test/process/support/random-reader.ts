@@ -2,11 +2,11 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import WebSocket from 'ws';
+import { opcodes } from '../../support/opcodes.js';
 import type { Random } from '../../support/random.js';
 
 const unsentBytesMax = 65_536;
 const framesAtOnceMax = 32;
-const opcodes = { continuation: 0, text: 1, ping: 9, pong: 10 };
 
 export class RandomReader {
 	readonly #ws: WebSocket;

@@ -5,11 +5,12 @@ import { TLSSocket } from 'node:tls';
 import { type Connection, subscribe } from '#bench/load/connection.js';
 import { dialects } from '#bench/load/dialect.js';
 import type { Target } from '#bench/load/job.js';
+import { opcodes } from '../../support/opcodes.js';
 import type { Random } from '../../support/random.js';
 import { close, frame, half, messageFrames, pong } from './frames.js';
 import { publisherOf } from './messages.js';
 import type { Order, Piece } from './order.js';
-import { EventReader, FrameReader, opcodes } from './reading.js';
+import { EventReader, FrameReader } from './reading.js';
 
 export type Kind = 'websocket' | 'event-stream' | 'groups';
 /** How a client leaves: by a close frame and its answer, at the end of a stream, by a reset, or by a reset amid a frame. */

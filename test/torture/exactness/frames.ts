@@ -1,7 +1,7 @@
 // The frames of a client, with random masks.
 import { clientHeader } from '#bench/load/dialect.js';
+import { opcodes } from '../../support/opcodes.js';
 import type { Random } from '../../support/random.js';
-import { opcodes } from './reading.js';
 
 const final = 0x80;
 const fragmentedShare = 8;

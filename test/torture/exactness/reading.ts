@@ -1,7 +1,5 @@
 // Takes messages out of what a subscriber reads: frames of a server (RFC 6455, section 5.2), and events (WHATWG HTML, section 9.2.5).
 
-export const opcodes = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
-
 /** Each connection needs a reader of its own. `payload` may be overwritten when `onFrame` has returned. */
 export class FrameReader {
 	#held: Buffer = Buffer.alloc(0);

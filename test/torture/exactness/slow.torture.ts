@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test';
 import { seededRandom } from '../../support/random.js';
 import { needsRedis, startRedis } from '../../support/redis.js';
 import { metricOf } from '../../support/server.js';
-import { sumOf } from '../soak/slope.js';
+import { sumOf } from '../support/line.js';
 import { inForm, torture } from '../support/torture.js';
 import { type Client, type Kind, openClient } from './client.js';
 import { Messages } from './messages.js';

@@ -1,4 +1,5 @@
 // The slope of a series of samples, with its error.
+import { lineThrough, meanOf } from '../support/line.js';
 
 /** In the unit of the samples, for each hour. The true slope is within `error` of it with a probability of 99.9 %. */
 export type Slope = { readonly perHour: number; readonly error: number };
@@ -18,20 +19,8 @@ export function slopeOf(samples: readonly Sample[]): Slope {
 	const means = Array.from({ length: blocks }, (_, nth) => {
 		const [from, to] = [nth, nth + 1].map((n) => Math.floor((n * samples.length) / blocks));
 		const block = samples.slice(from, to);
-		return { ms: meanOf(block.map(({ ms }) => ms)), value: meanOf(block.map(({ value }) => value)) };
+		return { x: meanOf(block.map(({ ms }) => ms)), y: meanOf(block.map(({ value }) => value)) };
 	});
-	const [middleMs, middle] = [meanOf(means.map(({ ms }) => ms)), meanOf(means.map(({ value }) => value))];
-	const spread = sumOf(means.map(({ ms }) => (ms - middleMs) ** 2));
-	const perMs = sumOf(means.map(({ ms, value }) => (ms - middleMs) * (value - middle))) / spread;
-	const residuals = sumOf(means.map(({ ms, value }) => (value - middle - perMs * (ms - middleMs)) ** 2));
-	const errorPerMs = studentT * Math.sqrt(residuals / (blocks - 2) / spread);
-	return { perHour: perMs * msPerHour, error: errorPerMs * msPerHour };
-}
-
-export function meanOf(values: readonly number[]): number {
-	return sumOf(values) / values.length;
-}
-
-export function sumOf(values: readonly number[]): number {
-	return values.reduce((sum, value) => sum + value, 0);
+	const { slope, error } = lineThrough(means);
+	return { perHour: slope * msPerHour, error: studentT * error * msPerHour };
 }

@@ -6,9 +6,10 @@ import { anyPort, runCommand } from '../../support/command.js';
 import { descriptorsOf, memoryReader, memoryReporting } from '../../support/process.js';
 import { seededRandom } from '../../support/random.js';
 import { metricOf } from '../../support/server.js';
+import { meanOf, sumOf } from '../support/line.js';
 import { slopeMinutesMin, soakMinutes } from '../support/torture.js';
 import { Load } from './load.js';
-import { meanOf, type Sample, slopeOf, sumOf } from './slope.js';
+import { type Sample, slopeOf } from './slope.js';
 
 /** Of the time, the first third warms the server up: it compiles, and its heap finds its size. */
 const warmUpShare = 1 / 3;

@@ -2,9 +2,10 @@
 
 import { groupsProtocol } from '../../../support/groups.js';
 import { handshakeHeaders } from '../../../support/http.js';
+import { opcodes } from '../../../support/opcodes.js';
 import type { Random } from '../../../support/random.js';
 import { chance, pick, randomBytes, times, upTo } from './choices.js';
-import { type Chunk, type Field, type Frame, frameOf, opcodes, type Part, type Request, type Stage } from './wire.js';
+import { type Chunk, type Field, type Frame, frameOf, type Part, type Request, type Stage } from './wire.js';
 
 /** A message that the server promises to publish, if the conversation comes whole. */
 export type Promised = { readonly channel: string; readonly text: string };

@@ -4,9 +4,9 @@ import type { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import type { Memory } from '../../../support/process.js';
 import { seededRandom } from '../../../support/random.js';
+import { lineThrough } from '../../support/line.js';
 import { inForm } from '../../support/torture.js';
 import { described, type Input, inputOf, type Kind } from './input.js';
-import { slopeOf } from './line.js';
 import { isAnswered, type Played, play } from './play.js';
 import { type Figures, type Setting, Target } from './target.js';
 
@@ -128,7 +128,7 @@ function level(t: TestContext, busy: readonly Memory[], idle: readonly Memory[],
 	const grown = (['heapUsed', 'native'] as const).map((kind) => {
 		const [values, others] = [busy, idle].map((all) => all.map((one) => one[kind])) as [number[], number[]];
 		t.diagnostic(`${kind} after each ${size} inputs: ${values.join(', ')}; then without inputs: ${others.join(', ')}`);
-		const [line, other] = [slopeOf(values), slopeOf(others)];
+		const [line, other] = [lineOver(values), lineOver(others)];
 		// A negative slope is memory that malloc gives back. It has nothing to do with the inputs.
 		const growth = (line.slope - Math.max(0, other.slope)) * (measured - 1);
 		const error = Math.hypot(line.error, other.error) * (measured - 1);
@@ -136,6 +136,11 @@ function level(t: TestContext, busy: readonly Memory[], idle: readonly Memory[],
 		return `${kind === 'heapUsed' ? 'heap' : 'outside it'} ${kilobytes(growth)} ± ${kilobytes(error)} KB`;
 	});
 	return `memory over the last ${figure(size * (measured - 1))}: ${grown.join(', ')}`;
+}
+
+/** The line through values that are measured at equal distances. */
+function lineOver(values: readonly number[]): ReturnType<typeof lineThrough> {
+	return lineThrough(values.map((y, x) => ({ x, y })));
 }
 
 function kilobytes(bytes: number): string {

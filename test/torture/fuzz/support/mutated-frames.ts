@@ -1,9 +1,10 @@
 // Changes to frames, their order and their texts, in place.
+import { opcodes } from '../../../support/opcodes.js';
 import type { Random } from '../../../support/random.js';
 import { chance, pick, randomBytes, times, upTo } from './choices.js';
 import { targets } from './hostile-words.js';
 import { mutateBytes } from './mutated-bytes.js';
-import { type Frame, frameOf, opcodes, type Part } from './wire.js';
+import { type Frame, frameOf, type Part } from './wire.js';
 
 export function mutateFrame(random: Random, frame: Frame, parts: Part[], at: number): void {
 	const mask = () => randomBytes(random, 4);

@@ -38,8 +38,6 @@ export function isRequest(part: Part): part is Request {
 	return 'method' in part;
 }
 
-export const opcodes = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 };
-
 export function frameOf(opcode: number, payload: string | Buffer, mask: Buffer, isFinal = true): Frame {
 	const bytes = Buffer.from(payload);
 	const lengthBits = bytes.length < 126 ? 7 : bytes.length < 65_536 ? 16 : 64;
