@@ -107,7 +107,7 @@ export function parseFrame({ data, isBinary }: Received): GroupFrame {
 	return { head, body: data.subarray(end + 2).toString(isBinary ? 'latin1' : 'utf8'), isBinary };
 }
 
-export function messageIn({ head, body }: GroupFrame): GroupMessage {
+function messageIn({ head, body }: GroupFrame): GroupMessage {
 	const [channel, from] = [head.get('channel'), head.get('from')];
 	if (channel === undefined || from === undefined) assert.fail(`expected a message: ${JSON.stringify([...head])}`);
 	return [channel, from, body];

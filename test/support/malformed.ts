@@ -25,7 +25,7 @@ export const timeoutSeconds = { newer: 32, older: 12 };
 
 type Expected = { readonly input: string; readonly newer: Outcome; readonly older: Outcome };
 /** A request whose end, or whose host, its header fields leave open. `headers` comes after the request line and that Host. */
-export type AmbiguousFraming = Expected & { readonly host: string; readonly headers: string; readonly body: string };
+type AmbiguousFraming = Expected & { readonly host: string; readonly headers: string; readonly body: string };
 /** The bytes of a client on one connection, a piece for each read of the server, and the message that is published if they are served. */
 export type OtherInput = Expected & { readonly pieces: readonly string[]; readonly publishes: string | undefined };
 

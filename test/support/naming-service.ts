@@ -4,7 +4,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 
-export type NamingService = {
+type NamingService = {
 	/** The value of `--auth`. */
 	readonly url: string;
 	/** The header fields of each question so far. */

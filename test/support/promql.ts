@@ -3,7 +3,7 @@
 /** The labels that a scrape adds to every series. */
 const scraped = ['job', 'instance'];
 
-export type Exposed = ReadonlyMap<string, { readonly type: string; readonly labels: readonly Record<string, string>[] }>;
+type Exposed = ReadonlyMap<string, { readonly type: string; readonly labels: readonly Record<string, string>[] }>;
 
 /** The series of an answer in Prometheus' text format, by metric. */
 export function readExposition(text: string): Exposed {

@@ -5,7 +5,7 @@ import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 
-export type ReceivedRequest = {
+type ReceivedRequest = {
 	readonly method: string | undefined;
 	readonly path: string | undefined;
 	readonly headers: IncomingHttpHeaders;

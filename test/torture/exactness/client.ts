@@ -14,7 +14,7 @@ import { EventReader, FrameReader } from './reading.js';
 
 export type Kind = 'websocket' | 'event-stream' | 'groups';
 /** How a client leaves: by a close frame and its answer, at the end of a stream, by a reset, or by a reset amid a frame. */
-export type Manner = 'close' | 'end' | 'reset' | 'amid';
+type Manner = 'close' | 'end' | 'reset' | 'amid';
 export const manners: readonly Manner[] = ['close', 'end', 'reset', 'amid'];
 
 /** The random choices of a test, and the callbacks for its clients. */

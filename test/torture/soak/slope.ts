@@ -2,7 +2,7 @@
 import { lineThrough, meanOf } from '../support/line.js';
 
 /** In the unit of the samples, for each hour. The true slope is within `error` of it with a probability of 99.9 %. */
-export type Slope = { readonly perHour: number; readonly error: number };
+type Slope = { readonly perHour: number; readonly error: number };
 
 export type Sample = { readonly ms: number; readonly value: number };
 

@@ -1,6 +1,6 @@
 // A line through measurements, by least squares.
 
-export type Point = { readonly x: number; readonly y: number };
+type Point = { readonly x: number; readonly y: number };
 
 /** The slope of the line, and the standard error of that slope. */
 export function lineThrough(points: readonly Point[]): { readonly slope: number; readonly error: number } {

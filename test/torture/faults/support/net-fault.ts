@@ -11,7 +11,7 @@ import { type BuiltServer, onLinux, startBuilt } from './built-server.js';
 import { Bystanders, startBystanders } from './bystanders.js';
 import { fault } from './fault.js';
 
-export type NetFault = {
+type NetFault = {
 	readonly thrown: string;
 	readonly promised: string;
 	readonly flags?: readonly string[];

@@ -11,7 +11,7 @@ import { type Subscriber, subscribe } from '../../../support/subscriber.js';
 const messagesPerCheck = 20;
 const missed = { code: 1012, reason: 'the relay was lost, and messages may be missed; connect again' };
 
-export class SharedRoom {
+class SharedRoom {
 	readonly #t: TestContext;
 	readonly nodes: readonly TestServer[];
 	#subscribers: Subscriber[] = [];

@@ -7,7 +7,7 @@ import { type Level, mutateParts } from './mutations.js';
 import { bytesOf } from './wire.js';
 
 /** `answer` waits for the last answer; `stop reading` reads nothing until it has rested, and then goes. */
-export type Ending = 'answer' | 'end' | 'reset' | 'stop reading';
+type Ending = 'answer' | 'end' | 'reset' | 'stop reading';
 
 export type Input = {
 	readonly n: number;

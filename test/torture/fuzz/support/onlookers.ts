@@ -19,7 +19,7 @@ export function asSeen(text: string): Seen {
 }
 const seen = (bytes: Buffer, isBinary: boolean) => (isBinary ? `binary ${bytes.toString('base64')}` : asSeen(bytes.toString()));
 
-export function urlOf({ port, isTls }: Address, path: string): string {
+function urlOf({ port, isTls }: Address, path: string): string {
 	return `${isTls ? 'wss' : 'ws'}://127.0.0.1:${port}${path}`;
 }
 
