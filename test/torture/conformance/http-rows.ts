@@ -38,8 +38,8 @@ export type HttpRow = {
 	readonly client?: 'leaves' | 'ends its side';
 	/** Whether the client waits for a 100 before its second piece. */
 	readonly waitsFor100?: boolean;
-	/** What protects the user where the promise is not kept, or what else there is to say. */
-	readonly note?: string;
+	/** One or two sentences, with either engine or for one of them: why the promise is not kept, and the protection that the user has. */
+	readonly note?: string | ByEngine;
 };
 
 /** The outcome of an input on the engine that serves here; undefined if the way is not tried. */
@@ -48,6 +48,11 @@ export function outcomeOf({ came }: HttpRow, way: WayName, input: number): Outco
 	if (ofWay === undefined) return undefined;
 	const expected = nth(ofWay, input);
 	return typeof expected === 'string' ? expected : nth(expected[thisEngine], input);
+}
+
+/** The note of the row on the engine that serves here. An empty text stands for none. */
+export function noteOf({ note = '' }: HttpRow): string {
+	return typeof note === 'string' ? note : [note[thisEngine]].flat().join(' ');
 }
 
 function nth<T extends string | ByEngine>(oneOrEach: OneOrEach<T>, input: number): T {
@@ -92,9 +97,17 @@ export function engines(newer: OneOrEach<Outcome>, older: OneOrEach<Outcome>): B
 export const served = /^200 open$/;
 /** As malformed; it matters not whether the connection goes on. */
 export const badRequest = /^400 (open|closed)$/;
-/** Where the RFC leaves the status to the server. */
-export const refused = /^[45]\d\d (open|closed)$/;
-export const servedOrRefused = /^(200 open|[45]\d\d (open|closed))$/;
+/** Where the RFC leaves the status to the server. A 502 of a proxy tells that the server has not answered. */
+export const refused = /^(4\d\d|50[15]) (open|closed)$/;
+export const servedOrRefused = /^(200 open|(4\d\d|50[15]) (open|closed))$/;
+/** Where the RFC asks for a status of 4xx. */
+export const servedOr4xx = /^(200 open|4\d\d (open|closed))$/;
+
+/** The note of the rows about methods that pathcast does not serve. */
+export const unknownMethods = engines(
+	'',
+	'The older engine closes the connection, and a proxy answers 502 for it. Nothing is published.',
+);
 
 export const get = (target: string, fields = '') => `GET ${target} HTTP/1.1\r\nHost: x\r\n${fields}\r\n`;
 /** A request whose fields say how long its body is. */

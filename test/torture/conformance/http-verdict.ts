@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { thisEngine, timeoutSeconds } from '../../support/malformed.js';
 import type { Came } from './http-exchange.js';
-import { type HttpRow, type Outcome, outcomeOf } from './http-rows.js';
+import { type HttpRow, noteOf, type Outcome, outcomeOf } from './http-rows.js';
 import type { WayName } from './ways.js';
 
 /** Fails unless each way did with each input what the row says. */
@@ -20,15 +20,19 @@ export function verdict(row: HttpRow, came: ReadonlyMap<WayName, readonly Came[]
 	const [only] = said.keys();
 	const texts = [...said].map(([text, names]) => `${names.join(' and ')} ${text}`);
 	const text = said.size === 1 && only !== undefined && ways.length > 1 ? only : texts.join('; ');
-	const protects =
-		ways.some(({ way, isKept }) => way === 'direct' && !isKept) && ways.every(({ way, isKept }) => way === 'direct' || isKept);
-	return [
-		`${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`,
-		...(protects ? ['A proxy in front keeps the promise.'] : []),
-		row.note ?? [],
-	]
-		.flat()
-		.join(' ');
+	const sentences = [`${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`, protection(row, ways), noteOf(row)];
+	return sentences.filter((sentence) => sentence !== '').join(' ');
+}
+
+/** Names the proxies that keep a promise which the server itself does not keep. If none does, the row needs a note. */
+function protection(row: HttpRow, ways: readonly { readonly way: WayName; readonly isKept: boolean }[]): string {
+	if (ways.every(({ way, isKept }) => way !== 'direct' || isKept)) return '';
+	const keepers = ways.flatMap(({ way, isKept }) => (isKept ? [way] : []));
+	if (keepers.length > 0) return `${keepers.join(' and ')} in front ${keepers.length === 1 ? 'keeps' : 'keep'} the promise.`;
+	// A proxy that this machine lacks may keep it.
+	const isTried = ways.length === Object.keys(row.came).length;
+	assert.ok(!isTried || noteOf(row) !== '', `no way keeps the promise, and no note tells why: ${row.thrown}`);
+	return '';
 }
 
 function checkWay(row: HttpRow, way: WayName, each: readonly Came[]): void {
