@@ -171,6 +171,7 @@ export const utf8Rows: Row[] = [
 			{ sends: [frame('text', '\xff', { fin: false }), frame('ping', 'still open')], comes: ['pong still open'] },
 			{ sends: [frame('continuation', 'end')], comes: notUtf8 },
 		],
+		isOneConversation: true,
 		deviation: noCloseFrame,
 	},
 ];
