@@ -149,6 +149,6 @@ export const requestLines: readonly HttpRow[] = [
 		(room) => get(`${room}?${'q'.repeat(40_000)}`),
 		servedOr414,
 		ways(engines('431 closed', '200 open'), '414 closed', '400 closed'),
-		{ note: 'HAProxy has no other status for a head that is too long.' },
+		{ note: 'HAProxy refuses a head that is too long with 400.' },
 	),
 ];
