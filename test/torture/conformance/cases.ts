@@ -1,8 +1,8 @@
-// What the rows have in common: how a connection is refused, and in which pieces bytes are sent.
+// Cases and answers that several files of rows use: refusals of a connection, and bytes in pieces.
 import type { Case } from './conversation.js';
 import { close, end, frame, type Item } from './frames.js';
 
-/** What RFC 6455 calls failing the connection (section 7.1.7), with the code that says why. */
+/** The server fails the connection (RFC 6455, section 7.1.7), with the code for its reason. */
 export const protocolError: readonly Item[] = [close(1002), end];
 export const notUtf8: readonly Item[] = [close(1007), end];
 export const textOnly: readonly Item[] = [close(1003, 'only text messages are accepted here (--binary is off)'), end];

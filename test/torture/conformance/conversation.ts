@@ -1,5 +1,6 @@
 // Runs the rows of a table of websocket conversations: bytes in, and what must come back, by each way.
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import { handshakeHeaders } from '../../support/http.js';
 import { type Received, type Subscriber, subscribe } from '../../support/subscriber.js';
 import { torture } from '../support/torture.js';
@@ -7,22 +8,22 @@ import { binary, end, frame, type Item, parseFrame, pong, text } from './frames.
 import { startWays, thisFile, type Way, type Ways } from './ways.js';
 import type { Piece, Wire } from './wire.js';
 
-/** What a client sends when it has subscribed, and what comes back to it. If that does not end the connection, the next case goes on with it. */
+/** The frames that a subscribed client sends, and those that it gets. If they do not end the connection, the next case goes on with it. */
 export type Case = {
 	/** On the direct way, the server reads each piece by itself. */
 	readonly sends: readonly Piece[];
 	/** Whether the client then ends its side of TCP. */
 	readonly finishes?: boolean;
 	readonly comes: readonly Item[];
-	/** What another subscriber of the channel gets: the messages that come back, if it is not given. */
+	/** The messages that another subscriber of the channel gets. By default they are those that come back. */
 	readonly published?: readonly Item[];
-	/** What comes from a server that takes what it should refuse, in a row with a deviation that says so. */
+	/** The frames that come from a server that accepts the input which it should refuse, in a row with a deviation that says so. */
 	readonly lenient?: readonly Item[];
 };
 
-/** What both engines do otherwise, by each way. */
+/** A deviation of both engines, by each way. */
 export type Deviation = {
-	/** What must come in the place of what should. */
+	/** The frames that must come in the place of the promised ones. */
 	readonly instead: (promised: Case) => Pick<Case, 'comes' | 'published'>;
 	/** A sentence or two for docs/torture.md: what happens, and what protects the user. */
 	readonly says: string;
@@ -36,6 +37,8 @@ export type Row = {
 	readonly cases: readonly Case[];
 	/** Whether each case has a connection of its own, which is left when its answers have come. */
 	readonly apart?: boolean;
+	/** Whether the cases are the steps of one conversation, and no variants of each other. */
+	readonly isOneConversation?: boolean;
 	/** Of the server. */
 	readonly flags?: readonly string[];
 	readonly deviation?: Deviation;
@@ -65,17 +68,23 @@ export function runRows(rows: readonly Row[]): void {
 async function runRow(row: Row): Promise<string> {
 	const { port, ways, untried } = await waysWith(row.flags);
 	const said = await Promise.all(ways.map((way) => runByWay(row, way, port)));
-	return happened({ ways, untried }, said, row.cases.length);
+	return happened({ ways, untried }, said, row.isOneConversation ? 1 : row.cases.length);
 }
 
-/** What happened, as docs/torture.md tells it. By each way, what its deviation says, or undefined if all came as promised. */
+/** A deviation in words, and the number of the variants that have it. */
+export type Said = { readonly says: string; readonly count: number };
+
+/** The outcome, as docs/torture.md tells it. By each way, its deviation, or undefined if all came as promised. */
 export function happened(
 	{ ways, untried }: Pick<Ways, 'ways' | 'untried'>,
-	said: readonly (string | undefined)[],
+	said: readonly (Said | undefined)[],
 	count: number,
 ): string {
-	const all = count === 1 ? '' : ` in all ${count} variants`;
-	const texts = said.map((text) => (text === undefined ? `as promised${all}.` : `${text}${all && ` Seen${all}.`}`));
+	const inAll = (variants: number) => (variants === 1 ? '' : ` in all ${variants} variants`);
+	const texts = said.map((each) => {
+		if (each === undefined) return `as promised${inAll(count)}.`;
+		return each.count === 1 ? each.says : `${each.says} Seen${inAll(each.count)}.`;
+	});
 	const groups = [...new Set(texts)].map((text) => {
 		const names = ways.filter((_, i) => texts[i] === text).map(({ name }) => (name === 'direct' ? name : `through ${name}`));
 		return names.length === ways.length ? text : `${names.join(' and ')}: ${text}`;
@@ -83,13 +92,15 @@ export function happened(
 	return `${groups.map((text) => text.charAt(0).toUpperCase() + text.slice(1)).join(' ')}${untried}`;
 }
 
-/** Gives what the deviation says, if there is one. */
-async function runByWay(row: Row, way: Way, port: number): Promise<string | undefined> {
+/** Gives the deviation, if there is one. */
+async function runByWay(row: Row, way: Way, port: number): Promise<Said | undefined> {
 	const path = `/${row.section}/${channels++}`;
 	const witness = await subscribe(thisFile, `ws://127.0.0.1:${port}${path}`);
 	let wire: Wire | undefined;
+	let deviating = 0;
 	for (const [i, promised] of row.cases.entries()) {
 		const expected = { ...promised, ...row.deviation?.instead(promised) };
+		if (!isDeepStrictEqual(expected, promised)) deviating++;
 		wire ??= await openWebSocket(way, path);
 		const came = await answersOf(wire, promised, expected.comes.length);
 		const what = `${way.name}, case ${i + 1} of ${row.cases.length}`;
@@ -106,7 +117,9 @@ async function runByWay(row: Row, way: Way, port: number): Promise<string | unde
 	witness.send('the witness');
 	assert.equal(await witness.nextText(), 'the witness', way.name);
 	await witness.close();
-	return row.deviation?.says;
+	if (row.deviation === undefined) return undefined;
+	assert.ok(deviating > 0, 'the deviation changes no case');
+	return { says: row.deviation.says, count: row.isOneConversation ? 1 : deviating };
 }
 
 async function heard(witness: Subscriber, count: number): Promise<Item[]> {
@@ -142,7 +155,7 @@ export function parseHead(bytes: Buffer): { found: string; length: number } | un
 	return length < 4 ? undefined : { found: bytes.toString('latin1', 0, length), length };
 }
 
-/** What comes back when these pieces are sent: so many items, and then the end, or whatever comes before the pong of a ping. */
+/** The items that come back when these pieces are sent: so many, and then the end, or all that come before the pong of a ping. */
 export async function answersOf(
 	wire: Wire,
 	{ sends, finishes }: Pick<Case, 'sends' | 'finishes'>,

@@ -1,4 +1,4 @@
-// What the engines do in the place of what RFC 6455 asks for, in more than one row.
+// Deviations of the engines from RFC 6455 that more than one row has.
 import type { Deviation } from './conversation.js';
 import { close } from './frames.js';
 

@@ -62,7 +62,7 @@ export function closePayload(code: number, reason: Piece = ''): Buffer {
 	return Buffer.concat([Buffer.from([code >> 8, code & 0xff]), bytesOf(reason)]);
 }
 
-/** What comes back: a frame, or the end of the connection. */
+/** A frame that comes back, or the end of the connection. */
 export type Item = string;
 export const end: Item = 'end';
 export const text = (payload: Piece): Item => item('text', payload);

@@ -1,7 +1,7 @@
 // Runs the rows of a table of handshakes: requests in bytes, and their answers, by each way.
 import assert from 'node:assert/strict';
 import { torture } from '../support/torture.js';
-import { answersOf, happened, parseHead, waysWith } from './conversation.js';
+import { answersOf, happened, parseHead, type Said, waysWith } from './conversation.js';
 import type { Way, WayName } from './ways.js';
 import type { Piece } from './wire.js';
 
@@ -10,7 +10,7 @@ export type Answer = {
 	readonly status: number;
 	/** Some fields of the answer, their names in lower case; undefined if the answer must not have it. */
 	readonly fields?: Readonly<Record<string, string | undefined>>;
-	/** What the line of a refusal names. */
+	/** The field that the line of a refusal names. */
 	readonly names?: string;
 };
 
@@ -24,7 +24,7 @@ export type HandshakeRow = {
 	readonly cases: readonly HandshakeCase[];
 	/** Of the server. */
 	readonly flags?: readonly string[];
-	/** What comes through a proxy instead, and a sentence or two for docs/torture.md. */
+	/** The answers that come by a way instead, and a sentence or two for docs/torture.md. */
 	readonly through?: { readonly [way in WayName]?: { answer(promised: HandshakeCase): Answer; readonly says: string } };
 };
 
@@ -43,14 +43,14 @@ export function runHandshakes(rows: readonly HandshakeRow[]): void {
 	}
 }
 
-/** Gives what the deviation says that holds for this way, if there is one. */
-async function runByWay({ cases, through }: HandshakeRow, way: Way): Promise<string | undefined> {
+/** Gives the deviation that holds for this way, if there is one. */
+async function runByWay({ cases, through }: HandshakeRow, way: Way): Promise<Said | undefined> {
 	const deviation = through?.[way.name];
 	for (const [i, each] of cases.entries()) {
 		const what = `${way.name}, case ${i + 1} of ${cases.length}: ${JSON.stringify(each.sends.join(''))}`;
 		await shake(way, each.sends, deviation?.answer(each) ?? each, what);
 	}
-	return deviation?.says;
+	return deviation && { says: deviation.says, count: cases.filter((each) => deviation.answer(each) !== each).length };
 }
 
 /** Sends one handshake over a connection of its own. */

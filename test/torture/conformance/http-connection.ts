@@ -1,8 +1,7 @@
 // RFC 9112, sections 8 and 9: several requests on a connection, its end, and messages that are cut short.
-import { chunked, get, type HttpRow, type Input, publish, row, ways } from './http-rows.js';
+import { chunked, get, type HttpRow, type Input, method, publish, row, ways } from './http-rows.js';
 
 const texts = Array.from({ length: 16 }, (_, i) => `text ${i}`);
-const head = (room: string, fields: string) => get(room, fields).replace('GET', 'HEAD');
 const withConnection = (...values: readonly string[]): Input[] =>
 	values.map((value) => (room) => publish(room, 'a', `Connection: ${value}\r\n`));
 const a = { publishes: ['a'] };
@@ -60,17 +59,17 @@ export const persistence: readonly HttpRow[] = [
 		'9112 9.6',
 		'`Connection: close` of a HEAD and an OPTIONS',
 		'The connection ends after the answer.',
-		[(room) => head(room, 'Connection: close\r\n'), (room) => get(room, 'Connection: close\r\n').replace('GET', 'OPTIONS')],
+		['HEAD', 'OPTIONS'].map((name) => method(name, 'Connection: close\r\n')),
 		/^20[04] closed$/,
 		ways(['200 closed', '204 closed'], ['200 closed', '204 closed'], ['200 closed', '204 closed']),
 	),
 	row(
 		'9112 9.6',
-		'`close` among other tokens of a HEAD',
+		'`close` among other tokens of a HEAD and an OPTIONS',
 		'The connection ends after the answer.',
-		(room) => head(room, 'Connection: TE, close\r\n'),
-		ends,
-		ways('200 open', '200 closed', '200 closed'),
+		['HEAD', 'OPTIONS'].map((name) => method(name, 'Connection: TE, close\r\n')),
+		/^20[04] closed$/,
+		ways(['200 open', '204 open'], ['200 closed', '204 closed'], ['200 closed', '204 closed']),
 	),
 	row(
 		'9110 7.6.1',

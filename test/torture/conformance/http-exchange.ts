@@ -12,7 +12,8 @@ import type { Wire } from './wire.js';
 
 export type Sent = {
 	readonly way: Way;
-	readonly room: string;
+	/** The channel that another subscriber listens on. */
+	readonly channel: string;
 	readonly pieces: readonly string[];
 	readonly row: HttpRow;
 	/** Tells how many answers come before the client looks whether the connection is open. */
@@ -24,6 +25,8 @@ export type Came = {
 	/** Without that to the last question. */
 	readonly answers: readonly StrictAnswer[];
 	readonly published: readonly string[];
+	/** X-Subscribers of a POST to the channel: while the client is connected if its connection stays open, otherwise later. */
+	readonly subscribers: string | undefined;
 	/** Why bytes that came are no answer. */
 	readonly flaw: string | undefined;
 	/** From the first byte that is sent. */
@@ -36,29 +39,33 @@ const question = 'OPTIONS /open HTTP/1.1\r\nHost: x\r\n\r\n';
 
 /** The port is that of the server itself. */
 export async function exchange(owner: Owner, port: number, sent: Sent): Promise<Came> {
-	const { way, room, row } = sent;
-	const witness = await subscribe(owner, `ws://127.0.0.1:${port}${room}`);
+	const { way, channel, row } = sent;
+	const witness = await subscribe(owner, `ws://127.0.0.1:${port}${channel}`);
 	const wire = await way.open();
 	const patience = new AbortController();
 	const conversation = new Conversation(wire, sent);
+	// Whatever the input publishes comes before this.
+	const ask = () => post(port, channel, 'sentinel');
+	let sentinel: Awaited<ReturnType<typeof ask>> | undefined;
 	try {
 		await Promise.race([conversation.hold(), later(patienceMs, undefined, { signal: patience.signal }).catch(() => {})]);
+		// While the client is connected, a request that has subscribed is counted.
+		if (conversation.isOpen) sentinel = await ask();
 	} finally {
 		patience.abort();
 		await wire.destroy();
 	}
-	// Whatever the input publishes comes before this.
-	await post(port, room, 'sentinel');
+	sentinel ??= await ask();
 	const published: string[] = [];
 	for (let text = await witness.nextText(); text !== 'sentinel'; text = await witness.nextText()) published.push(text);
 	await witness.close();
 	const { answers, flaw, seconds } = conversation;
 	const asServed = answers.filter(({ status }) => status === 200).length === published.length;
 	const outcome = `${conversation.outcome()}${asServed || row.publishes === undefined ? '' : `, ${published.length} published`}`;
-	return { outcome, answers, published, flaw, seconds };
+	return { outcome, answers, published, subscribers: sentinel.headers.get('x-subscribers'), flaw, seconds };
 }
 
-/** What a client says on one connection, and what it hears. */
+/** The requests and answers on one connection. */
 class Conversation {
 	readonly answers: StrictAnswer[] = [];
 	flaw: string | undefined;
@@ -131,6 +138,11 @@ class Conversation {
 		if (answer !== undefined && !answer.endsConnection) return true;
 		this.#end = 'closed';
 		return false;
+	}
+
+	/** Whether a last question has been answered. */
+	get isOpen(): boolean {
+		return this.#end === 'open';
 	}
 
 	outcome(): Outcome {

@@ -1,5 +1,16 @@
 // RFC 9112, sections 3.2 and 5: Host, and the syntax and the number of fields.
-import { badRequest, engines, type HttpRow, type Input, publish, row, served, servedOrRefused, ways } from './http-rows.js';
+import {
+	badRequest,
+	engines,
+	type HttpRow,
+	type Input,
+	publish,
+	row,
+	served,
+	servedOr4xx,
+	servedOrRefused,
+	ways,
+} from './http-rows.js';
 
 /** A message that is published if the server reads past these fields. */
 const withFields = (...fields: readonly string[]): Input[] => fields.map((field) => (room) => publish(room, 'x', field));
@@ -123,9 +134,9 @@ export const fieldSyntax: readonly HttpRow[] = [
 	row(
 		'9110 5.4',
 		'1,000 fields',
-		'It is served, or answered with 431.',
+		'It is served, or answered with a status of 4xx.',
 		withFields(many(998)),
-		servedOrRefused,
+		servedOr4xx,
 		ways(engines('431 closed', 'closed'), '200 open', '400 closed'),
 		x,
 	),
@@ -141,9 +152,9 @@ export const fieldSyntax: readonly HttpRow[] = [
 	row(
 		'9110 5.4',
 		'a field of 40,000 bytes, in one read',
-		'It is answered with 431.',
+		'It is served, or answered with a status of 4xx.',
 		withFields(`Cookie: ${'c'.repeat(40_000)}\r\n`),
-		servedOrRefused,
+		servedOr4xx,
 		ways(engines('431 closed', '200 open'), '400 closed', '400 closed'),
 		x,
 	),

@@ -1,4 +1,4 @@
-// What each way does with malformed bodies, and with malformed fields about them.
+// Malformed bodies, and malformed fields about them, and the outcome by each way.
 import { malformed } from './http-known.js';
 import { badRequest, engines, type HttpRow, refused, servedOrRefused } from './http-rows.js';
 
@@ -157,7 +157,7 @@ export const malformedBodies: readonly HttpRow[] = [
 		'9112 8',
 		'It is ended after a while.',
 		['a body that is cut short'],
-		/^(timed out|[45]\d\d closed)$/,
+		/^(timed out|(400|408|502|504) closed)$/,
 		undefined,
 		engines('400 closed|408 closed|504 closed', '502 closed'),
 		cutShort,

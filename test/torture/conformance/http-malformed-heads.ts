@@ -1,12 +1,12 @@
-// What each way does with malformed heads.
+// Malformed heads, and the outcome by each way.
 import { malformed } from './http-known.js';
-import { badRequest, engines, type HttpRow, refused, served, servedOrRefused } from './http-rows.js';
+import { badRequest, engines, type HttpRow, refused, served, servedOr4xx, servedOrRefused, unknownMethods } from './http-rows.js';
 
 const x = { publishes: ['x'] };
 const is400 = '400 open|400 closed';
 
 export const malformedHeads: readonly HttpRow[] = [
-	malformed('9112 2.3', 'It is served, or refused.', ['HTTP/1.0'], /^(200 closed|[45]\d\d closed)$/, '200 closed', '400 closed'),
+	malformed('9112 2.3', 'It is served, or refused.', ['HTTP/1.0'], /^(200|4\d\d|505) closed$/, '200 closed', '400 closed'),
 	malformed('9113 3.4', 'It is refused.', ['the preface of HTTP/2'], refused, '400 closed', '400 closed'),
 	malformed(
 		'9112 3.2.2',
@@ -23,6 +23,7 @@ export const malformedHeads: readonly HttpRow[] = [
 		/^20[04] open$/,
 		'400 closed',
 		engines('505 closed', '502 open'),
+		{ note: 'No path is asked for, and nothing is published.' },
 	),
 	malformed('9112 3.2.3', 'It is refused, as the server is no proxy.', ['CONNECT'], refused, '400 closed', '400 closed'),
 	malformed(
@@ -75,9 +76,9 @@ export const malformedHeads: readonly HttpRow[] = [
 	malformed('9110 5.4', 'They are served.', ['more than 48 fields, up to 98'], served, '200 open', '200 open'),
 	malformed(
 		'9110 5.4',
-		'They are served, or answered with 431.',
+		'They are served, or answered with a status of 4xx.',
 		['99 fields and more', 'a head of more than 4 KiB, in two reads', 'a head of more than 4 KiB, in one read'],
-		servedOrRefused,
+		servedOr4xx,
 		'200 open',
 		'200 open',
 	),
@@ -85,9 +86,10 @@ export const malformedHeads: readonly HttpRow[] = [
 		'9110 9.1',
 		'It is answered with 405 or 501.',
 		['a method of another kind, such as PROPFIND'],
-		refused,
+		/^(405|501) (open|closed)$/,
 		engines('405 open', '502 open'),
 		engines('405 open', '502 open'),
+		{ note: unknownMethods },
 	),
 	malformed(
 		'9112 5',

@@ -1,13 +1,7 @@
 // RFC 9110, sections 12 and 13: conditions and negotiation.
-import { get, type HttpRow, type Input, publish, row, served, ways } from './http-rows.js';
+import { thisEngine } from '../../support/malformed.js';
+import { engines, gets, type HttpRow, method, page, publish, row, served, ways } from './http-rows.js';
 
-const method =
-	(name: string, fields = ''): Input =>
-	(room) =>
-		get(room, fields).replace('GET', name);
-const gets = (field: string, ...values: readonly string[]): Input[] =>
-	values.map((value) => method('GET', `${field}: ${value}\r\n`));
-const page = { shows: { fields: { 'content-type': 'text/html; charset=utf-8' }, body: /^<!doctype html>[\s\S]*<\/html>\s*$/ } };
 const abc = { publishes: ['abc'] };
 
 const notModified = /^304 open$/;
@@ -135,11 +129,15 @@ export const negotiation: readonly HttpRow[] = [
 	row(
 		'9110 5.3',
 		'gzip in a second Accept-Encoding field',
-		'The fields are one list.',
+		'The fields are one list: the page comes in gzip.',
 		method('GET', 'Accept-Encoding: x\r\nAccept-Encoding: gzip\r\n'),
 		served,
 		'200 open',
-		{ shows: { fields: { 'content-encoding': /^(gzip)?$/ } } },
+		{
+			shows: { fields: { 'content-encoding': 'gzip' } },
+			unshown: thisEngine === 'older' ? ['nginx'] : [],
+			note: engines('', 'This nginx passes on the first of the fields alone: the page comes without a coding.'),
+		},
 	),
 	row(
 		'9110 12.5.1',

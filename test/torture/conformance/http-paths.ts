@@ -127,7 +127,7 @@ export const paths: readonly HttpRow[] = [
 		),
 		/^(200 open|400 closed)$/,
 		ways('200 open', '200 open', '400 closed'),
-		another,
+		{ ...same, channels: [(room) => `${room}%C3%A9`, (room) => `${room}%F0%9F%98%80`] },
 	),
 	row(
 		'3986 2',

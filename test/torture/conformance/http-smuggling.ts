@@ -48,7 +48,7 @@ export const smuggling: readonly HttpRow[] = [
 			'Transfer-Encoding: "chunked"\r\n',
 			'Transfer-Encoding: chunke\r\n',
 		),
-		/^([45]\d\d )?closed$/,
+		/^((4\d\d|501) )?closed$/,
 		ways(
 			'closed',
 			['400 closed', '400 closed', '501 closed', '501 closed', '501 closed', '501 closed', '501 closed'],

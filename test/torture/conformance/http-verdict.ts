@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { thisEngine, timeoutSeconds } from '../../support/malformed.js';
 import type { Came } from './http-exchange.js';
-import { type HttpRow, type Outcome, outcomeOf } from './http-rows.js';
+import { type HttpRow, noteOf, type Outcome, outcomeOf } from './http-rows.js';
+import type { StrictAnswer } from './strict-answer.js';
 import type { WayName } from './ways.js';
 
 /** Fails unless each way did with each input what the row says. */
@@ -10,7 +11,11 @@ export function verdict(row: HttpRow, came: ReadonlyMap<WayName, readonly Came[]
 	for (const [way, each] of came) checkWay(row, way, each);
 	const ways = [...came].map(([way, each]) => {
 		const outcomes = [...new Set(each.map(({ outcome }) => outcome))];
-		return { way, isKept: outcomes.every((outcome) => row.kept.test(outcome)), what: inWords(outcomes) };
+		return {
+			way,
+			isKept: !row.unshown?.includes(way) && outcomes.every((outcome) => row.kept.test(outcome)),
+			what: inWords(outcomes),
+		};
 	});
 	const said = new Map<string, WayName[]>();
 	for (const { way, isKept, what } of ways) {
@@ -20,15 +25,19 @@ export function verdict(row: HttpRow, came: ReadonlyMap<WayName, readonly Came[]
 	const [only] = said.keys();
 	const texts = [...said].map(([text, names]) => `${names.join(' and ')} ${text}`);
 	const text = said.size === 1 && only !== undefined && ways.length > 1 ? only : texts.join('; ');
-	const protects =
-		ways.some(({ way, isKept }) => way === 'direct' && !isKept) && ways.every(({ way, isKept }) => way === 'direct' || isKept);
-	return [
-		`${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`,
-		...(protects ? ['A proxy in front keeps the promise.'] : []),
-		row.note ?? [],
-	]
-		.flat()
-		.join(' ');
+	const sentences = [`${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`, protection(row, ways), noteOf(row)];
+	return sentences.filter((sentence) => sentence !== '').join(' ');
+}
+
+/** Names the proxies that keep a promise which the server itself does not keep. If none does, the row needs a note. */
+function protection(row: HttpRow, ways: readonly { readonly way: WayName; readonly isKept: boolean }[]): string {
+	if (ways.every(({ way, isKept }) => way !== 'direct' || isKept)) return '';
+	const keepers = ways.flatMap(({ way, isKept }) => (isKept ? [way] : []));
+	if (keepers.length > 0) return `${keepers.join(' and ')} in front ${keepers.length === 1 ? 'keeps' : 'keep'} the promise.`;
+	// A proxy that this machine lacks may keep it.
+	const isTried = ways.length === Object.keys(row.came).length;
+	assert.ok(!isTried || noteOf(row) !== '', `no way keeps the promise, and no note tells why: ${row.thrown}`);
+	return '';
 }
 
 function checkWay(row: HttpRow, way: WayName, each: readonly Came[]): void {
@@ -40,14 +49,25 @@ function checkWay(row: HttpRow, way: WayName, each: readonly Came[]): void {
 	});
 	const flaw = each.find(({ flaw }, nth) => flaw !== undefined && outcomes[nth] !== expected[nth])?.flaw;
 	assert.deepEqual(outcomes, expected, flaw === undefined ? undefined : `${way}: ${flaw}`);
-	for (const [nth, one] of each.entries()) check(row, one, `input ${nth + 1} of ${each.length}, ${way}`);
+	for (const [nth, one] of each.entries()) {
+		const what = `input ${nth + 1} of ${each.length}, ${way}`;
+		check(row, one, what);
+		if (row.unshown?.includes(way))
+			assert.throws(() => checkShown(row, one, what), assert.AssertionError, `${what} keeps the promise`);
+		else checkShown(row, one, what);
+	}
 }
 
-function check(row: HttpRow, { outcome, answers, published, seconds }: Came, what: string): void {
+function check(row: HttpRow, { outcome, published, subscribers, seconds }: Came, what: string): void {
 	assert.deepEqual(published, row.publishes?.slice(0, published.length) ?? [], `${what}: what was published`);
+	if (outcome.includes('open')) assert.equal(subscribers, '1', `${what}: subscribers of the channel`);
 	if (outcome === 'timed out') {
 		assert.ok(Math.abs(seconds - timeoutSeconds[thisEngine]) < 8, `${what}: timed out after ${seconds} s`);
 	}
+}
+
+/** Fails unless an answer that should keep the promise shows what the row says. */
+function checkShown(row: HttpRow, { outcome, answers }: Came, what: string): void {
 	const last = answers.at(-1);
 	if (row.shows === undefined || last === undefined || !row.kept.test(outcome)) return;
 	// A proxy may refuse what the server would serve.
@@ -55,7 +75,13 @@ function check(row: HttpRow, { outcome, answers, published, seconds }: Came, wha
 	for (const [name, value] of Object.entries(row.shows.fields ?? {})) {
 		matches(last.fields.get(name) ?? '', value, `${what}: ${name}`);
 	}
+	if (row.shows.isLikeFirst) assert.deepEqual(lasting(last), lasting(answers[0]), `${what}: the fields of both answers`);
 	if (row.shows.body !== undefined) matches(last.body, row.shows.body, `${what}: the body`);
+}
+
+/** The fields of an answer that do not depend on its time. */
+function lasting(answer: StrictAnswer | undefined): [string, string][] {
+	return [...(answer?.fields ?? [])].filter(([name]) => name !== 'date').sort();
 }
 
 function matches(came: string, expected: string | RegExp, what: string): void {

@@ -19,7 +19,8 @@ async function tryAll(): Promise<{ readonly untried: string; readonly results: R
 	const tryInput = (way: Way, row: HttpRow, nth: number) => {
 		const room = `/r${String(rooms++).padStart(5, '0')}`;
 		const pieces = [row.inputs[nth]?.(room) ?? []].flat().map((piece) => piece.replaceAll('<etag>', etag));
-		return exchange(thisFile, port, { way, room, pieces, row, expected: outcomeOf(row, way.name, nth) ?? '' });
+		const channel = row.channels?.[nth]?.(room) ?? room;
+		return exchange(thisFile, port, { way, channel, pieces, row, expected: outcomeOf(row, way.name, nth) ?? '' });
 	};
 	const tryRow = async (row: HttpRow) => {
 		const tried = ways.filter(({ name }) => row.came[name] !== undefined);

@@ -77,7 +77,10 @@ export const brokenRows: Row[] = [
 			{ sends: whole, comes: [text('whole')] },
 			fails(frame('continuation', 'x')),
 		]),
-		deviation: noCloseFrame,
+		deviation: {
+			...noCloseFrame,
+			says: 'The message is published. Then the connection ends without a close frame: the client sees 1006. Nothing of the continuation was published, and no other connection was touched.',
+		},
 	},
 	{
 		section: '5.4',

@@ -86,6 +86,7 @@ export const fragmentRows: Row[] = [
 			},
 			{ sends: [frame('continuation', 'x', { fin: false })], comes: [end] },
 		],
+		isOneConversation: true,
 	},
 	{
 		section: '5.4',
@@ -106,6 +107,7 @@ export const fragmentRows: Row[] = [
 			{ sends: [first, frame('ping', 'now')], comes: [pong('now')] },
 			{ sends: [last], comes: [text('first, last')] },
 		],
+		isOneConversation: true,
 	},
 	{
 		section: '5.4',

@@ -56,7 +56,7 @@ const otherKeys = [
 	'dGhl IHNhbXBsZSBub25jZQ=',
 ];
 const versions = ['0', '1', '7', '8', '12', '14', '130', '255', '256', '-13', '013', '13.0', '13, 8', '8, 13', 'x', ''];
-const version426 = { status: 426, fields: { 'sec-websocket-version': '13' } };
+export const version426 = { status: 426, fields: { 'sec-websocket-version': '13' } };
 
 const ownRefusal = {
 	answer: () => ({ status: 400, names: '400 Bad request' }),

@@ -1,12 +1,14 @@
 // RFC 6455, sections 5.1 and 5.3: a client masks each frame, the server none.
 
 import type { Random } from '../../support/random.js';
-import { cutEverywhere, protocolError } from './cases.js';
+import { cutEverywhere, fails, protocolError, textOnly } from './cases.js';
 import type { Case, Row } from './conversation.js';
 import { lenient } from './deviations.js';
 import { close, end, frame, type Item, type Kind, pong, text, utf8 } from './frames.js';
 
 const edgeMasks = ['00000000', 'ffffffff', 'ff000000', '00ff0000', '0000ff00', '000000ff', '80808080', '00010203', '0d0a0d0a'];
+
+const first = frame('text', 'first, ', { fin: false });
 
 function maskedBy(mask: Buffer, payload: string): Case {
 	return { sends: [frame('text', payload, { mask })], comes: [text(payload)] };
@@ -61,12 +63,39 @@ export function maskingRows(random: Random): Row[] {
 				unmasked('ping', 'hello', [pong('hello')]),
 				unmasked('pong', 'hello', []),
 				unmasked('close', '\x03\xe8', [close(1000), end]),
+				unmasked('binary', 'hello', textOnly),
+				{
+					sends: [first, ...unmasked('continuation', 'hello', []).sends],
+					comes: protocolError,
+					lenient: [text('first, hello')],
+				},
 			],
 			deviation: lenient(
-				'The engine does not look at the mask bit: it reads the four bytes after the length as a mask. Only a client that breaks the RFC sends such frames; it garbles its own messages, and those that are not UTF-8 then close its connection.',
+				'The engine does not look at the mask bit: it reads the four bytes after the length as a mask, here four zeroes. Only a client that breaks the RFC sends such frames.',
+			),
+		},
+		{
+			section: '5.1',
+			thrown:
+				'text, binary and continuation frames without a mask, and a text behind them, which become invalid when read as masked',
+			promised: 'The connection is failed: it is closed with 1002.',
+			apart: true,
+			cases: [
+				...['hello', 'a longer text without a mask'].map((payload) => garbled(frame('text', payload, { mask: undefined }))),
+				garbled(frame('text', '\x80\0\0\0hello', { mask: undefined, length: 5n })),
+				{ ...garbled(frame('binary', 'hello', { mask: undefined })), lenient: textOnly },
+				garbled(first, frame('continuation', 'hello', { mask: undefined })),
+			],
+			deviation: lenient(
+				'The engine reads the first four bytes of the payload as a mask, and garbles the messages of this client, which breaks the RFC. The connection ends: without a close frame after a text, which is no longer UTF-8, and with 1003 after a binary frame. Nothing is published.',
 			),
 		},
 	];
+}
+
+/** Frames after which the engine drops the connection, as it reads them otherwise than they are meant. */
+function garbled(...frames: readonly Buffer[]): Case {
+	return { ...fails(...frames), lenient: [end] };
 }
 
 /** A frame without the mask bit, whose first four bytes are zeroes: read as a mask, they change nothing. */

@@ -4,7 +4,7 @@ import type { Case, Row } from './conversation.js';
 import { noCloseFrame } from './deviations.js';
 import { bytesOf, fragments, frame, text, utf8 } from './frames.js';
 
-// Characters of 1 to 4 bytes, ten of each; the first and the last of each length, and those around the surrogates.
+// Characters of 1 to 4 bytes, four of each; the first and the last of each length, and those around the surrogates.
 const mixed = utf8('a\u00e9\u20ac\u{1f600}'.repeat(4));
 const edges = [
 	0, 0x7f, 0x80, 0x7ff, 0x800, 0xfff, 0x1000, 0xd7ff, 0xe000, 0xfdd0, 0xfffd, 0xfffe, 0xffff, 0x1_0000, 0xf_ffff, 0x10_0000,
@@ -171,6 +171,7 @@ export const utf8Rows: Row[] = [
 			{ sends: [frame('text', '\xff', { fin: false }), frame('ping', 'still open')], comes: ['pong still open'] },
 			{ sends: [frame('continuation', 'end')], comes: notUtf8 },
 		],
+		isOneConversation: true,
 		deviation: noCloseFrame,
 	},
 ];

@@ -12,10 +12,11 @@ import { framingRows } from './websocket-framing.js';
 import { handshakeRows } from './websocket-handshake.js';
 import { maskingRows } from './websocket-masking.js';
 import { offerRows } from './websocket-offers.js';
+import { requestRows } from './websocket-request.js';
 import { utf8Rows } from './websocket-utf8.js';
 
 const random = new Random(Number(process.env.TEST_SEED ?? 1));
-runHandshakes([...handshakeRows(random), ...offerRows]);
+runHandshakes([...handshakeRows(random), ...requestRows, ...offerRows]);
 runRows([
 	...maskingRows(random),
 	...framingRows,
