@@ -96,7 +96,7 @@ describe('slow clients', { concurrency: true }, () => {
 			flags: ['--max-backlog', '1MiB', '--write-timeout', '5s'],
 		},
 		async (t, server) => {
-			const count = inForm(100, 500);
+			const count = inForm(100, 200);
 			const witness = await subscribe(t, server.ws('/room'));
 			const file = fileURLToPath(new URL('support/net-readers.js', import.meta.url));
 			const readers = fork(file, [server.ws('/room'), String(count)]);

@@ -1,6 +1,6 @@
-// A row of the faults, which gives up after two minutes: what it waits for may never happen.
+// A row of the faults. It gives up in the end, because the event that it waits for may never come.
 import { describe, type TestContext } from 'node:test';
-import { torture } from '../../support/torture.js';
+import { inForm, torture } from '../../support/torture.js';
 
 export function fault(
 	thrown: string,
@@ -8,7 +8,7 @@ export function fault(
 	check: (t: TestContext) => Promise<string>,
 	skip: string | false = false,
 ) {
-	torture({ thrown, promised }, check, { skip, timeout: 120_000 });
+	torture({ thrown, promised }, check, { skip, timeout: inForm(120_000, 600_000) });
 }
 
 /** Runs the rows that `add` adds at once: they wait for time-outs, or for processes to start. */
