@@ -15,10 +15,10 @@ export type Ports = { readonly port: number; readonly operatorPort: number };
 
 const channels = 40;
 const clients = 200;
-/** A client stays for this time on average, and comes again at once: 200 come and go each second. */
-const stayMs = 1_000;
+/** A client stays for this time on average, and comes again at once: 100 come and go each second. */
+const stayMs = 2_000;
 /** Between two messages of a channel. */
-const messageMs = 200;
+const messageMs = 400;
 const misdeedMs = 500;
 const bytesMax = 16_384;
 

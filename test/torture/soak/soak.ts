@@ -11,10 +11,11 @@ import { slopeMinutesMin, soakMinutes } from '../support/torture.js';
 import { Load } from './load.js';
 import { type Sample, slopeOf } from './slope.js';
 
-/** Of the time, the first third warms the server up: it compiles, and its heap finds its size. */
+/** Of the time, the first third warms the server up: its heap finds its size. */
 const warmUpShare = 1 / 3;
-/** Few: each leaves some 1 KB on the heap, such as code that is compiled again because the collector has thrown it away. */
 const samples = 36;
+/** V8 compiles more and more for hours, and keeps its code on the heap: a megabyte an hour, in which a leak could hide. */
+const withoutCompilers = ['--no-opt', '--no-maglev', '--no-sparkplug'];
 const growthMaxMb = 64;
 const megabyte = 1_000_000;
 
@@ -53,7 +54,7 @@ export async function soak(t: TestContext, ...flags: readonly (readonly string[]
 }
 
 async function startServer(t: TestContext, flags: readonly string[]) {
-	const command = runCommand(t, [...anyPort, '--groups', ...flags], memoryReporting);
+	const command = runCommand(t, [...anyPort, '--groups', ...flags], [...memoryReporting, ...withoutCompilers]);
 	const [port, operatorPort] = [await command.port(), await command.operatorPort()];
 	return { command, port, operatorPort, pid: command.child.pid as number, readMemory: memoryReader(command) };
 }
