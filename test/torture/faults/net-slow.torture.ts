@@ -19,9 +19,9 @@ import { disconnected, netFault, openSockets } from './support/net-fault.js';
 
 const closesInTime = `A connection whose request is not complete is closed after ${timeoutSeconds.newer} seconds (20.30: ${timeoutSeconds.older}).`;
 
-/** Asserts that this was not long after the time-out, and gives it in whole seconds. */
+/** Asserts that this was not very long after the time-out, as a busy machine needs some time, and gives it in whole seconds. */
 function inTime(seconds: number): number {
-	assert.ok(seconds < timeoutSeconds[thisEngine] + 20, `${seconds} s`);
+	assert.ok(seconds < 2 * timeoutSeconds[thisEngine] + 30, `${seconds} s`);
 	return Math.round(seconds);
 }
 
