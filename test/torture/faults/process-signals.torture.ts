@@ -47,7 +47,7 @@ fault(
 				await ended;
 				continue;
 			}
-			assert.notEqual(signal, 'SIGPIPE', 'ended by SIGPIPE');
+			// Node ignores SIGPIPE, but not before it has begun to run.
 			const { code, signal: killedBy, stderr } = await ended;
 			assert.equal(stderr, '');
 			assert.ok(code === 0 || killedBy === signal, `${signal}: ${code} ${killedBy}`);
