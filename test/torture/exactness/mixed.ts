@@ -28,9 +28,11 @@ export async function runMixed(t: TestContext, nodes: readonly RunningNode[], se
 	const left = await nothingIsLeft(nodes);
 	const { published, deliveries, sizes } = traffic;
 	const { connects, seconds, ownChannels } = load.churn;
-	assert.deepEqual([sizes.least, sizes.most], [1, 65_536]);
-	// A machine that is too slow to have about as many makes no row.
-	assert.ok(isQuick || connects / seconds > settings.connectsPerSecond / 2, `${connects} connects in ${seconds} s`);
+	// The few messages of the short form may miss the largest size, and a machine that is too slow to have about as many connects makes no row.
+	if (!isQuick) {
+		assert.deepEqual([sizes.least, sizes.most], [1, 65_536]);
+		assert.ok(connects / seconds > settings.connectsPerSecond / 2, `${connects} connects in ${seconds} s`);
+	}
 	return [
 		`${deliveries} deliveries of ${published} messages of ${sizes.least} to ${sizes.most} bytes (${Math.round(sizes.sum / published)} on average)`,
 		`over ${settings.channels} ${settings.channels > 1 ? `channels, and ${ownChannels} that visitors opened` : 'channel'};`,
