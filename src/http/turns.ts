@@ -19,6 +19,9 @@ const keptBytesPerSecond = 1_048_576;
 const headBytes = 512;
 // The engine's buffer has 16 KiB, and answers of an earlier tick are no longer in it.
 const bufferedBytesMax = 12_288;
+// Four short answers. Beside as much that is left from earlier ticks, 16 short answers stay below the bound.
+const uncountedBytes = 2_048;
+
 /**
  * How an answer is given. `kept`: at once, and the engine keeps it if the client does not read. `as it reads`: at once, and the rest of
  * the body goes out as the client reads. `next tick`: in the next tick.
@@ -28,7 +31,7 @@ export type AnswerTurn = 'kept' | 'as it reads' | 'next tick';
 /** Answers to requests. */
 export class AnswerTurns {
 	readonly #tick = new Tick(() => {});
-	readonly #bytes = new Tick(() => {});
+	readonly #bytes = new Tick(() => {}, uncountedBytes);
 	readonly #kept = new Allowance(keptBytesPerSecond, performance.now());
 
 	/** Whether the engine would write an answer of this tick piece by piece. */
