@@ -59,7 +59,7 @@ for (const part of only) {
 	process.stdout.write(`${part}: ${result.rows.length - failed} of ${result.rows.length} as promised, in ${result.seconds} s\n`);
 }
 if (failures > 0) process.stderr.write(`torture: ${failures} tests failed; --seed ${seed} runs them again\n`);
-// A run that is short or not whole is no result to be kept.
+// Only a whole run is kept: not the short form, no run with skipped rows, no short soak, no single input.
 else if (!isQuick && skips === 0 && minutes >= slopeMinutesMin && process.env.TORTURE_INPUT === undefined)
 	keepResults(engine, results);
 else process.stdout.write('docs/torture.md is unchanged: it takes whole runs only.\n');
@@ -69,7 +69,7 @@ process.exit(failures > 0 ? 1 : 0);
 async function runPart(part: Part): Promise<PartResult> {
 	const startMs = performance.now();
 	const rows: Row[] = [];
-	// Two of these disturb each other little, while a fault, or the order of a million deliveries, has the machine to itself.
+	// Faults and exactness wait for time-outs and load both processors: their files run one by one.
 	const concurrency = part === 'faults' || part === 'exactness' ? 1 : 2;
 	// A file that takes longer hangs.
 	const patienceMs = isQuick ? 300_000 : 1_800_000;

@@ -50,8 +50,9 @@ export type HttpRow = {
 	/** The ways whose answer has the right status, and not all that `shows` asks for. */
 	readonly unshown?: readonly WayName[];
 	/**
-	 * The action of the client after its last piece. By default it waits for the answers, and sends another request to see whether the connection is
-	 * open. A client that `leaves` disconnects when it has the answers. A client that `ends its side` sends a FIN, and waits for the answers.
+	 * The action of the client after its last piece. By default it waits for the answers, and sends another request to see whether the
+	 * connection is open. A client that `leaves` disconnects when it has the answers. A client that `ends its side` sends a FIN, and
+	 * waits for the answers.
 	 */
 	readonly client?: 'leaves' | 'ends its side';
 	/** Whether the client waits for a 100 before its second piece. */

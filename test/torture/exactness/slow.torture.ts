@@ -85,7 +85,7 @@ async function run(t: TestContext, nodes: readonly RunningNode[]): Promise<strin
 	for (let round = 0; round < rounds; round++) {
 		for (const client of resting) client.stopReading();
 		await publishUntil('they lag', bytesMax, async () => (await metric('lagging_subscribers')) === resting.length);
-		// Short ones: the server looks again before they have too much unread, and keeps messages for them from then on.
+		// Short messages give the server time to look again, after which it keeps messages for those that lag, before it would cut them.
 		await publishUntil('messages are kept for them', 500, async () => (await metric('backlog_bytes')) > 0);
 		for (let more = 0; more < 20; more++) await publish(1 + random.below(bytesMax));
 		for (const client of resting) client.goOn();

@@ -19,13 +19,13 @@ import { disconnected, netFault, openSockets } from './support/net-fault.js';
 
 const closesInTime = `A connection whose request is not complete is closed after ${timeoutSeconds.newer} seconds (20.30: ${timeoutSeconds.older}).`;
 
-/** Asserts that this was not very long after the time-out, as a busy machine needs some time, and gives it in whole seconds. */
+/** Asserts that connections were closed by the engine's time-out, which a busy machine notices late. Gives whole seconds. */
 function inTime(seconds: number): number {
 	assert.ok(seconds < 2 * timeoutSeconds[thisEngine] + 30, `${seconds} s`);
 	return Math.round(seconds);
 }
 
-/** A ClientHello of Node has some 500. */
+/** A ClientHello of Node has some 500 bytes, so that all have passed when there are more than 200 for each. */
 const helloBytesMin = 200;
 
 describe('slow clients', { concurrency: true }, () => {

@@ -24,7 +24,7 @@ netFault(
 		const publishers = await subscribeMany(t, inForm(4, 16), () => server.ws('/flood'));
 		const reader = await subscribe(t, server.ws('/flood'));
 		const subscribers = [reader, ...publishers];
-		// Of more messages that arrive at once, the server would close a publisher.
+		// The server closes a publisher if more than 4,096 messages arrive in one tick.
 		const atOnce = Math.floor(3_200 / publishers.length);
 		const rounds = inForm(4, 40);
 		for (let round = 0; round < rounds; round++) {

@@ -102,8 +102,8 @@ faultsAtOnce('certificates and keys', () => {
 				counts[served ? 'served' : 'refused']++;
 				if (i >= processes) continue;
 				// The engine has a parser of its own: what passes the check may still be refused, in one line.
-				const server = await startBuilt(t, flags).catch(() => undefined);
-				if (served && server !== undefined) await server.stop();
+				const server = served ? await startBuilt(t, flags).catch(() => undefined) : undefined;
+				if (server !== undefined) await server.stop();
 				else await refuses(t, [...anyPort, ...flags], /^pathcast: --tls-(cert|key): /);
 			}
 			return `${counts.refused} pairs refused, ${counts.served} good enough to serve; ${processes} of them tried with a process`;

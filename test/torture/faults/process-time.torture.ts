@@ -23,7 +23,7 @@ import { type BuiltServer, builtServer, startBuilt } from './support/built-serve
 import { startBystanders } from './support/bystanders.js';
 import { fault, faultsAtOnce } from './support/fault.js';
 
-// Of Debian's package libfaketime.
+// Debian's package libfaketime has it here.
 const library = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1';
 const needsFaketime = needs('libfaketime', library, constants.R_OK).skip;
 const dayMs = 86_400_000;

@@ -49,6 +49,30 @@ function assertInOrder(events: readonly ReceivedEvent[]): void {
 	}
 }
 
+/** A server with a webhook, whose bystanders it has told of. */
+async function startWithReceiver(t: TestContext) {
+	const receiver = await startReceiver(t);
+	const server = await startBuilt(t, flags(receiver));
+	const bystanders = await startBystanders(t, server);
+	await noneWaits(server);
+	return { receiver, server, bystanders };
+}
+
+function noneWaits(server: BuiltServer): Promise<void> {
+	return becomes(async () => (await server.metric('pathcast_callbacks_queued')) === 0);
+}
+
+/** Waits until no event waits, and asserts that each was accepted once, in order, or counted as dropped. */
+async function toldOf(server: BuiltServer, receiver: Receiver, visitors: number): Promise<{ sent: number; dropped: number }> {
+	await noneWaits(server);
+	const [sent, dropped] = [await server.metric(counted('sent')), await server.metric(counted('dropped'))];
+	assert.equal(sent + dropped, (await server.metric('pathcast_connections')) + 2 * visitors);
+	const accepted = receiver.rest();
+	assert.equal(accepted.length, sent);
+	assertInOrder(accepted);
+	return { sent, dropped };
+}
+
 /** Answers so many requests badly or well, by turns, and then well. */
 function flap(t: TestContext, receiver: Receiver, requests: number): void {
 	const random = seededRandom(t);
@@ -71,10 +95,7 @@ faultsAtOnce('receivers that fail', () => {
 			`a webhook receiver that ${how} during a flood of ${2 * visitors} events, and then works`,
 			'At most 10,000 events wait, the newest are dropped and counted, and connections are not affected.',
 			async (t) => {
-				const receiver = await startReceiver(t);
-				const server = await startBuilt(t, flags(receiver));
-				const bystanders = await startBystanders(t, server);
-				await becomes(async () => (await server.metric('pathcast_callbacks_queued')) === 0);
+				const { receiver, server, bystanders } = await startWithReceiver(t);
 				receiver.otherwise = answer;
 				const before = peakBytes(server.pid);
 				await comeAndGo(server, visitors);
@@ -83,13 +104,7 @@ faultsAtOnce('receivers that fail', () => {
 				const grown = peakBytes(server.pid) - before;
 				assert.ok(grown < heldBytesMax, `${grown} bytes`);
 				receiver.otherwise = 204;
-				await becomes(async () => (await server.metric('pathcast_callbacks_queued')) === 0);
-				const connections = await server.metric('pathcast_connections');
-				const [sent, dropped] = [await server.metric(counted('sent')), await server.metric(counted('dropped'))];
-				assert.equal(sent + dropped, connections + 2 * visitors);
-				const accepted = receiver.rest();
-				assert.equal(accepted.length, sent);
-				assertInOrder(accepted);
+				const { sent, dropped } = await toldOf(server, receiver, visitors);
 				const innocent = await bystanders.stop();
 				server.assertNoErrors();
 				return `${queued} waited, ${dropped} dropped, ${sent} accepted, in order, none twice; ${Math.round(grown / 1_048_576)} MiB more; ${innocent}`;
@@ -102,19 +117,11 @@ faultsAtOnce('receivers that fail', () => {
 		'a webhook receiver that fails half of the time',
 		'A batch is repeated until it is accepted, three times at the most: none is accepted twice, and all come in order.',
 		async (t) => {
-			const receiver = await startReceiver(t);
-			const server = await startBuilt(t, flags(receiver));
-			const bystanders = await startBystanders(t, server);
-			await becomes(async () => (await server.metric('pathcast_callbacks_queued')) === 0);
+			const { receiver, server, bystanders } = await startWithReceiver(t);
 			flap(t, receiver, inForm(8, 80));
 			const count = inForm(400, 4_000);
 			await comeAndGo(server, count);
-			await becomes(async () => (await server.metric('pathcast_callbacks_queued')) === 0);
-			const [sent, dropped] = [await server.metric(counted('sent')), await server.metric(counted('dropped'))];
-			assert.equal(sent + dropped, (await server.metric('pathcast_connections')) + 2 * count);
-			const accepted = receiver.rest();
-			assert.equal(accepted.length, sent);
-			assertInOrder(accepted);
+			const { sent, dropped } = await toldOf(server, receiver, count);
 			const innocent = await bystanders.stop();
 			server.assertNoErrors();
 			return `${receiver.requests.length} requests: ${sent} events accepted, ${dropped} given up; ${innocent}`;

@@ -145,7 +145,7 @@ pure(
 		fc.ipV4().filter((ip) => !ip.startsWith('10.')),
 		(written, ip) => {
 			assert.equal(addressBehind(peer, `${written}, ${ip}`), ip);
-			// Untrusted, it counts for nothing.
+			// From a peer that is no trusted proxy, the field is ignored.
 			assert.equal(addressBehind(Uint8Array.of(192, 0, 2, 1).buffer, written), '192.0.2.1');
 		},
 	),

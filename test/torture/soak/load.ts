@@ -247,7 +247,7 @@ export class Load {
 	/** A subscriber that does not read is sent messages until it is cut. */
 	async #readNothing(): Promise<void> {
 		const { port } = this.#one(this.#servers);
-		// Of its own: for a node that is still subscribed in Redis, the number of subscribers is unknown.
+		// Each misdeed has a path of its own. While another node is still subscribed to a path, its answers do not count the subscribers.
 		const path = `/unread/${this.misdeeds}`;
 		const ws = new WebSocket(`ws://127.0.0.1:${port}${path}`);
 		ws.on('error', () => {});

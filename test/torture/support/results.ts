@@ -14,7 +14,7 @@ export type PartResult = {
 	readonly rows: readonly Row[];
 };
 
-/** What one engine did. */
+/** The latest whole run of each part on one engine. */
 export type EngineResult = { readonly engine: string } & { readonly [part in Part]?: PartResult };
 
 const root = new URL('../../../../', import.meta.url);
