@@ -70,7 +70,7 @@ async function main(options: Options): Promise<void> {
 	const leftOut = asked.filter(({ isOnOlderEngine }) => isOnOlderEngine && withoutOlder !== undefined);
 	const measured = asked.filter((peer) => !leftOut.includes(peer));
 	const targets = options.target.map(contenderAt);
-	const out = options.out ?? join(sources, options.quick ? 'build/quick' : 'results');
+	const out = options.out ?? join(sources, usualFolder(options));
 	mkdirSync(out, { recursive: true });
 	const machine = `${cpus()[0]?.model.trim()}, ${cpus().length} processors, Linux ${release()}${setting()}, Node ${process.versions.node}, ${namesOf(engines)}`;
 	const day = new Date().toISOString().slice(0, 10);
@@ -102,6 +102,12 @@ async function main(options: Options): Promise<void> {
 	if (hasFailed || isIncomplete) process.exitCode = 1;
 	// The TCP connections to targets may linger.
 	process.exit();
+}
+
+/** Only a whole run beside the peers is for the documents: a run that is small, or beside another commit, leaves their results alone. */
+function usualFolder({ quick, before }: Options): string {
+	if (quick) return 'build/quick';
+	return before === undefined ? 'results' : 'build/before';
 }
 
 async function measure(
@@ -266,7 +272,10 @@ function readCommand(argv: readonly string[]): Options {
 		)
 		.option('--before <folder>', 'pathcast as it is built in another checkout, such as of the commit before', parseCheckout)
 		.option('--target <url>', 'one more server, by ws:// or wss:// URL; may be repeated', parseTarget, [])
-		.option('--out <folder>', 'where to put JSON and charts (default bench/results, with --quick bench/build/quick)')
+		.option(
+			'--out <folder>',
+			'where to put JSON and charts (default bench/results; with --quick bench/build/quick, with --before bench/build/before)',
+		)
 		.option('--no-pin', 'let the system place servers and load, in place of a processor for each')
 		.option('--list', 'list the scenarios and end', false)
 		.parse(argv)
