@@ -1,17 +1,14 @@
 // A mixed load of a server for as long as a soak takes: clients of each kind that come and go, numbered messages of every size by websocket
 // and POST, and from time to time what harms other servers.
 import assert from 'node:assert/strict';
-import { once, setMaxListeners } from 'node:events';
-import { connect } from 'node:net';
+import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import WebSocket from 'ws';
 import { type Connect, type Connection, viaEventStream, viaWebSocket } from '../../relay/support/connections.js';
 import { groupsProtocol } from '../../support/groups.js';
-import { post, request } from '../../support/http.js';
+import { post } from '../../support/http.js';
 import type { Random } from '../../support/random.js';
-
-/** The ports of a server: those of its clients, and those of its operator. */
-export type Ports = { readonly port: number; readonly operatorPort: number };
+import { misdeeds, type Ports } from './misdeeds.js';
 
 const channels = 40;
 const clients = 200;
@@ -209,77 +206,9 @@ export class Load {
 	}
 
 	async #misbehave(): Promise<void> {
-		const misdeeds = [
-			() => this.#cutShort('GET /soak/0 HTTP/1.1\r\nHost: x\r\nUpgrade: webso'),
-			() => this.#cutShort('POST /soak/0 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf'),
-			() => this.#cutShort('GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n'),
-			() => this.#cutShort('\x16\x03\x01\x02\x00\x01\x00'),
-			() => this.#sendTooMuch(),
-			() => this.#readNothing(),
-			() => this.#scrape(),
-			() => this.#closeChannel(),
-		];
 		while (!this.#isOver) {
-			this.misdeeds++;
-			await this.#one(misdeeds)();
+			await this.#one(misdeeds)(this.#one(this.#servers), this.misdeeds++);
 			await this.#rest(this.#random.below(2 * misdeedMs));
 		}
-	}
-
-	/** Sends these bytes, and resets the connection. */
-	async #cutShort(bytes: string): Promise<void> {
-		const socket = connect(this.#one(this.#servers).port, '127.0.0.1');
-		socket.on('error', () => {});
-		await once(socket, 'connect');
-		await new Promise((resolve) => socket.write(bytes, 'latin1', resolve));
-		socket.resetAndDestroy();
-	}
-
-	/** A message that is too large, on a channel of its own. */
-	async #sendTooMuch(): Promise<void> {
-		const ws = new WebSocket(`ws://127.0.0.1:${this.#one(this.#servers).port}/misdeed`);
-		ws.on('error', () => {});
-		ws.on('open', () => ws.send('x'.repeat(100_000)));
-		const [code] = await once(ws, 'close');
-		assert.equal(code, 1009);
-	}
-
-	/** A subscriber that does not read is sent messages until it is cut. */
-	async #readNothing(): Promise<void> {
-		const { port } = this.#one(this.#servers);
-		// Each misdeed has a path of its own. While another node is still subscribed to a path, its answers do not count the subscribers.
-		const path = `/unread/${this.misdeeds}`;
-		const ws = new WebSocket(`ws://127.0.0.1:${port}${path}`);
-		ws.on('error', () => {});
-		await once(ws, 'open');
-		ws.pause();
-		const text = 'x'.repeat(65_000);
-		let subscribers: string | undefined = '1';
-		for (let sent = 0; subscribers === '1'; sent++) {
-			assert.ok(sent < 1_000, 'a subscriber that reads nothing is not cut');
-			const { status, headers, body } = await post(port, path, text);
-			assert.equal(status, 200, `a POST to ${path}: ${body}`);
-			subscribers = headers.get('x-subscribers');
-		}
-		assert.equal(subscribers, '0');
-		ws.terminate();
-	}
-
-	async #scrape(): Promise<void> {
-		for (const path of ['/metrics', '/stats', '/channels', '/readyz']) {
-			const { status } = await request(this.#one(this.#servers).operatorPort, { path });
-			assert.equal(status, 200, path);
-		}
-	}
-
-	/** The operator closes a channel, with a last message. */
-	async #closeChannel(): Promise<void> {
-		const { port, operatorPort } = this.#one(this.#servers);
-		const ws = new WebSocket(`ws://127.0.0.1:${port}/closing`);
-		await once(ws, 'open');
-		const told = Promise.all([once(ws, 'message'), once(ws, 'close')]);
-		await request(operatorPort, { method: 'DELETE', path: '/channels/closing', body: 'last' });
-		const [[last], [code]] = await told;
-		assert.deepEqual([String(last), code], ['last', 1_000]);
 	}
 }
