@@ -14,6 +14,8 @@ export type Case = {
 	readonly sends: readonly Piece[];
 	/** Whether the client then ends its side of TCP. */
 	readonly finishes?: boolean;
+	/** Whether the client goes on after a frame that ends the connection. A proxy that still writes to the server then may lose the answer. */
+	readonly goesOn?: boolean;
 	readonly comes: readonly Item[];
 	/** The messages that another subscriber of the channel gets. By default they are those that come back. */
 	readonly published?: readonly Item[];
@@ -104,7 +106,8 @@ async function runByWay(row: Row, way: Way, port: number): Promise<Said | undefi
 		wire ??= await openWebSocket(way, path);
 		const came = await answersOf(wire, promised, expected.comes.length);
 		const what = `${way.name}, case ${i + 1} of ${row.cases.length}`;
-		assert.deepEqual(came, expected.comes, what);
+		const isLost = promised.goesOn && way.name !== 'direct' && isDeepStrictEqual(came, [end]);
+		if (!isLost) assert.deepEqual(came, expected.comes, what);
 		const published = expected.published ?? expected.comes.filter((item) => /^(text|binary) /.test(item));
 		assert.deepEqual(await heard(witness, published.length), published, `${what}, published`);
 		if (row.apart || hasEnded(came)) {
