@@ -31,6 +31,7 @@ torture({ thrown: "changed requests to the operator's listener", promised }, (t)
 	fuzz(t, {
 		setting: { toOperator: true },
 		kind: { maker: operatorRequests, levels: ['requests', 'chunks', 'bytes'], promisesNothing: true },
+		inputs: 24_000,
 	}),
 );
 

@@ -11,6 +11,7 @@ import { isAnswered, type Played, play } from './play.js';
 import { type Figures, type Setting, Target } from './target.js';
 
 const usualBatches = 12;
+const usualInputs = 6_000;
 // In the first half of the batches the server sees every kind of input. In the second half its memory must not grow with the inputs.
 // Each measurement adds some memory too, because code that the collector has dropped is compiled again. So the same number of
 // measurements follows without inputs, and their slope is subtracted. The rest must be zero, within three standard errors and `noiseBytes`:
@@ -30,6 +31,8 @@ export type Aim = {
 	readonly clientsAtOnce?: number;
 	/** Fewer than usual, where the server takes long to give back what it took. Too few to judge its memory. */
 	readonly batches?: number;
+	/** In the whole form. More than usual, where the server compiles more and more code during the first thousands. */
+	readonly inputs?: number;
 };
 
 type Counts = { inputs: number; changed: number; waited: number; answered: number };
@@ -39,8 +42,8 @@ export async function fuzz(t: TestContext, aim: Aim): Promise<string> {
 	const seed = seededRandom(t).below(2 ** 32);
 	const { TORTURE_INPUT: only } = process.env;
 	if (only !== undefined) return playAlone(t, aim, inputOf(seed, Number(only), aim.kind));
-	const { batches = usualBatches } = aim;
-	const size = Math.ceil(inForm(480, 6_000) / batches);
+	const { batches = usualBatches, inputs: inputsInWhole = usualInputs } = aim;
+	const size = Math.ceil(inForm(480, inputsInWhole) / batches);
 	const target = await Target.start(t, aim.setting ?? {});
 	const counts = { inputs: 0, changed: 0, waited: 0, answered: 0 };
 	const memory: Memory[] = [];
