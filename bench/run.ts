@@ -31,7 +31,7 @@ type Options = {
 	readonly seconds?: number;
 	readonly before?: readonly Peer[];
 	readonly target: readonly URL[];
-	readonly out?: string;
+	readonly out: string;
 	readonly list: boolean;
 	/** False with --no-pin. */
 	readonly pin: boolean;
@@ -70,7 +70,7 @@ async function main(options: Options): Promise<void> {
 	const leftOut = asked.filter(({ isOnOlderEngine }) => isOnOlderEngine && withoutOlder !== undefined);
 	const measured = asked.filter((peer) => !leftOut.includes(peer));
 	const targets = options.target.map(contenderAt);
-	const out = options.out ?? join(sources, usualFolder(options));
+	const { out } = options;
 	mkdirSync(out, { recursive: true });
 	const machine = `${cpus()[0]?.model.trim()}, ${cpus().length} processors, Linux ${release()}${setting()}, Node ${process.versions.node}, ${namesOf(engines)}`;
 	const day = new Date().toISOString().slice(0, 10);
@@ -102,12 +102,6 @@ async function main(options: Options): Promise<void> {
 	if (hasFailed || isIncomplete) process.exitCode = 1;
 	// The TCP connections to targets may linger.
 	process.exit();
-}
-
-/** Only a whole run beside the peers is for the documents: a run that is small, or beside another commit, leaves their results alone. */
-function usualFolder({ quick, before }: Options): string {
-	if (quick) return 'build/quick';
-	return before === undefined ? 'results' : 'build/before';
 }
 
 async function measure(
@@ -257,29 +251,29 @@ function progress(line: string): void {
 }
 
 function readCommand(argv: readonly string[]): Options {
-	return new Command('npm run bench --')
-		.description('Measures pathcast beside what people would use instead. See bench/README.md.')
-		.option('--quick', 'everything in small, in about three minutes: a smoke test, not a measurement', false)
-		.option('--only <scenarios>', 'these, separated by commas', (text) => chosen(text, scenarios, ({ id }) => id))
-		.option('--peers <names>', 'these, separated by commas; a beginning is enough', (text) =>
-			chosen(text, peers, ({ name }) => name),
-		)
-		.option('--rounds <count>', 'rounds of each peer in each scenario (default 3)', whole)
-		.option(
-			'--seconds <seconds>',
-			'how long each run is measured (default 1.5; three times that where the 99th percentile decides)',
-			positive,
-		)
-		.option('--before <folder>', 'pathcast as it is built in another checkout, such as of the commit before', parseCheckout)
-		.option('--target <url>', 'one more server, by ws:// or wss:// URL; may be repeated', parseTarget, [])
-		.option(
-			'--out <folder>',
-			'where to put JSON and charts (default bench/results; with --quick bench/build/quick, with --before bench/build/before)',
-		)
-		.option('--no-pin', 'let the system place servers and load, in place of a processor for each')
-		.option('--list', 'list the scenarios and end', false)
-		.parse(argv)
-		.opts<Options>();
+	return (
+		new Command('npm run bench --')
+			.description('Measures pathcast beside what people would use instead. See bench/README.md.')
+			.option('--quick', 'everything in small, in about three minutes: a smoke test, not a measurement', false)
+			.option('--only <scenarios>', 'these, separated by commas', (text) => chosen(text, scenarios, ({ id }) => id))
+			.option('--peers <names>', 'these, separated by commas; a beginning is enough', (text) =>
+				chosen(text, peers, ({ name }) => name),
+			)
+			.option('--rounds <count>', 'rounds of each peer in each scenario (default 3)', whole)
+			.option(
+				'--seconds <seconds>',
+				'how long each run is measured (default 1.5; three times that where the 99th percentile decides)',
+				positive,
+			)
+			.option('--before <folder>', 'pathcast as it is built in another checkout, such as of the commit before', parseCheckout)
+			.option('--target <url>', 'one more server, by ws:// or wss:// URL; may be repeated', parseTarget, [])
+			// The documents state what is in bench/results: only who means to change that names it.
+			.option('--out <folder>', 'where to put JSON and charts', 'bench/build/results')
+			.option('--no-pin', 'let the system place servers and load, in place of a processor for each')
+			.option('--list', 'list the scenarios and end', false)
+			.parse(argv)
+			.opts<Options>()
+	);
 }
 
 function chosen<Item>(text: string, all: readonly Item[], nameOf: (item: Item) => string): Item[] {

@@ -19,7 +19,7 @@ const keptBytesPerSecond = 1_048_576;
 const headBytes = 512;
 // The engine's buffer has 16 KiB, and answers of an earlier tick are no longer in it.
 const bufferedBytesMax = 12_288;
-// Four short answers. Beside as much that is left from earlier ticks, 16 short answers stay below the bound.
+// Four short answers. Even with so much left over from earlier ticks, 16 short answers stay below bufferedBytesMax.
 const uncountedBytes = 2_048;
 
 /**

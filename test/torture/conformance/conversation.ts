@@ -14,7 +14,7 @@ export type Case = {
 	readonly sends: readonly Piece[];
 	/** Whether the client then ends its side of TCP. */
 	readonly finishes?: boolean;
-	/** Whether the client goes on after a frame that ends the connection. A proxy that still writes to the server then may lose the answer. */
+	/** Whether pieces follow the one that ends the connection. A proxy passes them to a server that has closed, and may lose its answer. */
 	readonly goesOn?: boolean;
 	readonly comes: readonly Item[];
 	/** The messages that another subscriber of the channel gets. By default they are those that come back. */

@@ -1,4 +1,4 @@
-// Signals while the server starts, and those that it does not stop for.
+// Signals while the server starts, and signals that do not begin a stop.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';

@@ -4,11 +4,12 @@ import assert from 'node:assert/strict';
 import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import WebSocket from 'ws';
+import type { Ports } from '../../deploy/support/nodes.js';
 import { type Connect, type Connection, viaEventStream, viaWebSocket } from '../../relay/support/connections.js';
 import { groupsProtocol } from '../../support/groups.js';
 import { post } from '../../support/http.js';
 import type { Random } from '../../support/random.js';
-import { misdeeds, type Ports } from './misdeeds.js';
+import { misdeeds } from './misdeeds.js';
 
 const channels = 40;
 const clients = 200;

@@ -1,14 +1,12 @@
-// What clients and operators do to a server during a soak that harms other servers.
+// Acts of clients and of the operator during a soak that would harm a careless server.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import WebSocket from 'ws';
+import type { Ports } from '../../deploy/support/nodes.js';
 import { post, request } from '../../support/http.js';
 
-/** The ports of a server: that of its clients, and that of its operator. */
-export type Ports = { readonly port: number; readonly operatorPort: number };
-
-/** Each is done to one server, as the misdeed with that number, and rejects if the server does not do what it should. */
+/** Each is done to one server, and rejects if the server does not act as it should. `nth` is another number for each misdeed. */
 export const misdeeds: readonly ((server: Ports, nth: number) => Promise<void>)[] = [
 	cutShort('GET /soak/0 HTTP/1.1\r\nHost: x\r\nUpgrade: webso'),
 	cutShort('POST /soak/0 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf'),

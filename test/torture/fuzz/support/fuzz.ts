@@ -31,7 +31,7 @@ export type Aim = {
 	readonly clientsAtOnce?: number;
 	/** Fewer than usual, where the server takes long to give back what it took. Too few to judge its memory. */
 	readonly batches?: number;
-	/** In the whole form. More than usual, where the server compiles more and more code during the first thousands. */
+	/** How many in the whole form: more than usual, where V8 goes on compiling code of the server for thousands of them. */
 	readonly inputs?: number;
 };
 
@@ -42,8 +42,8 @@ export async function fuzz(t: TestContext, aim: Aim): Promise<string> {
 	const seed = seededRandom(t).below(2 ** 32);
 	const { TORTURE_INPUT: only } = process.env;
 	if (only !== undefined) return playAlone(t, aim, inputOf(seed, Number(only), aim.kind));
-	const { batches = usualBatches, inputs: inputsInWhole = usualInputs } = aim;
-	const size = Math.ceil(inForm(480, inputsInWhole) / batches);
+	const { batches = usualBatches } = aim;
+	const size = Math.ceil(inForm(480, aim.inputs ?? usualInputs) / batches);
 	const target = await Target.start(t, aim.setting ?? {});
 	const counts = { inputs: 0, changed: 0, waited: 0, answered: 0 };
 	const memory: Memory[] = [];
