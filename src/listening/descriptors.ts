@@ -5,7 +5,6 @@ import { type Log, rateLimited } from '../observe/log.js';
 import type { Listener } from './listen.js';
 
 // For requests, their answers of 503 included, the operator's listener, logs, and what Node itself holds (about 25).
-const reserveMin = 64;
 const reserveMax = 1_000;
 // An operator who sets no number expects at least this many; every system in use today can allow it.
 const connectionsExpected = 10_000;
@@ -16,7 +15,7 @@ const connectionsExpected = 10_000;
  * lower than an operator may expect.
  */
 export function connectionLimit(asked: number, openFilesMax: number, toServices: number, log: Log): number {
-	const reserve = Math.min(reserveMax, Math.max(reserveMin, Math.floor(openFilesMax / 4)));
+	const reserve = Math.min(reserveMax, Math.floor(openFilesMax / 4));
 	const allowed = Math.max(1, openFilesMax - reserve - toServices);
 	const cause = `ulimit -n is ${openFilesMax}, which allows ${allowed} websockets`;
 	const remedy = 'raise it (in systemd, LimitNOFILE=) for more';

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { renameSync } from 'node:fs';
+import { readdirSync, renameSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { connectionLimit } from '#src/listening/descriptors.js';
 import { anyPort, runCommand, runWithin } from '../support/command.js';
@@ -13,21 +14,21 @@ test('the limit of connections leaves room for everything else, whatever the lim
 	const warnings: string[] = [];
 	const log = pino({ level: 'warn' }, { write: (line) => void warnings.push(JSON.parse(line).msg) });
 	const cases = [
-		[0, 1, 1],
-		[0, 64, 1],
-		[0, 256, 192],
-		[0, 1_024, 768],
-		[0, 65_536, 64_536],
-		[0, 1_048_576, 1_047_576],
-		[100, 1_024, 100],
-		[100, 128, 64],
-		[2_000_000, 1_048_576, 1_047_576],
+		[0, 256, 0, 192],
+		[0, 256, 256, 1],
+		[0, 1_024, 0, 768],
+		[0, 65_536, 0, 64_536],
+		[0, 65_536, 256, 64_280],
+		[0, 1_048_576, 0, 1_047_576],
+		[100, 1_024, 0, 100],
+		[1_000, 1_024, 0, 768],
+		[2_000_000, 1_048_576, 0, 1_047_576],
 	] as const;
-	for (const [asked, openFiles, limit] of cases)
-		assert.equal(connectionLimit(asked, openFiles, 0, log), limit, `${asked} of ${openFiles}`);
+	for (const [asked, openFiles, toServices, limit] of cases)
+		assert.equal(connectionLimit(asked, openFiles, toServices, log), limit, `${asked} of ${openFiles}`);
 	assert.deepEqual(
 		warnings.map((line) => /which allows ([0-9]+) websockets/.exec(line)?.[1]),
-		['1', '1', '192', '768', '64', '1047576'],
+		['192', '1', '768', '768', '1047576'],
 	);
 });
 
@@ -50,12 +51,19 @@ test('the start line tells how many connections there may be; a low ulimit -n is
 
 const onLinux = { skip: process.platform === 'linux' ? false : 'needs /proc' };
 test('a ulimit -n that is too low even to start gets one line', onLinux, async (t) => {
-	for (const openFilesMax of [24, 63]) {
+	for (const openFilesMax of [24, 255]) {
 		const { code, stdout, stderr } = await runWithin(t, openFilesMax, anyPort).ended;
 		assert.deepEqual([code, stdout], [1, '']);
-		assert.equal(stderr, `pathcast: ulimit -n is ${openFilesMax}, which is too low to start: raise it to 64 or more.\n`);
+		assert.equal(stderr, `pathcast: ulimit -n is ${openFilesMax}, which is too low to start: raise it to 256 or more.\n`);
 	}
-	assert.equal((await runWithin(t, 64, anyPort).logged('start')).connectionsMax, 1);
+});
+
+test('the smallest ulimit -n that starts has room for every file of the command at once', () => {
+	const dist = fileURLToPath(new URL('.', import.meta.resolve('#src/cli.js')));
+	const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((name) => /^(?!page\/|build-).*\.js$/.test(name));
+	assert.ok(files.length > 100, `${files.length} files`);
+	// Some 25 are Node's own, and as many again are left for the listeners and the log.
+	assert.ok(files.length + 50 <= 256, `${files.length} files`);
 });
 
 test('a server that has taken the UNIX socket meanwhile is left alone, until it is gone', onLinux, async (t) => {
