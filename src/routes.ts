@@ -9,7 +9,7 @@ import { type PublishParts, publishDoor } from './http/post.js';
 import { prefersEventStream } from './http/quality.js';
 import type { RequestHead } from './http/request-head.js';
 import { afterRead } from './websocket/after-read.js';
-import type { WebSocket } from './websocket/connection.js';
+import type { Opened } from './websocket/connection.js';
 import { type FrameParts, webSocketBehavior } from './websocket/frames.js';
 import { type UpgradeParts, upgradeDoor } from './websocket/upgrade.js';
 
@@ -24,7 +24,7 @@ export type RouteParts = DoorParts &
 	};
 
 export function addRoutes(app: App, parts: RouteParts): void {
-	const opened: WebSocket[] = [];
+	const opened: Opened = [undefined];
 	const webSocketParts = { ...parts, opened, answerLater: afterRead(parts.isTls) };
 	const { page, checkOrigin, mayPublish, allowsPost, isAsking, maxMessage, maxPath } = parts;
 	const settings = { maxMessage, mayPublish, allowsPost };

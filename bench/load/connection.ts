@@ -72,9 +72,13 @@ export function subscribe(target: Target, dialect: Dialect, ...paths: readonly s
 			if (!isGone) connection.onGone(why);
 			isGone = true;
 		};
+		const closed = () => {
+			if (received === undefined) gone('closed by the server');
+			else gone(`${paths.join(' ')}: closed by the server ${unwrap === undefined ? 'before' : 'right after'} its answer`);
+		};
 		socket.on('error', (error) => gone(error.message));
-		socket.on('close', () => gone('closed by the server'));
-		socket.on('end', () => gone('closed by the server'));
+		socket.on('close', closed);
+		socket.on('end', closed);
 		socket.write(dialect.request(target, paths[0] as string));
 
 		function pass(bytes: Buffer): void {

@@ -19,13 +19,12 @@ import { type Message, trustedMessage } from '../pubsub/message.js';
 import type { OrderFailure, Publish, Published, SharedOrder } from '../pubsub/order.js';
 import type { CatchUp } from '../slow/catch-up.js';
 import type { SlowWatch } from '../slow/watch.js';
-import type { UserData, WebSocket, WebSocketConnection } from './connection.js';
+import type { Opened, UserData, WebSocket, WebSocketConnection } from './connection.js';
 import { messageRules, tooFast, tooManyHeld, tooManyWaiting, tooMuchAtOnce } from './rules.js';
 import { MessageTurns } from './turns.js';
 
 export type FrameParts = IncomingParts & {
-	/** Gets each websocket that the engine has upgraded. */
-	readonly opened: WebSocket[];
+	readonly opened: Opened;
 	readonly hub: Hub;
 	/** Publishes on any channel, by its name. */
 	readonly publish: Publish;
@@ -220,8 +219,8 @@ export function webSocketBehavior(
 		// Beyond this the engine drops the connection without a close frame; up to it, the server closes with 1009.
 		maxPayloadLength: 2 * maxMessage + (parts.groups ? headBytesMax : 0),
 		upgrade,
-		// No function of ours: see Exchange.upgrade. The rest is done in upgrade.ts.
-		open: opened.push.bind(opened) as (ws: WebSocket) => void,
+		// Sets `opened[0]`, by a function that V8 has in C++: see Exchange.upgrade. The rest is done in upgrade.ts.
+		open: Reflect.set.bind(undefined, opened, 0) as (ws: WebSocket) => void,
 		message: guarded(received),
 		drain: guarded((connection) => catchUp.onRead(connection)),
 		ping: guarded((connection) => void mayBeHeard(connection)),

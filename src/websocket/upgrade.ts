@@ -11,11 +11,10 @@ import type { Door, Exchange } from '../http/exchange.js';
 import { chosenProtocol, groupsProtocol, handshakeRefusal } from '../http/handshake.js';
 import { isRefused } from '../http/reply.js';
 import type { ChannelName } from '../pubsub/channel-name.js';
-import { type Terms, type UserData, type WebSocket, WebSocketConnection } from './connection.js';
+import { type Opened, type Terms, type UserData, type WebSocket, WebSocketConnection } from './connection.js';
 
 export type UpgradeParts = GroupParts & {
-	/** The engine puts a websocket here when it has upgraded it. */
-	readonly opened: WebSocket[];
+	readonly opened: Opened;
 	/** Whether connections may have several channels. */
 	readonly groups: boolean;
 	readonly membership: Membership;
@@ -44,7 +43,9 @@ export function upgradeDoor(parts: UpgradeParts): Door<[UpgradeContext]> {
 			const data: UserData = { connection };
 			// No extensions: compression stays off.
 			exchange.upgrade(res.upgrade.bind(res, data, head.webSocketKey ?? '', protocol, '', context));
-			enter(connection, admitted, opened.pop());
+			const [ws] = opened;
+			opened[0] = undefined;
+			enter(connection, admitted, ws);
 			return undefined;
 		});
 	};
