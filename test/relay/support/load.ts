@@ -81,7 +81,10 @@ export class Load {
 				pieces++;
 				if (seat.endMs === undefined || seat.endMs >= ms) continue;
 				closed++;
-				assert.ok(['1012', 'ended'].includes(seat.end), `${order.path}: a subscriber ended with ${seat.end}`);
+				assert.ok(
+					['1012', 'ended'].includes(seat.end),
+					`${order.path}: a subscriber ended with ${seat.end}, after ${seat.texts.length} messages`,
+				);
 			}
 			order.judge();
 		}
