@@ -60,7 +60,9 @@ export class RedisProcess {
 			});
 			this.t.after(() => client.disconnect());
 			this.#client = client;
-			if (client.status !== 'ready') await once(client, 'ready');
+			// Closed before it is ready, as by a change of role, it has no error to tell.
+			const ended = once(client, 'end').then(() => Promise.reject(new Error('the connection was closed')));
+			await Promise.race([once(client, 'ready'), ended]);
 		}
 		return this.#client.call(name, args);
 	}
