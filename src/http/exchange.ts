@@ -120,10 +120,10 @@ export class Exchange {
 	}
 
 	/**
-	 * Has the engine upgrade the connection, by a bound method of the response. In a later turn it is corked, and until that is over nothing
-	 * may run that has V8 do work that is due: no function of ours, and no built-in one that is compiled as ours are, such as push, before
-	 * which V8 installs what its compilers have finished. The engine (20.57 and 20.30) then looks at memory that the upgrade has freed,
-	 * and closes the connection if something else has been written there (uWebSockets, pull request 1929).
+	 * Has the engine upgrade the connection, by a bound method of the response. In a later turn it is corked, and nothing may be allocated
+	 * until that is over: the engine (20.57 and 20.30) then looks at memory that the upgrade has freed, and closes the connection if something
+	 * else has been written there (uWebSockets, pull request 1929). So no function of ours may run, and no built-in one such as push: as they
+	 * begin, V8 may install code that its compilers have finished, which allocates.
 	 */
 	upgrade(boundUpgrade: () => void): void {
 		if (this.#isLater) this.res.cork(boundUpgrade);

@@ -11,7 +11,10 @@ import type { Subscription } from '../pubsub/subscription.js';
 /** What hangs on each websocket. The engine copies the fields of this object onto the socket. */
 export type UserData = { readonly connection: WebSocketConnection };
 export type WebSocket = Socket<UserData>;
-/** Where the engine puts a websocket when it has upgraded it, until it is taken from there. An array: V8 keeps no types of its elements. */
+/**
+ * Where the engine puts a websocket when it has upgraded it, until it is taken from there. V8 would note the type of an object's field, and
+ * allocate for that; it does not for an array.
+ */
 export type Opened = [ws: WebSocket | undefined];
 
 /** The status code that a close frame has for each cause (RFC 6455, section 7.4.1). */

@@ -219,7 +219,7 @@ export function webSocketBehavior(
 		// Beyond this the engine drops the connection without a close frame; up to it, the server closes with 1009.
 		maxPayloadLength: 2 * maxMessage + (parts.groups ? headBytesMax : 0),
 		upgrade,
-		// Sets `opened[0]`, by a function that V8 has in C++: see Exchange.upgrade. The rest is done in upgrade.ts.
+		// Sets `opened[0]` and allocates nothing, as Exchange.upgrade asks: Reflect.set is C++. The rest is done in upgrade.ts.
 		open: Reflect.set.bind(undefined, opened, 0) as (ws: WebSocket) => void,
 		message: guarded(received),
 		drain: guarded((connection) => catchUp.onRead(connection)),

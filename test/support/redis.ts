@@ -60,7 +60,7 @@ export class RedisProcess {
 			});
 			this.t.after(() => client.disconnect());
 			this.#client = client;
-			// Closed before it is ready, as by a change of role, it has no error to tell.
+			// A connection that is closed before it is ready may give no error.
 			const ended = once(client, 'end').then(() => Promise.reject(new Error('the connection was closed')));
 			await Promise.race([once(client, 'ready'), ended]);
 		}
